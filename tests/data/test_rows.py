@@ -125,15 +125,16 @@ def test_standardized_view_is_the_standardized_matrix(rng):
     Z = X.copy()
     Z[:, mask] = (X[:, mask] - X[:, mask].mean(axis=0)) / X[:, mask].std(axis=0)
     w, b = rng.normal(size=6) * 0.1, 0.3
-    h = np.empty(len(X))
-    found = DataObjective(rows, ridge(0.2, rows.n_features)).evaluate(np.append(w, b), What.HESSIAN, h=h)
+    z, on = np.empty(len(X)), DataObjective(rows, ridge(0.2, rows.n_features))
+    found = on.evaluate(np.append(w, b), What.HESSIAN, z=z)
+    h = on.curvatures(z)
     expected = DataObjective(dense(np.ascontiguousarray(Z), y), ridge(0.2, Z.shape[1])).evaluate(
         np.append(w, b), What.HESSIAN
     )
     assert found.objective == pytest.approx(expected.objective, rel=1e-10)
     np.testing.assert_allclose(found.gradient[:-1], expected.gradient[:-1], rtol=0, atol=1e-10)
     np.testing.assert_allclose(found.hessian, expected.hessian, rtol=0, atol=1e-10 * np.abs(expected.hessian).max())
-    on, largest = DataObjective(rows, ridge(0.2, rows.n_features)), np.abs(found.hessian).max()
+    largest = np.abs(found.hessian).max()
     weighted = found.hessian.diagonal() - np.append(np.full(6, 0.2), 0.0)
     np.testing.assert_allclose(rows.diagonal(h) / len(X), weighted, rtol=1e-11)
     some = np.array([4, 0, 3])
