@@ -223,7 +223,7 @@ def test_many_relations_are_not_all_listed(rng):
     found = relations(np.repeat(rng.normal(size=(100, 3)), 50, axis=1))
     assert len(found.relations) == 40
     assert found.n_relations == 147
-    assert found.sentence.endswith("and 107 more relations")
+    assert str(found.findings[-1]).endswith("and 107 more relations")
     assert not found.exact
 
 
@@ -232,7 +232,7 @@ def test_no_relation_in_full_rank_data_on_all_scales(rng):
     X += 1000 * X.std(axis=0)
     found = relations(X)
     assert found.relations == ()
-    assert found.sentence == ""
+    assert found.findings == ()
     assert found.pivots.tolist() == list(range(20))
     assert as_rank(found, 20) == 20
 
