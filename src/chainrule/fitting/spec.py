@@ -82,7 +82,7 @@ class FitSpec:
             raise InputError(f"{name('epochs')} and {name('max_reads')} limit the same run: give one of them")
         limit, limited = (max_reads, "max_reads") if epochs is None else (epochs, "epochs")
         options = {"learning_rate": learning_rate, "epochs": epochs, "batch_size": batch_size, "schedule": schedule}
-        given = tuple(option for option, value in (options | {"resume": resume}).items() if value is not None)
+        given = tuple(option for option, value in {**options, "resume": resume}.items() if value is not None)
         spec = cls(
             method=choice(name("method"), method, ("auto", *sorted(METHODS))),
             alpha=number(name("alpha"), alpha, low=0.0),
@@ -111,7 +111,7 @@ class FitSpec:
             return spec
         if epochs is not None or (max_reads is None and not spec.asked.by_reads):
             front = replace(front, renamed={**front.renamed, "max_reads": "--epochs"})
-        without = " and ".join(name(option) for option in given if option in options)
+        without = " and ".join(map(name, given))
         return replace(spec, front=replace(front, without=without and f" without {without}"))
 
     @property

@@ -76,7 +76,9 @@ class Gradients:
     names : tuple of str, length n + 1
         Names of the columns; the last is the bias.
     dL : (k, n + 1)
-        dL_dw and dL_db, penalty included, nats per unit: for Newton's method of standardised numbers, else of the fit's units.
+        dL_dw and dL_db, penalty included, nats per unit.
+    standardized : bool
+        Whether these are units of standardised numbers, as the path is the same in all units; else they are the fit's.
     limit : float, optional
         2/lambda_max of the Hessian of F at the returned point, the largest rate that is stable there: for gradient
         descent, with up to 500 columns.
@@ -85,6 +87,7 @@ class Gradients:
     epochs: NDArray[np.int64]
     names: tuple[str, ...]
     dL: Floats
+    standardized: bool = False
     limit: float | None = None
 
 
@@ -121,7 +124,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     found = [(k, e) for k, e in zip(chosen, map(objective.evaluate, thetas), strict=True) if e.finite]
     epochs = trace.columns["epoch"].astype(np.int64)[[k for k, _ in found]]
     dL = np.array([e.gradient for _, e in found])
-    return Gradients(epochs, (*result.feature_names, "bias b"), dL, _limit(objective, result))
+    return Gradients(epochs, (*result.feature_names, "bias b"), dL, is_scale_free, _limit(objective, result))
 
 
 def spread_points(trace: Trace, count: int) -> NDArray[np.intp]:
