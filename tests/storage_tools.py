@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import scipy.sparse as sp
 
-from chainrule.data.designs import design_of
+from chainrule.data.designs import rows_of
 
 NUMBERS = "float64 float32 int8 int32 int64 uint16 bool Int64".split()
 
@@ -37,7 +37,7 @@ class Case:
         """The table, or another form of its expansion, as rows."""
         of = self.table if of is None else of
         names = None if of is self.table else self.names
-        return design_of(of, names, self.coding).rows(self.y.astype(np.uint8), self.s, threads)
+        return rows_of(of, self.y, self.s, names, self.coding, threads)[0]
 
     def storages(self, threads=1):
         """Rows of the table, of its expansion as a sparse matrix and as a dense one."""

@@ -177,13 +177,7 @@ class DataObjective(Objective):
         return DataObjective(self.rows, penalty, self.fit_intercept, self.column_scale, self.loss, strata, self.ridge)
 
     def evaluate(
-        self,
-        theta: Vector,
-        what: What = NOTHING,
-        *,
-        z: Vector | None = None,
-        q: Vector | None = None,
-        h: Vector | None = None,
+        self, theta: Vector, what: What = NOTHING, *, z: Vector | None = None, q: Vector | None = None
     ) -> Evaluation:
         """Return F, its gradient and what `what` asks for at theta (n + 1,), in one read.
 
@@ -192,8 +186,8 @@ class DataObjective(Objective):
         what : What
             HESSIAN: the Hessian and its lower part; with HESSIAN32 multiplied in float32, twice as fast on many columns.
             SQUARES: the columns' mean squares; SUMS and EXTREMES may be added, and `rows` keeps them.
-        z, h : (m,), optional
-            Filled with the rows' z and d2L_dz2; for a sample, stratum by stratum.
+        z : (m,), optional
+            Filled with the rows' z; for a sample, stratum by stratum.
         q : (n + 1,), optional
             Weights of `norm`.
         """
@@ -201,9 +195,8 @@ class DataObjective(Objective):
         what |= What.LOSS | What.GRADIENT | (NOTHING if q is None else What.NORMS)
         read = []
         for stratum, part in self._parts():
-            fill_z, fill_h = (None if out is None else out[part] for out in (z, h))
-            read.append(stratum.rows.read(what, w, b, z=fill_z, q=q, h=fill_h, loss=self.given))
-
+            fill = None if z is None else z[part]
+            read.append(stratum.rows.read(what, w, b, z=fill, q=q, loss=self.given))
         return self._evaluation(w, what, read)
 
     def _evaluation(self, w: Vector, what: What, read: list[Sums]) -> Evaluation:
@@ -323,8 +316,7 @@ class DataObjective(Objective):
     @cached_property
     def weight(self) -> float:
         """Sum of the weights in an evaluation, in the rows' unit."""
-        of = (float(part.rows.n_rows if part.rows.s is None else part.rows.s.sum()) for part in self.strata)
-        return sum(part.multiplier * weight for part, weight in zip(self.strata, of, strict=True))
+        return sum(part.multiplier * part.rows.weight for part in self.strata)
 
     def curvatures(self, z: Vector) -> Vector:
         """Return d2L_dz2 of the rows that an evaluation reads, from the z of all rows: no read."""

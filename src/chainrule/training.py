@@ -22,11 +22,11 @@ from chainrule.data.rows.decode import expanded
 from chainrule.data.tables import Encoded, Prepared, prepare, stratified_split
 from chainrule.errors import InputError
 from chainrule.explain import explain_row
-from chainrule.fitting.fit import run
+from chainrule.fitting.fit import fit_rows
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.metrics import figures, log_loss
 from chainrule.fitting.result import Result
-from chainrule.fitting.spec import NEWTON, FitSpec
+from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.reading import What
 from chainrule.losses import sigmoid
 from chainrule.model.model import Model
@@ -93,7 +93,7 @@ def train(
     started = time.perf_counter()
     pa.default_memory_pool().release_unused()  # the table may be gone but for its numbers
     schema, rows = prepared.schema, prepared.training_rows(spec.n_threads)
-    standardize = spec.chosen not in NEWTON if spec.standardize is None else spec.standardize
+    standardize = not spec.asked.is_scale_free if spec.standardize is None else spec.standardize
     held_out = HeldOut.of(prepared.encoded.rows(prepared.test, spec.n_threads)) if len(prepared.test) else None
 
     def watch(step: Any) -> Mapping[str, float] | None:
@@ -104,9 +104,9 @@ def train(
 
     spec = replace(spec, standardize=schema.numeric if standardize else False, callbacks=(watch,))
     try:
-        result = run(spec, rows, (schema.negative, schema.positive), started)
+        result = fit_rows(spec, rows, (schema.negative, schema.positive), started)
     except KeyboardInterrupt as stop:
-        if not hasattr(stop, "result") or stop.result is None:
+        if not hasattr(stop, "result"):
             raise
         result = stop.result
     return _measured(prepared, result, rows)

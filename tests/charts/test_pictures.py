@@ -91,7 +91,7 @@ def all_pictures() -> dict[str, str]:
         "loss_by_reads": curves.loss_curves(
             newton(held_out_loss=np.linspace(0.7, 0.35, 6)), base_loss=0.69, by_reads=True
         ),
-        "gap": curves.gap_curve(newton(), True, 0.3, tol=1e-8),
+        "gap": curves.gap_curve(newton(), "Newton", True, 0.3, tol=1e-8),
         "odds": charts.odds_forest(NASTY, rng.normal(size=len(NASTY)), per_sd=[True, False] * 3),
         "probabilities": charts.probability_histogram(g, y, classes=(NASTY[0], NASTY[2])),
         "graph": row_graph(explanation()),
@@ -381,13 +381,13 @@ def hollow_marks(svg: str) -> int:
 
 def test_gap_curve_has_proven_bounds_of_all_rows_only():
     low = 0.3224 - 2e-7 - 2e-11
-    svg = curves.gap_curve(newton(), True, low, tol=1e-8)
+    svg = curves.gap_curve(newton(), "Newton", True, low, tol=1e-8)
     says = description(svg)
     # a sample's F is another function: the first that counts is after 1.5 reads, by the lower bound on F*
     assert "F − F* at most, nats. Newton (3.50 reads): 0.00010 at 1.50, 2.0 × 10⁻¹¹ at 3.50 (reads of the data)" in says
     assert "tol 1.0 × 10⁻⁸." in says
     assert "3.50 reads" in words(svg)
-    proven_only = description(curves.gap_curve(newton(), True, tol=1e-8))
+    proven_only = description(curves.gap_curve(newton(), "Newton", True, tol=1e-8))
     assert "3.0 × 10⁻⁷ at 2.50, 2.0 × 10⁻¹¹ at 3.50" in proven_only
 
 
@@ -395,14 +395,14 @@ def test_gap_curve_of_a_run_that_was_measured_by_another_counts_its_own_reads():
     k = 2000
     columns = {"reads": 9.0 + np.arange(k), "gap": 0.4 * 0.99 ** np.arange(k), "share": np.ones(k)}
     t = SimpleNamespace(columns={**columns, "objective": 0.3 + columns["gap"]})
-    svg = curves.gap_curve(t, False, tol=1e-8)
+    svg = curves.gap_curve(t, "gradient descent", False, tol=1e-8)
     assert "gradient descent (2,001 reads): 0.40 at 2, " in description(svg)
     assert len(svg) < 100_000
 
 
 @pytest.mark.parametrize("gap", [np.full(6, np.inf), np.full(6, np.nan), np.zeros(6)])
 def test_gap_curve_without_a_bound_says_so(gap):
-    assert "Newton: no finite value." in description(curves.gap_curve(newton(gap=gap), True, tol=1e-8))
+    assert "Newton: no finite value." in description(curves.gap_curve(newton(gap=gap), "Newton", True, tol=1e-8))
 
 
 @pytest.mark.parametrize("reads", [[1.0], [60.0, 61.0, 84.0], [0.001, 5.0], [1.0, 1e7], [0.0, 3.0], [2.0, 4.0]])
@@ -410,7 +410,7 @@ def test_reads_of_any_size_have_an_axis(reads):
     k = len(reads)
     columns = {"epoch": np.arange(k), "reads": np.array(reads), "share": np.ones(k), "loss": np.linspace(0.7, 0.3, k)}
     t = SimpleNamespace(columns=columns | {"gap": np.linspace(0.5, 1e-9, k), "objective": columns["loss"]})
-    for svg in (curves.loss_curves(t, by_reads=True), curves.gap_curve(t, True, tol=1e-8)):
+    for svg in (curves.loss_curves(t, by_reads=True), curves.gap_curve(t, "Newton", True, tol=1e-8)):
         parsed(svg)
         assert "nan" not in svg
 

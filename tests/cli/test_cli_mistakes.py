@@ -116,7 +116,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_training(attempt, tmp
     def never(*_args, **_more):
         raise AssertionError("training began")
 
-    monkeypatch.setattr("chainrule.training.run", never)
+    monkeypatch.setattr("chainrule.training.fit_rows", never)
     (tmp_path / "folder").mkdir()
     for out, parts in (
         (tmp_path / "folder", ["folder"]),
@@ -168,7 +168,7 @@ def test_unexpected_errors_are_not_hidden(run, penguins, monkeypatch):
     def broken(*_args, **_more):
         raise RuntimeError("a defect of ours")
 
-    monkeypatch.setattr("chainrule.training.run", broken)
+    monkeypatch.setattr("chainrule.training.fit_rows", broken)
     with pytest.raises(RuntimeError, match="a defect of ours"):
         run("fit", penguins, *FIT)
 

@@ -236,7 +236,7 @@ def test_numbers_of_rows_and_epochs_are_singular_where_they_are_one(run, penguin
     outcome = run("fit", penguins, *FIT, "--epochs", "1", "--report", page)
     words = outcome.out + outcome.err + re.sub(r"<[^>]*>", "", page.read_text())
     assert re.findall(r"(?<![\d.,])1 (?:epochs|rows|features|bins)\b", words) == []
-    assert "After 1 epoch of training" in page.read_text()
+    assert "After 1 epoch of gradient descent" in page.read_text()
 
 
 def test_options_have_their_own_names():

@@ -282,14 +282,14 @@ def test_rows_of_weight_zero_are_not_there():
 
 
 def test_scores_of_rows_leave_out_those_of_weight_zero():
-    from chainrule.data.designs import design_of
+    from chainrule.data.designs import rows_of
 
     c = letters().astype(object)
     c[5] = "rare"
     s = np.ones(M)
     s[5] = 0.0
     table = pd.DataFrame({"c": pd.Categorical(c), "x": numbers()})
-    rows = design_of(table, None).rows(labels().astype(np.uint8), s, 1)
+    rows = rows_of(table, labels(), s, n_threads=1)[0]
     z = rows.scores(np.array([1.0, 2.0, 3.0]), 0.5)
     expected = (c == "b") + 2.0 * (c == "c") + 3.0 * numbers() + 0.5
     np.testing.assert_allclose(z[s > 0], expected[s > 0], rtol=1e-14, atol=1e-14)

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from chainrule import InputError
-from chainrule.data.designs import design_of
+from chainrule.data.designs import rows_of
 from chainrule.data.rows import Rows, Units, power_of_two
 from chainrule.data.rows.moments import standardized
 from chainrule.kernels.blocks import Blocks
@@ -125,15 +125,16 @@ def test_standardized_view_is_the_standardized_matrix(rng):
     Z = X.copy()
     Z[:, mask] = (X[:, mask] - X[:, mask].mean(axis=0)) / X[:, mask].std(axis=0)
     w, b = rng.normal(size=6) * 0.1, 0.3
-    h = np.empty(len(X))
-    found = DataObjective(rows, ridge(0.2, rows.n_features)).evaluate(np.append(w, b), What.HESSIAN, h=h)
+    z, on = np.empty(len(X)), DataObjective(rows, ridge(0.2, rows.n_features))
+    found = on.evaluate(np.append(w, b), What.HESSIAN, z=z)
+    h = on.curvatures(z)
     expected = DataObjective(dense(np.ascontiguousarray(Z), y), ridge(0.2, Z.shape[1])).evaluate(
         np.append(w, b), What.HESSIAN
     )
     assert found.objective == pytest.approx(expected.objective, rel=1e-10)
     np.testing.assert_allclose(found.gradient[:-1], expected.gradient[:-1], rtol=0, atol=1e-10)
     np.testing.assert_allclose(found.hessian, expected.hessian, rtol=0, atol=1e-10 * np.abs(expected.hessian).max())
-    on, largest = DataObjective(rows, ridge(0.2, rows.n_features)), np.abs(found.hessian).max()
+    largest = np.abs(found.hessian).max()
     weighted = found.hessian.diagonal() - np.append(np.full(6, 0.2), 0.0)
     np.testing.assert_allclose(rows.diagonal(h) / len(X), weighted, rtol=1e-11)
     some = np.array([4, 0, 3])
@@ -189,7 +190,7 @@ def test_what_the_encoder_saw_is_what_the_rows_have(coding, weighted):
     frame = {"x": x, "n": rng.integers(-4, 9, m), "city": rng.choice(["a", "b", "c"], m), "f": rng.random(m) < 0.5}
     frame["gap"] = pa.array([None if k % 7 == 0 else str(k % 3) for k in range(m)])
     s = rng.integers(0, 3, m).astype(float) if weighted else None
-    rows = design_of(frame, None, coding).rows(rng.integers(0, 2, m).astype(np.uint8), s, 1)
+    rows = rows_of(frame, rng.integers(0, 2, m).astype(np.uint8), s, coding=coding, n_threads=1)[0]
     seen, numeric = rows.numbers()[rows.is_kept], rows.design.numeric
     assert np.array_equal(rows.learned["row counts"], np.where(numeric, 0, np.count_nonzero(seen, axis=0)))
     low, high = rows.learned["extremes"]

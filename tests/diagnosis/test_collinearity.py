@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from chainrule import fit
-from chainrule.data.designs import design_of
+from chainrule.data.designs import rows_of
 from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import correlation_tolerance, find_relations
 from chainrule.diagnosis.exact import exact_signs
@@ -223,7 +223,7 @@ def test_many_relations_are_not_all_listed(rng):
     found = relations(np.repeat(rng.normal(size=(100, 3)), 50, axis=1))
     assert len(found.relations) == 40
     assert found.n_relations == 147
-    assert found.sentence.endswith("and 107 more relations")
+    assert str(found.findings[-1]).endswith("and 107 more relations")
     assert not found.exact
 
 
@@ -232,7 +232,7 @@ def test_no_relation_in_full_rank_data_on_all_scales(rng):
     X += 1000 * X.std(axis=0)
     found = relations(X)
     assert found.relations == ()
-    assert found.sentence == ""
+    assert found.findings == ()
     assert found.pivots.tolist() == list(range(20))
     assert as_rank(found, 20) == 20
 
@@ -320,7 +320,7 @@ def test_levels_add_up_to_the_intercept_whatever_their_rows_weigh(large, rng):
 
 def test_a_column_that_only_rows_of_next_to_no_weight_vary_is_not_called_constant():
     X = np.array([[1.0, 3.0], [2.0, 3.0], [3.0, 3.0], [4.0, 0.0]])
-    rows = design_of(csr_array(X), None).rows(np.zeros(4, dtype=np.uint8), np.array([1e20, 2e20, 1e20, 1.0]), 1)
+    rows = rows_of(csr_array(X), [0, 1, 0, 1], [1e20, 2e20, 1e20, 1.0], n_threads=1)[0]
     (relation,) = find_relations(rows).relations
     assert str(relation.finding) == "x2 is constant (3) except in rows of almost no weight"
     assert not relation.exact

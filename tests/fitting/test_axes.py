@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from chainrule import InputError, LogisticRegression, SeparationWarning, certify, fit
-from chainrule.fitting.spec import METHODS
+from chainrule.fitting.methods import METHODS
 from chainrule.losses import LOSSES, Logistic
 from chainrule.penalties import PENALTIES, ElasticNet, ridge
 

@@ -19,7 +19,7 @@ from chainrule.errors import (
     OscillationWarning,
     SeparationWarning,
 )
-from chainrule.fitting.methods import Shape, choose_method
+from chainrule.fitting.choice import Shape, choose_method
 from chainrule.fitting.spec import FitSpec
 from chainrule.graph import logistic_graph
 from finding_tools import values_of
@@ -571,7 +571,7 @@ def test_interrupt_before_the_first_epoch_has_no_result(table, monkeypatch):
     assert caught.value.result is None
 
 
-@pytest.mark.parametrize(("place", "has_result"), [("fit.design_of", False), ("optimize.without_optimum", True)])
+@pytest.mark.parametrize(("place", "has_result"), [("fit.rows_of", False), ("optimize.without_optimum", True)])
 def test_interrupted_before_the_run_or_while_the_cause_is_sought(monkeypatch, place, has_result):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -657,7 +657,7 @@ def test_epochs_needed_where_the_rows_are_less_sure_than_at_the_optimum(epochs, 
 )
 def test_auto_chooses_by_shape_storage_penalty_and_cost(m, n, is_dense, has_penalty, hessian_reads, method, why):
     chosen, reason = choose_method(FitSpec(), Shape(m, n, is_dense, has_penalty, hessian_reads))
-    assert chosen == method
+    assert chosen.name == method
     assert why in reason
 
 
@@ -667,19 +667,19 @@ def test_many_sparse_columns_without_a_penalty_are_refused():
 
 
 def test_newton_is_refused_where_its_hessian_is_too_large_whatever_memory_is_free():
-    assert choose_method(FitSpec("newton"), Shape(1000, 20_000, True, False))[0] == "newton"
+    assert choose_method(FitSpec("newton"), Shape(1000, 20_000, True, False))[0].name == "newton"
     with pytest.raises(InputError, match=r"a Hessian of 30,000 columns would take 7.2 GB, and without a penalty"):
         choose_method(FitSpec("newton"), Shape(1000, 30_000, False, False))
     with pytest.raises(InputError, match=r"use method='newton-cg', or fewer columns"):
         choose_method(FitSpec("newton"), Shape(100_000, 30_000, False, True))
     # Rows that are fewer than the columns: Newton runs in their space.
-    assert choose_method(FitSpec("newton"), Shape(1000, 30_000, True, True))[0] == "newton"
+    assert choose_method(FitSpec("newton"), Shape(1000, 30_000, True, True))[0].name == "newton"
 
 
 @pytest.mark.parametrize("case", ["rounding", "reads"])
 def test_auto_goes_on_with_newton_where_newton_cg_proves_too_little(case, monkeypatch, rng):
     """A tiny penalty, on scales and factors, hides in rounding for the dual proof; or its steps are too slow."""
-    monkeypatch.setattr("chainrule.fitting.methods.CG_PRODUCTS", 1e7)
+    monkeypatch.setattr("chainrule.fitting.choice.CG_PRODUCTS", 1e7)
     m, n = 3000, 160
     X = rng.standard_normal((m, 20)) @ rng.standard_normal((20, n)) + 0.05 * rng.standard_normal((m, n))
     y = (rng.random(m) < 1 / (1 + np.exp(-X[:, 0]))).astype(int)

@@ -11,12 +11,12 @@ import pytest
 import scipy.sparse as sp
 
 from chainrule import certify, fit
-from chainrule.data.designs import design_of
+from chainrule.data.designs import rows_of
 from chainrule.errors import ChainruleWarning, CollinearityWarning, SeparationWarning
 from chainrule.findings import Finding
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Problem
-from chainrule.fitting.reference import audit
+from chainrule.fitting.reference import certify_point
 from chainrule.fitting.spec import FitSpec
 from finding_tools import levels_of, values_of
 from optimum_tools import IS_WIDE, Exact, Objective, Optimum, is_separated, without_repeats
@@ -548,11 +548,11 @@ def on_the_way(on, along, rng):
 def what_points_prove(case, points):
     """What is proven of points by themselves, one read each; `certify` takes this, and an optimum where there is one."""
     names = None if case.storage in TABLES else case.names
-    rows = design_of(case.data, names, case.options["coding"]).rows(case.y.astype(np.uint8), case.s, 1)
+    rows = rows_of(case.data, case.y, case.s, names, case.options["coding"], 1)[0]
     options = FitSpec(tol=1e-10)
     n = rows.n_features
-    task = prepare(Problem(rows, options, np.zeros(n, dtype=bool), (np.zeros(n), 0.0), False))
-    return [audit(task, None, w, b) for w, b in points]
+    task = prepare(Problem.of(options, rows, (np.zeros(n), 0.0), (0, 1), 0.0))
+    return [certify_point(task, None, w, b) for w, b in points]
 
 
 @needs_wide

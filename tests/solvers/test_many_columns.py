@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 import chainrule
 from chainrule.certificate.factor import CLEAR, Factor
-from chainrule.data.designs import design_of
+from chainrule.data.designs import rows_of
 from chainrule.data.rows import Rows
 from chainrule.data.rows.costs import hessian_reads, matrix_reads
 from chainrule.data.rows.moments import guess_units
@@ -143,7 +143,7 @@ def test_one_factor_serves_steps_and_proofs_where_pivots_are_clear(smallest, siz
 
 def test_counts_of_rows_make_the_plan(rng):
     frame, y = frame_of(rng, 30_000, (300, 600))
-    rows = design_of(frame, None, "all").rows(y.astype(np.uint8), None, 1)
+    rows = rows_of(frame, y, None, coding="all", n_threads=1)[0]
     assert hessian_reads(rows) > matrix_reads(rows) > 10.0
     counts = class_counts(rows)
     assert plan(rows.n_rows, rows.n_features, 1e-9, hessian_reads(rows), counts, matrix_reads(rows)) == ()
@@ -196,7 +196,7 @@ def test_what_stopped_on_a_sample_is_said_of_all_rows(stop, rng):
             chainrule.fit(frame, y, alpha=1e-6, method="newton", callbacks=[interrupt])
         result = caught.value.result
     assert result.reason == stop
-    rows = design_of(frame, None, "reference").rows(y.astype(np.uint8), None, 1)
+    rows = rows_of(frame, y, None, coding="reference", n_threads=1)[0]
     exact = DataObjective(rows, ridge(1e-6, rows.n_features), True).evaluate(np.append(result.w, result.b))
     assert result.objective == pytest.approx(exact.objective, rel=1e-12)
     assert result.certificate.objective == pytest.approx(exact.objective, rel=1e-12)
@@ -205,14 +205,14 @@ def test_what_stopped_on_a_sample_is_said_of_all_rows(stop, rng):
 
 def test_a_block_of_dense_columns_keeps_their_order(rng):
     X = rng.normal(size=(300, 5)) + 3.0
-    rows = design_of(X, None).rows(rng.integers(0, 2, 300).astype(np.uint8), None, 1)
+    rows = rows_of(X, rng.integers(0, 2, 300), n_threads=1)[0]
     rows = rows.see(guess_units(rows, True))
     h, seen = rng.random(300), rows.viewed(np.arange(300))
     for columns in ([0, 1, 2, 3, 4], [4, 1, 0, 3, 2], [3, 1], [2]):
         x = seen[:, [*columns, 5]]
         assert rows.gram(h, np.array(columns)) == pytest.approx((x * h[:, np.newaxis]).T @ x, rel=1e-12)
     assert not rows.gram(np.zeros(300), np.arange(5)).any()
-    weighted = design_of(X, None).rows(rows.y, np.arange(300.0) % 3, 1)
+    weighted = rows_of(X, rows.y, np.arange(300.0) % 3, n_threads=1)[0]
     lost = np.where(np.arange(300) % 3 == 0, np.nan, h)  # what stands in rows of weight 0 counts nothing
     assert np.array_equal(weighted.gram(lost, np.arange(5)), weighted.gram(np.nan_to_num(lost), np.arange(5)))
     assert np.array_equal(weighted.diagonal(lost), weighted.diagonal(np.nan_to_num(lost)))

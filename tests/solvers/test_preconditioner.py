@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 
 import chainrule
-from chainrule.data.designs import design_of
+from chainrule.data.designs import rows_of
 from chainrule.data.rows import costs
 from chainrule.kernels.reading import What
 from chainrule.objective import DataObjective
@@ -46,7 +46,7 @@ def stored(frame, storage):
 
 
 def objective_of(X, y, alpha, fit_intercept=True, s=None):
-    rows = design_of(X, None, "all").rows(y.astype(np.uint8), s, 1)
+    rows = rows_of(X, y, s, coding="all", n_threads=1)[0]
     return DataObjective(rows, ridge(alpha, rows.n_features), fit_intercept)
 
 
@@ -61,8 +61,9 @@ def test_an_arrow_is_the_hessian_where_no_row_has_two_light_columns(storage, fit
     on = objective_of(stored(frame, storage), y, 1e-3, fit_intercept, s)
     n = on.n_features
     w = rng.normal(size=n)
-    h = np.zeros(m)
-    H = on.evaluate(np.append(w, 0.0), What.HESSIAN, h=h).hessian
+    z = np.zeros(m)
+    H = on.evaluate(np.append(w, 0.0), What.HESSIAN, z=z).hessian
+    h = on.curvatures(z)
     exact = H[:n, :n] - (np.outer(H[:n, n], H[n, :n]) / H[n, n] if fit_intercept else 0.0)
     light = np.sort(rng.permutation(np.arange(10, n))[:120])  # levels of the second category
     for columns in (light, light[:0]):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import chainrule
 from chainrule.certificate.bounds import bound, kappa_of_levels
 from chainrule.certificate.factor import Factor
-from chainrule.data.designs import design_of
+from chainrule.data.designs import rows_of
 from chainrule.data.rows import rare_rows, spread_rows
 from chainrule.data.rows.moments import guess_units, mean_squares, reach
 from chainrule.data.rows.rare import rare_columns
@@ -35,8 +35,8 @@ def frame_of(rng, m, levels=(3, 40), numbers=2):
     return pd.DataFrame(columns)
 
 
-def rows_of(frame, y, coding="all", s=None):
-    return design_of(frame, None, coding).rows(y.astype(np.uint8), s, 1)
+def as_rows(frame, y, coding="all", s=None):
+    return rows_of(frame, y, s, coding=coding, n_threads=1)[0]
 
 
 def expanded(rows):
@@ -49,7 +49,7 @@ def test_leverage_is_at_most_what_the_levels_say(coding, intercept, rng):
     for _ in range(20):
         m = int(rng.integers(50, 800))
         frame = frame_of(rng, m, levels=tuple(rng.integers(1, 30, int(rng.integers(1, 4)))))
-        rows = rows_of(frame, rng.integers(0, 2, m), coding)
+        rows = as_rows(frame, rng.integers(0, 2, m), coding)
         if rows.n_features < 2:
             continue
         alpha = 10.0 ** rng.uniform(-6, 0)
@@ -72,7 +72,7 @@ def test_levels_that_add_up_to_the_bias_make_no_leverage(rng):
     """Where all levels have coefficients, directions without rows carry the penalty alone; no row has them."""
     m = 20_000
     frame = frame_of(rng, m, levels=(5, 7), numbers=0)
-    rows = rows_of(frame, rng.integers(0, 2, m))
+    rows = as_rows(frame, rng.integers(0, 2, m))
     X = np.column_stack([expanded(rows), np.ones(m)])
     B = X.T @ X / (4 * m)
     B[np.diag_indices(rows.n_features)] += 1e-9
@@ -90,7 +90,7 @@ def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
     frame.loc[rng.choice(m, 40, replace=False), "x1"] = np.nan  # a mark of missing numbers is as rare
     frame.loc[rng.choice(m, 30, replace=False), "c0"] = np.nan
     s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
-    rows = rows_of(frame, y, coding, s)
+    rows = as_rows(frame, y, coding, s)
     rare = rare_rows(rows, 1 / 16, m / 8)
     assert {rows.feature_names[j] for j in rare.columns} >= {"x1 missing", "c0=(missing)"}
     X, kept = expanded(rows), rows.is_kept
@@ -103,7 +103,7 @@ def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
         assert np.array_equal(rare.rows, np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept))
     assert not set(np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept)) - set(rare.rows)
     marks = X[:, ~rows.design.numeric]
-    of_csr = design_of(sp.csr_array(marks), None, "all").rows(y.astype(np.uint8), s, 1)
+    of_csr = rows_of(sp.csr_array(marks), y, s, n_threads=1)[0]
     found = rare_rows(of_csr, 1 / 16, m / 8)
     assert np.array_equal(found.rows, np.flatnonzero((marks[:, found.columns] > 0).any(axis=1) & kept))
 
@@ -114,16 +114,14 @@ def test_rows_are_counted_whatever_they_weigh(coding, rng):
     m = 30_000
     frame, y = frame_of(rng, m, levels=(60,)), rng.integers(0, 2, m)
     size = 10.0 ** rng.uniform(-200, 90, 60)[frame["c0"].cat.codes.to_numpy()]
-    plain = rows_of(frame, y, coding)
-    weighted = rows_of(frame, y, coding, size)
+    plain = as_rows(frame, y, coding)
+    weighted = as_rows(frame, y, coding, size)
     expected, found = rare_rows(plain, 1 / 16, m / 8), rare_rows(weighted, 1 / 16, m / 8)
     assert len(expected.columns) > 5
     assert np.array_equal(found.columns, expected.columns)
     assert np.array_equal(found.rows, expected.rows)
     X = sp.csr_array(expanded(plain)[:, 2:])
-    expected, found = (
-        rare_rows(design_of(X, None).rows(y.astype(np.uint8), s, 1), 1 / 16, m / 8) for s in (None, size)
-    )
+    expected, found = (rare_rows(rows_of(X, y, s, n_threads=1)[0], 1 / 16, m / 8) for s in (None, size))
     assert np.array_equal(found.columns, expected.columns)
     assert np.array_equal(found.rows, expected.rows)
 
@@ -141,7 +139,7 @@ def test_rare_columns_of_any_sign_are_found_and_zeros_are_none(index, rng):
     for matrix in (stored, full):
         matrix.indices, matrix.indptr = matrix.indices.astype(index), matrix.indptr.astype(index)
         for weights in (None, s):
-            rows = design_of(matrix, None, "all").rows(rng.integers(0, 2, m).astype(np.uint8), weights, 1)
+            rows = rows_of(matrix, rng.integers(0, 2, m).astype(np.uint8), weights, coding="all", n_threads=1)[0]
             kept = rows.is_kept
             counts = np.count_nonzero(X[kept], axis=0)
             rare = rare_rows(rows, 1 / 16, m / 8)
@@ -159,11 +157,11 @@ def test_rows_that_are_left_count_for_what_they_weigh(rng):
     """Beside rows of rare levels that weigh 1e16 times as much."""
     m = 40_000
     frame, y = frame_of(rng, m, levels=(50,)), rng.integers(0, 2, m)
-    plain = rows_of(frame, y)
+    plain = as_rows(frame, y)
     rare = rare_rows(plain, 1 / 16, m / 16)
     s = np.ones(m)
     s[rare.rows] = 1e16 / 3
-    rows = rows_of(frame, y, s=s)
+    rows = as_rows(frame, y, s=s)
     strata = sample(
         rows, m // 16, (rows.s[y == 0].sum(), rows.s[y == 1].sum()), rare_rows(rows, (m // 16) / m, m // 16)
     )
@@ -182,7 +180,7 @@ def test_rare_levels_come_first_and_no_more_rows_than_wanted():
 def test_a_sample_with_rare_levels_counts_each_row_once(share_of_ones, rng):
     m = 40_000
     frame, y = frame_of(rng, m, levels=(50,)), (rng.random(m) < share_of_ones).astype(int)
-    rows = rows_of(frame, y)
+    rows = as_rows(frame, y)
     weights = (float(m - y.sum()), float(y.sum()))
     strata = sample(rows, m // 16, weights, rare_rows(rows, (m // 16) / m, m // 16))
     assert len(strata) == 2
@@ -198,7 +196,7 @@ def test_coefficients_of_rare_levels_settle_where_their_slope_vanishes(rng):
     m = 20_000
     frame, y = frame_of(rng, m, levels=(40, 30)), rng.integers(0, 2, m)
     y[frame["c0"].cat.codes.to_numpy() % 5 == 1] = 0  # levels of one class have far to go
-    rows = rows_of(frame, y)
+    rows = as_rows(frame, y)
     on = DataObjective(rows, ridge(1 / m, rows.n_features))
     rare = rare_rows(rows, 1 / 16, m / 4)
     w = rng.normal(size=rows.n_features)
@@ -224,7 +222,7 @@ def test_many_rare_levels_are_fitted_from_samples_to_the_bound(coding, rng):
     assert found.reason == "converged"
     assert found.certificate.gap <= found.tol
     assert found.reads < 16
-    X = expanded(rows_of(frame, y, coding))
+    X = expanded(as_rows(frame, y, coding))
     exact = chainrule.fit(X, y, alpha=1 / m, tol=1e-18)
     assert np.abs(found.w - exact.w).max() <= found.certificate.coef.max() + exact.certificate.coef.max()
 
@@ -296,7 +294,7 @@ def test_a_sample_meets_rows_of_positive_weight_wherever_they_are(with_levels, s
     """All rows where a sample would look weigh nothing, but for the rare ones, and `left` rows elsewhere."""
     m, size = 20_000, 1000
     frame, y = frame_of(rng, m, levels=(40,)), (rng.random(m) < share_of_ones).astype(int)
-    whole = rows_of(frame, y)
+    whole = as_rows(frame, y)
     found = rare_rows(whole, size / m, size) if with_levels else None
     s = np.zeros(m)
     elsewhere = np.setdiff1d(np.arange(m), spread_rows(m, size))
@@ -306,7 +304,7 @@ def test_a_sample_meets_rows_of_positive_weight_wherever_they_are(with_levels, s
         s[found.rows] = 1.0
         if left == 0:
             s[np.setdiff1d(np.flatnonzero(y == 0), found.rows)] = 0.0
-    rows = rows_of(frame, y, s=s)
+    rows = as_rows(frame, y, s=s)
     strata = sample(rows, size, (float(rows.s[y == 0].sum()), float(rows.s[y == 1].sum())), found)
     total = sum(part.multiplier * part.rows.s.sum() for part in strata)
     assert total == pytest.approx(rows.s.sum(), rel=1e-12)
@@ -322,7 +320,7 @@ def test_mean_squares_of_moments_are_never_too_small(weighted, far, rng):
     frame["x1"] = frame["x1"] + far
     frame.loc[frame.index[::7], "x0"] = np.nan
     s = rng.choice([0.0, 1.0, 2.5], m) if weighted else None
-    rows = rows_of(frame, rng.integers(0, 2, m), "all", s)
+    rows = as_rows(frame, rng.integers(0, 2, m), "all", s)
     assert mean_squares(rows) is None
     rows.moments(correlations=False)
     rows = rows.see(guess_units(rows, True))

@@ -398,16 +398,8 @@ def test_captions_say_units_and_what_the_other_columns_are():
     assert "2 other columns held at the training rows’ mean" in of_maps
     assert of_maps.endswith(f"Of the 180 training rows {learned.maps.of} have a positive weight.")
     assert "positive weight" not in captions(learned_by(trained(weights=None)))[1]
-    newton = captions(
-        learned_by(
-            trained(
-                FitSpec.of(
-                    SHELL,
-                )
-            )
-        )
-    )
-    assert "per standard deviation of each number: Newton’s steps don’t follow it" in newton[0]
+    newton = captions(learned_by(trained(FitSpec.of(SHELL))))
+    assert "per standard deviation of each number: the steps don’t follow it" in newton[0]
 
 
 @pytest.mark.parametrize("method", ["gradient-descent", "newton"])

@@ -14,6 +14,7 @@ from chainrule.data.files import read_table
 from chainrule.data.tables import encode_table, prepare, stratified_split
 from chainrule.errors import InputError, NotConvergedWarning, SeparationWarning
 from chainrule.findings import SHELL, Finding, say
+from chainrule.fitting.choice import Shape, choose_method
 from chainrule.fitting.spec import FitSpec
 from chainrule.training import (
     Training,
@@ -272,8 +273,9 @@ def test_unknown_method_is_refused():
 )
 def test_what_only_gradient_descent_has_chooses_it(options, method):
     spec = asked(**options)
-    assert spec.chosen == method
-    assert ("was given" in spec.why) == (method == "gradient-descent" and "method" not in options)
+    chosen, why = choose_method(spec, Shape(100, 2, is_dense=True, has_penalty=False))
+    assert spec.asked.name == chosen.name == method
+    assert ("was given" in why) == (method == "gradient-descent" and "method" not in options)
 
 
 @pytest.mark.parametrize("of_descent", [{"learning_rate": 0.1}, {"learning_rate": "auto"}, {"epochs": 3}])
@@ -362,7 +364,7 @@ def test_all_rows_are_trained_on_where_they_lie(monkeypatch):
     def look(spec, rows, *_more):
         raise SeenError(rows)
 
-    monkeypatch.setattr("chainrule.training.run", look)
+    monkeypatch.setattr("chainrule.training.fit_rows", look)
     prepared = prepare(pa.table({"x": [1.0, 2.0, 3.0, 4.0], "y": ["a", "b", "a", "b"]}), "y")
     with pytest.raises(SeenError) as seen:
         train(prepared, asked())

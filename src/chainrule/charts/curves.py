@@ -63,23 +63,23 @@ def _curves(
 
 
 def gap_curve(
-    trace: Any, newton: bool, optimum_at_least: float | None = None, *, tol: float, exists: bool = True
+    trace: Any, label: str, by_reads: bool, optimum_at_least: float | None = None, *, tol: float, exists: bool = True
 ) -> Picture:
     """Draw the proven bound on F - F* over the reads of the data.
 
-    trace: columns "reads", "gap", "objective", "share". newton: if False, the run is gradient descent, and of the reads before
-    its first line only two count. optimum_at_least: a proven lower bound on F*. tol: the bound requested, drawn as a level.
-    exists: whether there is an optimum; if not, distances are from inf F.
+    trace: columns "reads", "gap", "objective", "share". label: the method. by_reads: if False, the reads by which the optimum
+    was found, before the first line, don't count. optimum_at_least: a proven lower bound on F*. tol: the bound requested, drawn
+    as a level. exists: whether there is an optimum; if not, distances are from inf F.
     """
     reads, gap, F, share = (np.asarray(trace.columns[k], dtype=float) for k in ("reads", "gap", "objective", "share"))
     if optimum_at_least is not None:
         gap = np.minimum(gap, np.where(share >= 1, F - optimum_at_least, np.inf))
     # two reads before the first line: for the columns' moments, and for the loss at the start
-    x = np.maximum(reads if newton else reads - reads[0] + 2, 1.0)
+    x = np.maximum(reads if by_reads else reads - reads[0] + 2, 1.0)
     whole = np.ones(len(x), dtype=bool) if len(x) < MANY else None
-    label, role = ("Newton", "one") if newton else ("gradient descent", "training")
     note = f"{pretty(float(x[-1]), 3)} reads"
-    curve = Curve.of(label, role, x, np.where(np.isfinite(F), gap, np.inf), above=0.0, whole=whole, note=note)
+    role, y = "one" if by_reads else "training", np.where(np.isfinite(F), gap, np.inf)
+    curve = Curve.of(label, role, x, y, above=0.0, whole=whole, note=note)
     panel, how = ([curve], "at most, nats", "reads of the data"), {"height": 190, "floor": 0.0}
     return _distances("gap", "by the reads of the data", [panel], ("tol", tol), exists, **how)
 

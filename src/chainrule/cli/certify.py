@@ -85,7 +85,7 @@ def run(
         ],
         "warnings": [],
     }
-    voice.tell(document, results.audit)
+    voice.tell(document, results.certify)
     if met is False:
         voice.note(f"exit code 3: the coefficients are not proven to be within --tol {tol:g} of the optimum")
         return NOT_STRICT

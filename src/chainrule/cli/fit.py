@@ -17,8 +17,9 @@ from chainrule.documents.progress import FitProgress
 from chainrule.documents.report import report as report_blocks
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.findings import SHELL
+from chainrule.fitting.methods import METHODS
 from chainrule.fitting.result import REASONS, Result
-from chainrule.fitting.spec import NEWTON, FitSpec
+from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import is_stream, write_atomically
 from chainrule.model.model import save_model, save_trace, trace_path
 from chainrule.studies.learned import learned_by
@@ -52,7 +53,7 @@ def run(
     if row is not None:
         check_row(prepared.encoded, row)
     voice.note(*prepared.notes)
-    with FitProgress(voice.messages, spec.chosen) as progress, warnings.catch_warnings():
+    with FitProgress(voice.messages, spec.asked.name) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", ChainruleWarning)  # the result lists them
         training = train(prepared, spec, progress=progress)
     result = training.result
@@ -100,8 +101,7 @@ def _interrupted(result: Result, there: str, missing: str) -> str:
     if missing:
         return f"interrupted after training: wrote {there or 'nothing'}; not written: {missing}"
     end = f"is in {there}" if there else "is not kept (there was no --out)"
-    unit = "step" if result.method in NEWTON else "epoch"
-    return f"interrupted: the state after {unit} {result.epoch:,} {end}"
+    return f"interrupted: the state after {METHODS[result.method].noun} {result.epoch:,} {end}"
 
 
 def _document(training: Training, table: str, files: Mapping[str, Path | None]) -> dict[str, Any]:

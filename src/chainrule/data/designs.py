@@ -1,62 +1,61 @@
-"""Checks a user's X (dense, sparse or a table), and turns it into `Rows` without a copy if possible."""
+"""Checks a user's X (dense, sparse or a table), y and weights, and makes `Rows` of them, without a copy if possible."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.encoding import CODINGS, blocks_of, learn
-from chainrule.data.frames import fields_of, is_table
-from chainrule.data.inputs import check_size, column_names, matrix
+from chainrule.data.frames import Field, fields_of, is_table
+from chainrule.data.inputs import check_size, check_weights, column_names, encode_labels, matrix
 from chainrule.data.rows import Rows
 from chainrule.errors import InputError
 from chainrule.kernels.blocks import Blocks, Csr
 from chainrule.kernels.reading import thread_count
 
 Vector = NDArray[np.float64]
-Labels = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Design:
-    """X, checked. rows : makes `Rows` from labels (m,), weights (m,) or None, and a number of threads or None."""
+def rows_of(
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    feature_names: Sequence[str] | None = None,
+    coding: str = "reference",
+    n_threads: int | None = None,
+) -> tuple[Rows, tuple[Any, Any]]:
+    """Check a user's data, and use them in place if possible; raises InputError if they can't be used.
 
-    n_rows: int
-    rows: Callable[[Labels, Vector | None, int | None], Rows]
-
-
-def design_of(X: ArrayLike, feature_names: Sequence[str] | None, coding: str = "reference") -> Design:
-    """Check X, and use it in place if possible; raises InputError if it can't be used."""
+    Returns the rows, and the labels of y = 0 and y = 1.
+    """
     if coding not in CODINGS:
         raise InputError(f"coding must be 'reference' or 'all', not {coding!r}")
     if is_table(X):
-        return _table(X, feature_names, coding)
-    sparse = hasattr(X, "tocsr")
-    blocks, names, copies = _sparse(X, feature_names) if sparse else _dense(X, feature_names)
-    return Design(blocks.m, lambda y, s, threads: Rows.of(blocks, y, s, names, threads, copies=copies))
+        if feature_names is not None:
+            raise InputError("feature_names can't be given for a table: rename its columns, or leave feature_names out")
+        fields = fields_of(X)
+        m = fields[0].rows if fields else len(X)
+        check_size(m, len(fields))
+        codes, classes = encode_labels(y, m)
+        return _of_table(fields, codes, check_weights(sample_weight, codes), coding, n_threads), classes
+    blocks, names, copies = (_sparse if hasattr(X, "tocsr") else _dense)(X, feature_names)
+    codes, classes = encode_labels(y, blocks.m)
+    return Rows.of(blocks, codes, check_weights(sample_weight, codes), names, n_threads, copies=copies), classes
 
 
-def _table(X: Any, feature_names: Sequence[str] | None, coding: str) -> Design:
-    """Use a table's columns in place. Levels and means depend on the weights, so they are learnt when `rows` is called."""
-    if feature_names is not None:
-        raise InputError("feature_names can't be given for a table: rename its columns, or leave feature_names out")
-    fields = fields_of(X)
-    m = fields[0].rows if fields else len(X)
-    check_size(m, len(fields))
-
-    def rows(y: Labels, s: Vector | None, threads: int | None) -> Rows:
-        learnt = learn(fields, s, coding, threads=thread_count(threads))
-        blocks, copies = blocks_of(fields, learnt.columns)
-        found = Rows.of(blocks, y, s, None, threads, encodings=learnt.columns, copies=min(copies, 1))
-        found.count_read()  # by `learn`
-        found.learned.update(learnt.known)
-        return found
-
-    return Design(m, rows)
+def _of_table(
+    fields: Sequence[Field], y: NDArray[np.uint8], s: Vector | None, coding: str, n_threads: int | None
+) -> Rows:
+    """Use a table's columns in place. Levels and means depend on the weights."""
+    learnt = learn(fields, s, coding, threads=thread_count(n_threads))
+    blocks, copies = blocks_of(fields, learnt.columns)
+    rows = Rows.of(blocks, y, s, None, n_threads, encodings=learnt.columns, copies=min(copies, 1))
+    rows.count_read()  # by `learn`
+    rows.learned.update(learnt.known)
+    return rows
 
 
 def _dense(X: ArrayLike, feature_names: Sequence[str] | None) -> tuple[Blocks, tuple[str, ...], int]:

@@ -52,7 +52,7 @@ def sample(
     if not by_class and not len(of_levels.rows):
         index = _spread(rows.n_rows, size, None if rows.s is None else rows.is_kept)
         part = rows.take(index)
-        return (Stratum(part, sum(class_weights) / weight_of(part), places=index),)
+        return (Stratum(part, sum(class_weights) / part.weight, places=index),)
     is_whole = np.zeros(rows.n_rows, dtype=np.bool_)  # the rows of strata taken completely
     is_whole[of_levels.rows] = True
     if by_class:
@@ -67,7 +67,7 @@ def sample(
     left = class_weights[1 - rare]
     if len(of_levels.rows):  # summed directly, as a difference of sums loses digits if weights differ in size
         left = float(np.count_nonzero(is_common) if rows.s is None else rows.s.sum(where=is_common))
-    return whole, Stratum(common, left / weight_of(common), places=index)
+    return whole, Stratum(common, left / common.weight, places=index)
 
 
 def _spread(m: int, size: int, wanted: NDArray[np.bool_] | None) -> NDArray[np.int64]:
@@ -77,8 +77,3 @@ def _spread(m: int, size: int, wanted: NDArray[np.bool_] | None) -> NDArray[np.i
         return index
     places = np.flatnonzero(wanted)
     return places if len(places) <= size else places[spread_rows(len(places), size)]
-
-
-def weight_of(rows: Rows) -> float:
-    """Sum of the rows' weights, in their unit."""
-    return float(rows.n_rows) if rows.s is None else float(rows.s.sum())

@@ -102,11 +102,6 @@ class Collinearity:
         more = (Finding("more relations", values),) if count > listed else ()
         return (*(relation.finding for relation in self.relations), *more)
 
-    @property
-    def sentence(self) -> str:
-        """All relations in one line; empty if there are none."""
-        return "; ".join(map(str, self.findings))
-
     def moved(self, rows: Rows, w: Vector, b: float, weights: Vector) -> Point:
         """Return, of all (w, b) with the same predictions, the one of least sum (weights_j sd_j w_j)^2; in the rows' units.
 

@@ -82,8 +82,8 @@ def _shares(g: Gradients, unit: str) -> Chart:
     from chainrule.charts.charts import gradient_shares
 
     units = "in the units of the fit: the steps follow it"
-    if unit == "step":
-        units = "per standard deviation of each number: Newton’s steps don’t follow it"
+    if g.standardized:
+        units = "per standard deviation of each number: the steps don’t follow it"
     read = f"Computed on all training rows at {counted(len(g.epochs), unit)}."
     return Chart(lambda: gradient_shares(g.epochs.astype(np.float64), np.abs(g.dL), g.names, unit=unit),
                  f"Each weight’s share of the gradient, {units}. {read}")  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from chainrule.fitting.spec import NEWTON
+from chainrule.fitting.methods import METHODS
 from chainrule.words import upward
 
 PAUSE = 0.08  # seconds between two drawings: an epoch takes microseconds
@@ -34,12 +34,12 @@ class _Live(Progress):
 class FitProgress(_Live):
     """The line of a fit. Call it after each epoch or step, with the fit's step and the held-out figures.
 
-    console: the console of messages. method: the run's method, as `fit` names it.
+    console: the console of messages. method: the run's, as `fit` names it.
     """
 
     def __init__(self, console: Console, method: str) -> None:
-        self._descends = method not in NEWTON  # nobody knows how many steps Newton needs
-        super().__init__(console, has_bar=self._descends)
+        self._method = METHODS[method]
+        super().__init__(console, has_bar=not self._method.by_reads)  # nobody knows how many steps such a run needs
 
     def __call__(self, step: Any, held_out: Mapping[str, float]) -> None:
         """Draw this epoch, unless the last drawing is too recent."""
@@ -51,9 +51,9 @@ class FitProgress(_Live):
         text += f", F - F* <= {upward(step.gap)}" if math.isfinite(step.gap) else ""
         text += f", {step.status}" if step.status else ""
         where = "all rows" if step.share >= 1 else f"a sample, {100 * step.share:.1f}% of the rows"
-        if self._descends:
-            return f"epoch {step.epoch:,} of {step.max_reads:,}: {text}"
-        return f"step {step.epoch} on {where}, {step.reads:.1f} reads: {text}"
+        if self._method.by_reads:
+            return f"{self._method.noun} {step.epoch} on {where}, {step.reads:.1f} reads: {text}"
+        return f"{self._method.noun} {step.epoch:,} of {step.max_reads:,}: {text}"
 
 
 class StudyProgress(_Live):

@@ -80,14 +80,15 @@ def _trouble(result: Document) -> str:
 def _lead(document: Document, role: Role) -> Text:
     """Say the result in one sentence."""
     result, which = document["result"], "held-out" if document["held_out"] else "training"
-    of, unit = ("Newton’s method", "step") if results.is_newton(result) else ("training", "epoch")
-    text = (f"After {counted(result['n_epochs'], unit)} of {of}, the model is right on {{accuracy:%}} of {{rows:{which} row}}, "
-            "where the larger class alone would be right on {base_accuracy:%}; its log-loss there is {loss:f}.")  # fmt: skip
+    method = results.method_of(result)
+    after = f"After {counted(result['n_epochs'], method.noun)} of {method.title}"
+    text = (f"{after}, the model is right on {{accuracy:%}} of {{rows:{which} row}}, where the "
+            "larger class alone would be right on {base_accuracy:%}; its log-loss there is {loss:f}.")  # fmt: skip
     return say(text, role, **(document["held_out"] or document["training"]))
 
 
 def _tiles(result: Document) -> Facts:
-    tiles = {"steps" if results.is_newton(result) else "epochs": "{n_epochs}", "reads of the data": "{reads:3}",
+    tiles = {f"{results.method_of(result).noun}s": "{n_epochs}", "reads of the data": "{reads:3}",
              "objective": "{objective}", "gradient at the end": "{grad_norm:3}", "penalty alpha": "{alpha}"}  # fmt: skip
     return Facts.of(tiles, "tiles", **result)
 
@@ -95,7 +96,7 @@ def _tiles(result: Document) -> Facts:
 def _learning(document: Document, trace: Trace, learned: Learned | None) -> list[Block]:
     """Describe how the run learned, in words and pictures."""
     result, classes = document["result"], (document["negative"], document["positive"])
-    curves = results.learning_curves(trace, results.is_newton(result), document["training"])
+    curves = results.learning_curves(trace, results.method_of(result).by_reads, document["training"])
     told: list[Block] = [] if learned is None else [*story(learned), *rate_told(learned, result["learning_rate"])]
     absent = (*([] if learned is None else learned.notes), trace.note)
     notes = [say("{it}.", "note", it=text) for text in absent if text]

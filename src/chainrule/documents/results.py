@@ -1,4 +1,4 @@
-"""Describes a fit, its certificate, predictions, and an audit, from the documents that `--json` prints."""
+"""Describes a fit, its certificate, predictions, and what `certify` proved, from the documents that `--json` prints."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.certificate import digits_of
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
-from chainrule.fitting.spec import NEWTON
+from chainrule.fitting.methods import METHODS, Method
 from chainrule.words import counted
 
 Document = Mapping[str, Any]
@@ -25,9 +25,9 @@ def how_near(value: float, error: float | None) -> dict[str, Any]:
     }
 
 
-def is_newton(result: Document) -> bool:
-    """Return whether a result is from Newton's method."""
-    return result["method"] in NEWTON
+def method_of(result: Document) -> Method:
+    """Return the method that made a result."""
+    return METHODS[result["method"]]
 
 
 def fit(document: Document) -> list[Block]:
@@ -55,7 +55,8 @@ def setting(document: Document) -> Facts:
 
 def _asked(result: Document) -> list[tuple[str, Any]]:
     """Describe objective, method and learning rate."""
-    facts = [("objective", result["objective_line"]), ("method", f"{_method(result)}: {result['method_reason']}")]
+    method = f"{method_of(result).words}: {result['method_reason']}"
+    facts = [("objective", result["objective_line"]), ("method", method)]
     facts += [("learning rate", rate(result))] if result["learning_rate"] is not None else []
     if result["batch_size"] is not None:
         size = "single rows" if result["batch_size"] == 1 else "{batch_size:row} an update"
@@ -63,13 +64,9 @@ def _asked(result: Document) -> list[tuple[str, Any]]:
     return facts
 
 
-def _method(result: Document) -> str:
-    return "stochastic gradient descent" if result["method"] == "sgd" else str(result["method"]).replace("-", " ")
-
-
 def rate(result: Document) -> Text:
     """Describe the learning rate and its limit."""
-    own, limit, batches = result["learning_rate"], result["learning_rate_limit"], result["method"] == "sgd"
+    own, limit, batches = result["learning_rate"], result["learning_rate_limit"], result["batch_size"] is not None
     if limit is None:
         return say("{own}; any rate is stable here", own=own)
     auto = " (auto)" if own == limit / (4 if batches else 2) else ""
@@ -83,7 +80,7 @@ def rate(result: Document) -> Text:
 def ending(result: Document) -> list[tuple[str, Any]]:
     """Describe how a run ended, and what is proven."""
     told = result["certificate"]
-    training = say("{method}: {ended} ({seconds:time})", **{**result, "method": _method(result)})
+    training = say("{method}: {ended} ({seconds:time})", **{**result, "method": method_of(result).words})
     hessian = [("Hessian", told["hessian_rows"])] if told["hessian_rows"] else []
     return [("training", training), ("certificate", told["sentence"]), *hessian]
 
@@ -168,16 +165,17 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
     from chainrule.charts.curves import gap_curve
 
     how = {"tol": result["tol"], "exists": told["kind"] != "infimum"}
-    chart = Chart(lambda: gap_curve(trace, is_newton(result), told["optimum_at_least"], **how),
+    method = method_of(result)
+    chart = Chart(lambda: gap_curve(trace, method.title, method.by_reads, told["optimum_at_least"], **how),
                   "How far above the optimum the objective can still be. A read is one pass over all rows.")  # fmt: skip
     return [Beside([blocks, [chart]])]
 
 
 def learning_curves(trace: Any, by_reads: bool, part: Document) -> Beside:
-    """Draw loss and accuracy over the epochs of gradient descent, or over the reads of the data (by_reads)."""
+    """Draw loss and accuracy over the epochs of a run, or over the reads of the data (by_reads)."""
     from chainrule.charts import curves
 
-    when = "step of Newton’s method, by the reads of the data so far" if by_reads else "epoch"
+    when = "step, by the reads of the data so far" if by_reads else "epoch"
     loss = " A dotted line is the loss of predicting the base rate for every row." if part else ""
     share = " The dotted line is the share of the larger class." if part else ""
     return Beside([
@@ -203,7 +201,7 @@ def set_aside(document: Document) -> list[Block]:
     return predictions(document, SHOWN_PREDICTIONS, heading, ": --json, the report and chainrule predict have all")
 
 
-def audit(document: Document) -> list[Block]:
+def certify(document: Document) -> list[Block]:
     """Describe how far anyone's coefficients are from the optimum."""
     told, entries = document["certificate"], document["coefficients"]
     units = " on standardised numbers" if document["standardized"] else ""
@@ -214,8 +212,7 @@ def audit(document: Document) -> list[Block]:
     blocks: list[Block] = [
         Facts.of(facts, **document, F=told["objective"]),
         Heading("How far from the optimum"),
-        _audit_sentence(told),
-        *(say("{it}", it=text) for text in document["warnings"]),
+        _how_far(told),
     ]
     if told["gap"] is None or all(entry["error"] is None for entry in entries):
         return blocks
@@ -223,7 +220,7 @@ def audit(document: Document) -> list[Block]:
     return [*blocks, *_listed(document, entries, "error", *columns)]
 
 
-def _audit_sentence(told: Document) -> Text:
+def _how_far(told: Document) -> Text:
     reason = f": {told['reason']}" if told["reason"] else ""
     if told["gap"] is None:
         return say("How far these coefficients are from the optimum is not proven{why}.", why=reason)
@@ -270,7 +267,7 @@ def of_result(result: Any) -> list[Block]:
         *(say("{it}", "cause", it=text) for text in result.warnings),
         Heading("How it learned"),
         *certificate(told, result.trace),
-        learning_curves(result.trace, is_newton(told), {}),
+        learning_curves(result.trace, method_of(told).by_reads, {}),
     ]
 
 

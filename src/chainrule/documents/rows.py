@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.documents.blocks import Block, Chart, Facts, Formula, Heading, Table, Text, say
-from chainrule.documents.results import BIAS, SHOWN, is_newton, rest
+from chainrule.documents.results import BIAS, SHOWN, method_of, rest
 from chainrule.words import counted
 
 Document = Mapping[str, Any]
@@ -63,7 +63,7 @@ def _heading(document: Document) -> Text:
     known = " unknown" if told["y"] is None else f" is {{label:name}}, y = {{y:g}}{part}"
     when = ""
     if "method" in document:
-        unit, epoch = "step" if is_newton(document) else "epoch", told["epoch"]
+        unit, epoch = method_of(document).noun, told["epoch"]
         when = f" after the last {unit}, {document['epochs']:,}" if epoch is None else f" after {unit} {epoch:,}"
         when = f" at the start, before the first {unit}" if epoch == 0 else when
     text = f"{'One row' if told['row'] is None else 'Row {row}'} ({{target:name}}{known}){when}"

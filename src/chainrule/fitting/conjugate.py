@@ -15,10 +15,9 @@ from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.reference import audit
+from chainrule.fitting.reference import certify_point
 from chainrule.fitting.returned import UserPoint, certified
-from chainrule.fitting.run import run
-from chainrule.fitting.task import how_it_ended
+from chainrule.fitting.task import how_it_ended, run_solver
 from chainrule.kernels.blocks import Blocks
 from chainrule.losses import is_native
 from chainrule.solvers import CGState, NewtonCG
@@ -34,7 +33,7 @@ def optimize_by_products(problem: Problem) -> Ending:
     """Run newton-cg, one read a step, until F - F* is proven to be at most `tol`; raises InputError without a penalty."""
     if not problem.penalty.strongly_convex:
         raise InputError(Finding("needs a penalty"))
-    problem.standardize()
+    problem = problem.standardized()
     return _run(problem, problem.rows.units.to_fit(*problem.start))
 
 
@@ -44,7 +43,7 @@ def optimize_in_row_space(problem: Problem) -> Ending:
     The problem in u has as many columns as there are rows. Newton solves it; a read then certifies the point w = Q u. (Hastie
     and Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
     """
-    problem.standardize()
+    problem = problem.standardized()
     rows, options = problem.rows, problem.options
     rows.count_read()
     seen = rows.viewed()[:, :-1]
@@ -80,7 +79,7 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
     most = DEFAULT_READS if options.max_reads is None else options.max_reads
     refusal = "the objective is not finite: use a smaller w0, smaller numbers in X, or a larger penalty"
     try:
-        outcome = run(
+        outcome = run_solver(
             problem,
             objective,
             NewtonCG(np.append(*start)),
@@ -96,10 +95,10 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
     if isinstance(state, CGState):
         certificate = certified(state, UserPoint.of(*rows.units.to_user(state.w, state.b), rows.units))
     else:
-        task = prepare(replace(problem))
-        certificate = audit(task, None, *rows.units.to_user(state.w, state.b))
+        task = prepare(problem)
+        certificate = certify_point(task, None, *rows.units.to_user(state.w, state.b))
         if outcome.reason == "converged" and certificate.gap > options.tol:
             outcome = replace(outcome, reason="unproven")
     ways: tuple[Way, ...] = (("more reads", None), ("more alpha", None))
     how = how_it_ended(outcome, certificate, options.tol, ways=ways, reads=rows.reads)
-    return Ending(outcome, state.w.copy(), state.b, rows.units, how, certificate)
+    return Ending(outcome, state.w.copy(), state.b, rows.units, rows, how, certificate)

@@ -79,7 +79,7 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     size = moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
     weight = SEPARATED_RIDGE * (size / task.units.scale) ** 2
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
-    outcome, run = task.run(small)
+    outcome, run = task.newton(small)
     # On all rows, even if the run stopped on a sample.
     state, point = task.returned(run.theta, problem.objective(small))
     state = state.with_bound()
@@ -129,8 +129,8 @@ def _ending(
             "ridge": SEPARATED_RIDGE,
         }
         how = Finding("no optimum", values)
-    ending = task.ending(replace(outcome, reason=reason), state, certificate, point, how, said)
-    return replace(ending, diagnosed=diagnosed)
+    ending = task.ending(replace(outcome, reason=reason), state, certificate, point)
+    return replace(ending, how=how or ending.how, said=said, diagnosed=diagnosed)
 
 
 def _why(task: Task, outcome: Outcome, state: NewtonState, relations: tuple[Finding, ...]) -> Finding:

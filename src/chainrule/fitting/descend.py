@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,8 @@ from chainrule.findings import Finding, Way, warn_of
 from chainrule.fitting import stochastic
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.reference import Reference, audit
-from chainrule.fitting.run import run
-from chainrule.fitting.task import Task, how_it_ended
+from chainrule.fitting.reference import Reference, certify_point
+from chainrule.fitting.task import Task, how_it_ended, run_solver
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescent
 from chainrule.solvers.proof import error_of_objective
@@ -39,7 +38,7 @@ def descend(problem: Problem) -> Ending:
     Newton finds the optimum first, in a few reads, so that each epoch's distance from it is known.
     """
     options, batches, moments = problem.options, problem.options.batches, problem.rows.moments()
-    problem.standardize()
+    problem = problem.standardized()
     rows = problem.rows
     objective = problem.objective(column_scale=column_scale(rows))
     ridge, with_b = objective.ridge, options.fit_intercept
@@ -82,7 +81,7 @@ def descend(problem: Problem) -> Ending:
         before = stochastic.taken_up(options.resume, objective, solver, monitor)
     limits = {"max_steps": max_steps, "monitor": monitor, "on_status": on_status, "before": before}
     refusal = Finding("not finite at start")
-    outcome = run(problem, objective, solver, refusal=refusal, may_diverge=True, **limits)
+    outcome = run_solver(problem, objective, solver, refusal=refusal, may_diverge=True, **limits)
     return _ending(problem, measure, outcome, monitor, (rate, limit), tuple(at_once))
 
 
@@ -97,10 +96,10 @@ def _ending(
     """Certify the last point of a run, and say what is missing."""
     (rate, limit), rows, options = rates, problem.rows, problem.options
     state, carried = outcome.state, None
-    certificate = audit(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
+    certificate = certify_point(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
     if isinstance(monitor, NoiseMonitor):
-        outcome, needed = stochastic.judged(problem, outcome, monitor, known=measure.floor.is_known)
-        left = stochastic.what_is_left(problem, outcome, monitor, needed, rate, limit)
+        known = measure.floor.is_known
+        outcome, needed, left = stochastic.judged(problem, outcome, monitor, rate, limit, known=known)
         carried = stochastic.carried(outcome, monitor)
     else:
         needed = _epochs_needed(measure.objective, measure.floor, outcome, rate, options.tol)
@@ -111,6 +110,7 @@ def _ending(
         state.w.copy(),
         state.b,
         rows.units,
+        rows,
         how,
         certificate,
         tuple(causes(measure.floor)),
@@ -150,7 +150,7 @@ class Measure:
         floor = Reference.of(problem)
         rows = problem.rows
         mean, sd = (v / rows.units.scale for v in (rows.moments().mean - rows.units.center, rows.moments().sd))
-        task = prepare(replace(problem))
+        task = prepare(problem)
         return cls(task, floor, objective, problem.options.tol, np.square(np.hypot(mean, sd)))
 
     def gap(self, theta: Vector, evaluation: Evaluation) -> tuple[float, float]:
@@ -168,7 +168,7 @@ class Measure:
             return gap, estimate
         self._next = evaluation.grad_norm * HALF
         here = self.objective.rows.units.to_user(theta[:-1], float(theta[-1]))
-        return min(gap, audit(self.task, self.floor, *here).gap), estimate
+        return min(gap, certify_point(self.task, self.floor, *here).gap), estimate
 
 
 def causes(floor: Reference) -> list[Finding]:

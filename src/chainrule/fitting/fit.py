@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.designs import design_of
-from chainrule.data.inputs import check_start, check_weights, encode_labels, standardized_columns
+from chainrule.data.designs import rows_of
+from chainrule.data.inputs import check_start
 from chainrule.data.rows import Rows
 from chainrule.data.rows.batches import as_batches, digest
-from chainrule.data.rows.costs import block_of, hessian_reads
-from chainrule.data.words import shown
 from chainrule.errors import InputError
 from chainrule.findings import say, warn_of
-from chainrule.fitting.methods import Shape, choose_method, is_for_newton, run_of
+from chainrule.fitting.choice import Shape, choose_method, is_for_newton
+from chainrule.fitting.methods import NEWTON
 from chainrule.fitting.problem import Ending, Problem, objective_line
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
@@ -147,52 +146,42 @@ def fit(
         callbacks=callbacks, batch_size=batch_size, schedule=schedule, seed=seed, resume=resume, loss=loss, penalty=penalty,
     )  # fmt: skip
     try:
-        design = design_of(X, feature_names, coding)
-        codes, classes = encode_labels(y, design.n_rows)
-        rows = design.rows(codes, check_weights(sample_weight, codes), spec.n_threads)
+        rows, classes = rows_of(X, y, sample_weight, feature_names, coding, spec.n_threads)
+        return fit_rows(spec, rows, classes, started)
     except KeyboardInterrupt as stop:
-        stop.result = None  # type: ignore[attr-defined]
+        stop.result = getattr(stop, "result", None)  # type: ignore[attr-defined]
         raise
-    return run(spec, rows, classes, started)
 
 
-def run(
+def fit_rows(
     spec: FitSpec, rows: Rows, classes: tuple[Any, Any], started: float, reference: Reference | None = None
 ) -> Result:
     """Fit checked rows with checked options. classes : the labels of y = 0 and y = 1.
 
     reference : the optimum to measure descent from, of a `Result` on the same data and objective; by default found first.
+    Raises KeyboardInterrupt on Ctrl-C; from the first epoch on, its `result` is the best result so far.
     """
-    try:
-        if spec.resume is not None and spec.resume.classes != classes:
-            raise InputError(
-                f"resume: the classes were {spec.resume.classes} and are {classes}: resume on the same data"
-            )
-        spec, kernel, n = spec.on_rows(rows.n_rows), kernel_name(), rows.n_features
-        made = spec.penalty_on(n)
-        shape = Shape(
-            rows.n_rows, n, rows.is_dense, made.strongly_convex, hessian_reads(rows), made.isotropic, block_of(rows)[1]
-        )
-        chosen, why = choose_method(spec, shape)
-        spec = replace(spec, batches=spec.batches if chosen == "sgd" else None)
-        start = check_start(*spec.start, n, spec.fit_intercept)
-        standardize = False if spec.standardize is None else spec.standardize
-        columns, scaled = standardized_columns(standardize, rows.design.numeric, spec.fit_intercept)
-        rows = as_batches(rows) if chosen == "sgd" else rows
-        loading = time.perf_counter()
-        method = run_of(chosen, shape)
-        started += time.perf_counter() - loading  # importing SciPy at the first fit doesn't count
-        problem = Problem(rows, spec, columns, start, scaled, class_names(classes), reference, started)
-        with one_blas_thread():
-            ending = method(problem)
-            if spec.method == "auto" and chosen == "newton-cg" and is_for_newton(ending, spec, shape):
-                why = f"newton-cg had proven too little after {problem.rows.reads:.0f} reads"
-                chosen, start = "newton", ending.units.to_user(ending.w_fit, ending.b_fit)
-                ending = run_of(chosen, shape)(replace(problem, start=start))
-            result = _result(problem, ending, (chosen, why), classes, kernel)
-    except KeyboardInterrupt as stop:
-        stop.result = None  # type: ignore[attr-defined]
-        raise
+    if spec.resume is not None and spec.resume.classes != classes:
+        raise InputError(f"resume: the classes were {spec.resume.classes} and are {classes}: resume on the same data")
+    spec, kernel, n = spec.on_rows(rows.n_rows), kernel_name(), rows.n_features
+    shape = Shape.of(rows, spec.penalty_on(n))
+    method, why = choose_method(spec, shape)
+    start = check_start(*spec.start, n, spec.fit_intercept)
+    rows = rows if spec.batches is None else as_batches(rows)
+    loading = time.perf_counter()
+    from chainrule.fitting.task import as_returned
+
+    run = method.load()
+    started += time.perf_counter() - loading  # importing SciPy at the first fit doesn't count
+    problem = Problem.of(spec, rows, start, classes, started, reference)
+    with one_blas_thread():
+        ending = as_returned(problem, run(problem))
+        if is_for_newton(method, ending, spec, shape):
+            why = f"newton-cg had proven too little after {rows.reads:.0f} reads"
+            method, start = NEWTON, ending.units.to_user(ending.w_fit, ending.b_fit)
+            again = replace(problem, start=start)
+            ending = as_returned(again, method.load()(again))
+        result = _result(problem, ending, (method.name, why), classes, kernel)
     for found in ending.said:
         warn_of(found)
     if result.reason == "interrupted":
@@ -202,58 +191,33 @@ def run(
     return result
 
 
-def class_names(classes: tuple[Any, Any]) -> tuple[str, str]:
-    """Name the two classes in messages: text labels as they are, others like 'class 1'."""
-    lower, upper = (shown(label) if isinstance(label, str) else f"class {label}" for label in classes)
-    return lower, upper
-
-
-def _result(
-    problem: Problem,
-    ending: Ending,
-    method: tuple[str, str],
-    classes: tuple[Any, Any],
-    kernel: str,
-) -> Result:
-    rows, options, outcome = problem.rows, problem.options, ending.outcome
-    w, b = ending.units.to_user(ending.w_fit, ending.b_fit)
-    front = options.front
+def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: tuple[Any, Any], kernel: str) -> Result:
+    rows, options, outcome, units = problem.rows, problem.options, ending.outcome, ending.units
+    (w, b), state, said = units.to_user(ending.w_fit, ending.b_fit), outcome.state, (*ending.said_at_once, *ending.said)
+    front, before, batches = options.front, options.resume, options.batches
     seconds = time.perf_counter() - problem.started
     in_numpy = "" if is_native(options.loss) else f", {options.loss.name} loss in NumPy"
     return Result(
-        w=w,
-        b=b,
-        classes=classes,
-        method=method[0],
-        method_reason=method[1],
-        message=visible(say(ending.how, front)),
-        ended=visible(say(ending.how.without("proof"), front)),
-        findings=(ending.how, *ending.said_at_once, *ending.said),
-        objective_line=objective_line(problem, ending),
-        reads=rows.reads + (options.resume.reads if options.resume is not None else 0.0),
-        seconds=seconds + (options.resume.seconds if options.resume is not None else 0.0),
-        kernel=kernel + in_numpy,
-        storage=rows.design.storage,
-        copies=rows.copies + ending.copies,
-        warnings=tuple(say(found, front) for found in (*ending.said_at_once, *ending.said)),
+        w=w, b=b, w_fit=ending.w_fit, b_fit=ending.b_fit, center=units.center, scale=units.scale,
+        feature_names=rows.feature_names, classes=classes, method=method[0], method_reason=method[1],
+        reason=outcome.reason, message=visible(say(ending.how, front)), ended=visible(say(ending.how.without("proof"), front)),
+        objective=ending.objective, loss=state.evaluation.loss, objective_line=objective_line(problem, ending),
+        accuracy=state.evaluation.accuracy, grad_norm=state.evaluation.grad_norm,
+        alpha=options.alpha, fit_intercept=options.fit_intercept, tol=options.tol,
+        learning_rate=ending.learning_rate, learning_rate_limit=ending.learning_rate_limit,
+        epochs_needed=ending.epochs_needed, epoch=outcome.epoch, n_epochs=outcome.n_epochs, trace=outcome.trace,
+        n_rows=rows.n_rows, sum_weights=rows.sum_weights, encodings=rows.encodings,
+        reads=rows.reads + (0.0 if before is None else before.reads),
+        seconds=seconds + (0.0 if before is None else before.seconds),
+        kernel=kernel + in_numpy, storage=rows.design.storage, threads=rows.threads, copies=rows.copies + ending.copies,
         certificate=replace(ending.certificate, reads=rows.reads, seconds=seconds),
-        encodings=rows.encodings,
-        reference=_reference(ending) if method[0] == "newton" else None,
-        **_same(ending, "w_fit", "b_fit", "objective", "epochs_needed", "carried"),
-        sum_weights=problem.sum_weights,
-        **_same(ending, "learning_rate", "learning_rate_limit"),
-        **_same(ending.units, "center", "scale"),
-        **_same(outcome, "reason", "epoch", "n_epochs", "trace"),
-        **_same(outcome.state.evaluation, "loss", "accuracy", "grad_norm"),
-        **_same(options, "alpha", "fit_intercept", "tol"),
-        **_same(rows, "feature_names", "n_rows", "threads"),
-        **_of_run(problem),
-    )
-
-
-def _same(record: object, *names: str) -> dict[str, Any]:
-    """Return the named fields of a record, which have the same names in a result."""
-    return {name: getattr(record, name) for name in names}
+        warnings=tuple(say(found, front) for found in said), findings=(ending.how, *said),
+        batch_size=None if batches is None else batches.size,
+        seed=None if batches is None else batches.seed,
+        schedule=None if batches is None else batches.schedule,
+        rows_digest=None if batches is None else digest(rows),
+        carried=ending.carried, reference=_reference(ending),
+    )  # fmt: skip
 
 
 def _reference(ending: Ending) -> Reference | None:
@@ -262,12 +226,3 @@ def _reference(ending: Ending) -> Reference | None:
 
     is_done = ending.outcome.reason in ("converged", "no_optimum") and isinstance(ending.outcome.state, NewtonState)
     return Reference.of_ending(ending) if is_done else None
-
-
-def _of_run(problem: Problem) -> dict[str, Any]:
-    """Return batch size, seed, schedule and the rows' digest of a run with mini-batches."""
-    batches = problem.options.batches
-    if batches is None:
-        return {}
-    made = {"batch_size": batches.size, "seed": batches.seed, "schedule": batches.schedule}
-    return {**made, "rows_digest": digest(problem.rows)}

@@ -1,101 +1,63 @@
-"""Chooses a fit's method by the options and the shape of the data, never by free memory or time."""
+"""The methods of a fit, in one table: all that other modules ask about a method is here."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from chainrule.data.rows.costs import BLOCK
-from chainrule.errors import InputError
-from chainrule.findings import Finding
-from chainrule.fitting.problem import Ending, Method
-from chainrule.fitting.spec import FitSpec
-from chainrule.solvers.plan import ROWS_PER_COLUMN
+if TYPE_CHECKING:
+    from chainrule.fitting.problem import Ending, Problem
 
-MAX_NEWTON_COLUMNS = 10_000  # beyond, auto chooses a method without a Hessian
-MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, two factors, an inverse
-MAX_ROW_SPACE = 3000  # most rows for which a wide X is factored
-# Above these, a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
-CG_COLUMNS, CG_READS, ANY_READS = {"dense": 1000, "sparse": 300}, 7.0, 50.0
-# With fewer rows per column Newton takes no samples (`solvers.plan`), and from CG_PRODUCTS = m n^2 on newton-cg is faster.
-SAMPLED_ROWS, CG_PRODUCTS = 4 * ROWS_PER_COLUMN, 3e10
-NEWTON_PRODUCTS = 1e12  # of a Hessian: a few seconds
+RATE = ("learning_rate", "epochs")
 
 
 @dataclass(frozen=True)
-class Shape:
-    """The facts by which a method is chosen.
+class Method:
+    """A method.
 
-    m : rows. n : coefficients. hessian_reads : cost of a Hessian, in reads. is_isotropic : the penalty depends on |w| alone.
-    block : columns of the block that newton-cg's preconditioner would have.
+    name : as in `fit`. words, title : what it is called in a list of facts, and in a sentence or a picture.
+    function : the module in `fitting` and the function that runs it. noun : what one of its epochs is called.
+    options : those of `fit` that only some methods take. If the method is "auto" and any of them are given, the first method
+    that takes them all is used.
+    by_reads : its run is limited and drawn by the reads of the data, as a step may take several or only a part of one.
+    is_scale_free : its path doesn't depend on the units of the columns, so the command line doesn't standardise them.
     """
 
-    m: int
-    n: int
-    is_dense: bool
-    has_penalty: bool
-    hessian_reads: float = math.inf
-    is_isotropic: bool = True
-    block: int = BLOCK
+    name: str
+    words: str
+    title: str
+    function: str
+    noun: str = "epoch"
+    options: tuple[str, ...] = ()
+    by_reads: bool = False
+    is_scale_free: bool = False
 
-    @property
-    def is_many(self) -> bool:
-        """Whether there are so many columns that a Hessian takes longer than the reads it saves."""
-        if self.is_dense:
-            return self.n > CG_COLUMNS["dense"]
-        # Without a block of all columns newton-cg may take hundreds of reads.
-        worth = CG_READS if self.block >= min(self.n, BLOCK) else ANY_READS
-        costly = self.hessian_reads > worth or self.n > MAX_NEWTON_COLUMNS
-        return self.n > CG_COLUMNS["sparse"] and costly
-
-    @property
-    def is_costly(self) -> bool:
-        """Whether Newton would make several Hessians of all rows, each taking tenths of a second."""
-        return self.is_dense and self.m <= SAMPLED_ROWS * self.n and self.m * self.n**2 >= CG_PRODUCTS
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether the problem can be solved in the space of its rows, which are few and fewer than the columns."""
-        return self.is_dense and self.has_penalty and self.is_isotropic and self.m < self.n and self.m <= MAX_ROW_SPACE
+    def load(self) -> Callable[[Problem], Ending]:
+        """Import its function. Not earlier, as all methods need SciPy, which `chainrule predict` doesn't load."""
+        module, name = self.function.split(".")
+        function: Callable[[Problem], Ending] = getattr(import_module(f"chainrule.fitting.{module}"), name)
+        return function
 
 
-def choose_method(spec: FitSpec, shape: Shape) -> tuple[str, str]:
-    """Return the method for such data, and why."""
-    if spec.why:
-        if spec.chosen == "newton" and not shape.is_wide and shape.n > MOST_COLUMNS:
-            raise InputError(Finding("too many columns", {"columns": shape.n, "has_penalty": shape.has_penalty}))
-        return spec.chosen, spec.why
-    n = shape.n
-    if shape.is_wide:
-        return "newton", f"in the space of the {shape.m:,} rows, which are fewer than the {n:,} columns"
-    if shape.has_penalty and (shape.is_costly or shape.is_many):
-        return (
-            "newton-cg",
-            f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",
-        )
-    if n > MAX_NEWTON_COLUMNS and shape.is_dense:
-        return "gradient-descent", f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
-    if n > MAX_NEWTON_COLUMNS:
-        raise InputError(Finding("too many columns", {"columns": n, "has_penalty": False}))
-    return "newton", "the certified optimum in the fewest reads"
+def _newton(name: str, function: str) -> Method:
+    return Method(name, name, "Newton’s method", function, noun="step", by_reads=True, is_scale_free=True)
 
 
-def is_for_newton(ending: Ending, spec: FitSpec, shape: Shape) -> bool:
-    """Whether Newton should take over from a newton-cg that proved too little: only if that takes a few minutes at most."""
-    if spec.max_reads is not None or ending.outcome.reason == "interrupted" or ending.certificate.gap <= spec.tol:
-        return False
-    return shape.m * shape.n**2 <= NEWTON_PRODUCTS and shape.n <= MAX_NEWTON_COLUMNS
+NEWTON = _newton("newton", "optimize.optimize")
+NEWTON_CG = _newton("newton-cg", "conjugate.optimize_by_products")
+DESCENT = Method("gradient-descent", "gradient descent", "gradient descent", "descend.descend", options=RATE)
+SGD = Method(
+    "sgd",
+    "stochastic gradient descent",
+    "stochastic gradient descent",
+    "descend.descend",
+    options=(*RATE, "batch_size", "schedule", "resume"),
+)
+METHODS = {method.name: method for method in (NEWTON, NEWTON_CG, DESCENT, SGD)}
 
 
-def run_of(method: str, shape: Shape) -> Method:
-    """Import a method and return it; not earlier, as all need SciPy, which `import chainrule` doesn't load."""
-    from chainrule.fitting.conjugate import optimize_by_products, optimize_in_row_space
-    from chainrule.fitting.descend import descend
-    from chainrule.fitting.optimize import optimize
-    from chainrule.fitting.task import as_returned
-
-    runs = {"newton": optimize, "newton-cg": optimize_by_products, "gradient-descent": descend, "sgd": descend}
-    run = runs[method]
-    if method == "newton" and shape.is_wide:
-        run = optimize_in_row_space
-    return lambda problem: as_returned(problem, run(problem))
+def owner_of(option: str) -> Method:
+    """Return the first method that takes an option of only some methods."""
+    return next(method for method in METHODS.values() if option in method.options)

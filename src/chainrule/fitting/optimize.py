@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.data.rows import Units
 from chainrule.data.rows.moments import guess_units
 from chainrule.data.rows.rare import has_one_sided_level
 from chainrule.diagnosis.separation import Separation
@@ -20,32 +19,19 @@ from chainrule.fitting.task import Task
 PLANE_NUMBERS = 5_000_000  # in the rows on a separating plane; with more, those rows are not fitted
 
 
-def optimize(problem: Problem) -> Ending:
-    """Run Newton on growing samples, then on all rows, until F - F* is proven to be at most `tol`."""
-    return solve(prepare(problem))
-
-
-def prepare(problem: Problem) -> Task:
-    """Choose the units of the arithmetic."""
-    rows, options = problem.rows, problem.options
-    fit_units = Units.of_user(rows.n_features)
-    if problem.columns.any():
-        problem.standardize()
-        fit_units = problem.rows.units
-    units = guess_units(rows, options.fit_intercept)
-    problem.rows = rows.see(units)
-    return Task(problem, units, fit_units)
-
-
 @np.errstate(over="ignore", invalid="ignore")  # extreme scales and penalties may overflow; then nothing is proven
-def solve(task: Task) -> Ending:
-    """Run Newton; if nothing is proven, find out why."""
+def optimize(problem: Problem) -> Ending:
+    """Run Newton on growing samples, then on all rows, until F - F* is proven to be at most `tol`.
+
+    If nothing is proven, find out why, and return a well-defined point.
+    """
+    task = prepare(problem)
     rows, options = task.problem.rows, task.problem.options
     if not task.problem.penalty.strongly_convex and has_one_sided_level(rows, options.fit_intercept):
         ending = separated(task)  # a run without the ridge would not converge
         if ending is not None:
             return _with_infimum(task, ending)
-    outcome, state = task.run(task.penalty)
+    outcome, state = task.newton(task.penalty)
     proven = state.bound is not None and state.bound.proven
     if proven and not state.factored.proof.ok and state.gap > options.tol and outcome.reason == "converged":
         proven = False  # proven by the penalty alone, too loosely
@@ -68,10 +54,17 @@ def solve(task: Task) -> Ending:
         ending = without_optimum(task, outcome, state)
         if ending.certificate.kind == "none" and state.is_separating:
             # The classes only looked separated, by rounding: continue, and look again when no step helps.
-            ending = without_optimum(task, *task.run(task.penalty, patient=True))
+            ending = without_optimum(task, *task.newton(task.penalty, patient=True))
         return _with_infimum(task, ending)
     except KeyboardInterrupt:
         return unproven(task, replace(outcome, reason="interrupted"), state, Finding("not looked for"))
+
+
+def prepare(problem: Problem) -> Task:
+    """Choose the units of Newton's arithmetic, and put the problem's rows into them."""
+    there = problem.standardized().rows
+    units = guess_units(there, problem.options.fit_intercept)
+    return Task(replace(problem, rows=there.see(units)), units, there.units)
 
 
 def _with_infimum(task: Task, ending: Ending) -> Ending:
@@ -90,7 +83,7 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(rows.n_features), 0.0)
     on_plane = replace(problem, rows=part, options=options, columns=np.zeros_like(problem.columns), start=start)
-    share = on_plane.sum_weights / problem.sum_weights * (1.0 - 1e-12)
+    share = part.sum_weights / rows.sum_weights * (1.0 - 1e-12)
     found = optimize(on_plane)
     low = share * found.certificate.infimum_at_least  # 0 if proven only for fewer columns
     gap = certificate.infimum_gap - low

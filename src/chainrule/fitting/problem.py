@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
+from chainrule.data.inputs import standardized_columns
 from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.moments import standardized
+from chainrule.data.words import shown
 from chainrule.findings import Finding
 from chainrule.fitting.result import Carried
 from chainrule.fitting.spec import FitSpec
@@ -30,11 +31,11 @@ if TYPE_CHECKING:  # they bring SciPy
 Vector = NDArray[np.float64]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Problem:
     """What a method has to solve.
 
-    rows : in the units of the run. options : the checked options.
+    rows : in the user's units, the fit's or those of a method's arithmetic. options : the checked options.
     columns : (n,), True where a column is standardised; scaled : divided by its deviation too, not only centred.
     start : (w0, b0) in the user's units. class_names : for messages, of y = 0 and of y = 1.
     reference : the optimum to measure the run from, if it is known already.
@@ -45,39 +46,45 @@ class Problem:
     options: FitSpec
     columns: NDArray[np.bool_]
     start: tuple[Vector, float]
-    scaled: bool = True
-    class_names: tuple[str, str] = ("class 0", "class 1")
+    scaled: bool
+    class_names: tuple[str, str]
+    started: float
     reference: Reference | None = None
-    started: float = 0.0
+
+    @classmethod
+    def of(
+        cls, spec: FitSpec, rows: Rows, start: tuple[Vector, float], classes: tuple[Any, Any], started: float,
+        reference: Reference | None = None,
+    ) -> Problem:  # fmt: skip
+        """Make the problem of a fit of checked rows. classes : the labels of y = 0 and y = 1."""
+        standardize = False if spec.standardize is None else spec.standardize
+        columns, scaled = standardized_columns(standardize, rows.design.numeric, spec.fit_intercept)
+        lower, upper = (shown(label) if isinstance(label, str) else f"class {label}" for label in classes)
+        return cls(rows, spec, columns, start, scaled, (lower, upper), started, reference)
 
     @cached_property
     def penalty(self) -> ElasticNet:
         """The penalty in the fit's units."""
         return self.options.penalty_on(self.rows.n_features)
 
-    @property
-    def sum_weights(self) -> float:
-        """S, in the user's unit."""
-        rows = self.rows
-        return float(rows.n_rows if rows.s is None else rows.s.sum()) * rows.weight_unit
-
     def objective(self, penalty: ElasticNet | None = None, column_scale: Vector | None = None) -> DataObjective:
         """F over the rows in their present units. penalty : in these units; the fit's by default."""
         made = self.penalty if penalty is None else penalty
         return DataObjective(self.rows, made, self.options.fit_intercept, column_scale, self.options.loss)
 
-    def standardize(self) -> None:
-        """Put the rows into the units of the fit."""
-        if self.columns.any():
-            self.rows = standardized(self.rows, self.columns, self.scaled)
+    def standardized(self) -> Problem:
+        """Return the same problem with its rows in the units of the fit."""
+        if not self.columns.any():
+            return self
+        return replace(self, rows=standardized(self.rows, self.columns, self.scaled))
 
 
 @dataclass(frozen=True)
 class Ending:
     """What a method returns.
 
-    w_fit, b_fit : the returned point in `units`, the fit's. how : how the run ended. certificate : what is proven about the
-    point. said : warnings beside the one of `how`.
+    w_fit, b_fit : the returned point in `units`, the fit's. rows : in the units of the method's arithmetic.
+    how : how the run ended. certificate : what is proven about the point. said : warnings beside the one of `how`.
     learning_rate, learning_rate_limit : for gradient descent, else None. said_at_once : warnings already issued in the run.
     epochs_needed : if gradient descent ended too early, else None. carried : for mini-batches, what `resume` needs.
     diagnosed : what was found where there is no single optimum. copies : how often the method copied X.
@@ -87,6 +94,7 @@ class Ending:
     w_fit: Vector
     b_fit: float
     units: Units
+    rows: Rows
     how: Finding
     certificate: Certificate
     said: tuple[Finding, ...] = ()
@@ -110,13 +118,10 @@ class Ending:
         return there.loss if self.is_separated else there.objective
 
 
-Method = Callable[[Problem], Ending]
-
-
 def objective_line(problem: Problem, ending: Ending) -> str:
     """Write the objective with its numbers; for separated classes also the objective whose optimum is returned."""
     rows, penalised = problem.rows, problem.penalty.line
-    loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{problem.sum_weights:.10g}) sum s l(z, y)"
+    loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{rows.sum_weights:.10g}) sum s l(z, y)"
     loss += "" if problem.options.loss is LOGISTIC else f" [{problem.options.loss.name}]"
     penalty = f" + {penalised}" if penalised else ""
     z = "z = x.w + b" if problem.options.fit_intercept else "z = x.w, no intercept"

@@ -13,24 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.certificate import Certificate, digits_of
 from chainrule.certificate.rounding import UNIT
-from chainrule.data.designs import design_of
-from chainrule.data.inputs import (
-    check_start,
-    check_weights,
-    encode_labels,
-    real,
-    standardized_columns,
-    strength,
-    switch,
-)
+from chainrule.data.designs import rows_of
+from chainrule.data.inputs import check_start, real, strength, switch
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.degenerate import bound_without
-from chainrule.fitting.fit import class_names
-from chainrule.fitting.optimize import prepare, solve
+from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.result import Result
 from chainrule.fitting.returned import UserPoint, certified, rounded
@@ -75,8 +66,7 @@ class Reference:
             why = Finding("no hessian", {"columns": n})
             return cls(Certificate.nothing(n, math.inf, why), math.inf, np.zeros(n), 0.0)
         options = replace(problem.options, tol=MARGIN * problem.options.tol, callbacks=(), max_reads=None)
-        task = prepare(replace(problem, options=options, start=(np.zeros(n), 0.0)))
-        ending = solve(task)
+        ending = optimize(replace(problem, options=options, start=(np.zeros(n), 0.0)))
         if ending.outcome.reason == "interrupted":
             raise KeyboardInterrupt
         return cls.of_ending(ending)
@@ -111,7 +101,7 @@ class Reference:
         return max(0.0, objective - self.high - rounding), max(0.0, objective - self.low + rounding)
 
 
-def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
+def certify_point(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
     """Certify (w, b), in the user's units: one read of all rows, with their Hessian.
 
     by : a reference, whose bound tightens the point's own, or replaces it if the point alone proves nothing.
@@ -244,13 +234,9 @@ def certify(
     'bound'
     """
     started = time.perf_counter()
-    design = design_of(X, feature_names, coding)
-    m = design.n_rows
-    codes, classes = encode_labels(y, m)
-    s = check_weights(sample_weight, codes)
-    rows = design.rows(codes, s, n_threads)
+    rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads)
     w, b = _point(*_of_model(coef, intercept), rows.n_features, switch("fit_intercept", fit_intercept))
-    alpha = strength(alpha, C, float(m) if s is None else float(s.sum()))
+    alpha = strength(alpha, C, rows.sum_weights)
     spec = FitSpec.of(
         alpha=alpha, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty, standardize=standardize
     )  # fmt: skip
@@ -261,20 +247,15 @@ def prove(
     spec: FitSpec, rows: Rows, point: tuple[Vector, float], classes: tuple[Any, Any], started: float
 ) -> Certificate:
     """Bound F - F* at a point (w, b) of the user's units, on checked rows; classes : the labels of y = 0 and y = 1."""
-    standardize, (w, b) = False if spec.standardize is None else spec.standardize, point
-    columns, scaled = standardized_columns(standardize, rows.design.numeric, spec.fit_intercept)
-    problem = Problem(rows, spec.on_rows(rows.n_rows), columns, point, scaled, class_names(classes), started=started)
+    (w, b), problem = point, Problem.of(spec.on_rows(rows.n_rows), rows, point, classes, started)
     task = prepare(problem)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
-    if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():
-        raise InputError(too_large)
-    with np.errstate(over="ignore", invalid="ignore"):
-        certificate = audit(task, None, w, b)
+    certificate = certify_point(task, None, w, b)
     if not np.isfinite(certificate.objective):
         refuse_non_finite(problem.rows)
         raise InputError(too_large)
     if len(w) <= MAX_HESSIAN_COLUMNS and not (certificate.proven and certificate.lower >= SHARP * certificate.gap):
-        certificate = audit(task, Reference.of(problem), w, b)
+        certificate = certify_point(task, Reference.of(problem), w, b)
     return replace(certificate, reads=problem.rows.reads, seconds=time.perf_counter() - started)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from chainrule.data.inputs import LARGEST_LIMIT, LARGEST_SEED, choice, number, switch, whole_number
 from chainrule.errors import InputError
 from chainrule.findings import PYTHON, Front
+from chainrule.fitting.methods import METHODS, Method, owner_of
 from chainrule.fitting.result import Result
 from chainrule.kernels.reading import MAX_THREADS
 from chainrule.kernels.runs import SCHEDULES, Batches
@@ -18,12 +19,6 @@ from chainrule.losses import LOGISTIC, LOSSES, Loss
 from chainrule.penalties import PENALTIES, ElasticNet
 from chainrule.solvers import Callback
 
-METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
-NEWTON = ("newton", "newton-cg")
-OWNERS = {  # of options that imply a method
-    **dict.fromkeys(("batch_size", "schedule", "resume"), "sgd"),
-    **dict.fromkeys(("learning_rate", "epochs"), "gradient-descent"),
-}
 LARGEST_TOL = 1e-8  # of the default tol; if rounding leaves a larger gap, a warning says so
 
 
@@ -33,7 +28,7 @@ class FitSpec:
 
     tol : as given, or the default, which `on_rows` lowers to 1e-6/m for many rows. has_tol : whether it was given.
     penalty : its name in `PENALTIES`. standardize : as in `fit`, None if not given. start : (w0, b0) as given.
-    batches, resume : for stochastic gradient descent. given : the options given that imply a method.
+    batches, resume : for stochastic gradient descent, else None. given : the options given that only some methods take.
     """
 
     method: str = "auto"
@@ -87,9 +82,9 @@ class FitSpec:
             raise InputError(f"{name('epochs')} and {name('max_reads')} limit the same run: give one of them")
         limit, limited = (max_reads, "max_reads") if epochs is None else (epochs, "epochs")
         options = {"learning_rate": learning_rate, "epochs": epochs, "batch_size": batch_size, "schedule": schedule}
-        given = tuple(option for option, value in (options | {"resume": resume}).items() if value is not None)
+        given = tuple(option for option, value in {**options, "resume": resume}.items() if value is not None)
         spec = cls(
-            method=choice(name("method"), method, ("auto", *METHODS)),
+            method=choice(name("method"), method, ("auto", *sorted(METHODS))),
             alpha=number(name("alpha"), alpha, low=0.0),
             fit_intercept=switch("fit_intercept", fit_intercept),
             tol=LARGEST_TOL if tol is None else number(name("tol"), tol, low=0.0),
@@ -111,39 +106,31 @@ class FitSpec:
             given=given,
             front=front,
         )  # fmt: skip
-        spec._check_method(front)
+        spec = spec._of_method()
         if not front.is_shell:
             return spec
-        if epochs is not None or (max_reads is None and spec.chosen not in NEWTON):
+        if epochs is not None or (max_reads is None and not spec.asked.by_reads):
             front = replace(front, renamed={**front.renamed, "max_reads": "--epochs"})
-        without = " and ".join(name(option) for option in given if option in options)
+        without = " and ".join(map(name, given))
         return replace(spec, front=replace(front, without=without and f" without {without}"))
 
-    def _check_method(self, front: Front) -> None:
-        """Refuse options of another method."""
-        owner = OWNERS.get(self._telling, "")
-        if (owner and self.method in NEWTON) or (owner == "sgd" and self.method == "gradient-descent"):
-            name, method = front.option(self._telling), front.option("method")
-            of = owner.replace("-", " ")
-            raise InputError(f"{name} is an option of {of}, and {method} is {self.method}: leave one of them out")
-
     @property
-    def _telling(self) -> str:
-        """An option given that implies a method, sgd's first; or an empty string."""
-        return max(self.given, key=lambda option: OWNERS[option] == "sgd", default="")
-
-    @property
-    def chosen(self) -> str:
+    def asked(self) -> Method:
         """The method that the options imply; newton if they leave it to the data."""
-        return OWNERS.get(self._telling, "newton") if self.method == "auto" else self.method
-
-    @property
-    def why(self) -> str:
-        """Why that method; empty if it is left to the data."""
         if self.method != "auto":
-            return "as asked for"
-        what = "stochastic gradient descent" if self.chosen == "sgd" else "gradient descent"
-        return f"{self.front.option(self._telling)} was given, which only {what} has" if self._telling else ""
+            return METHODS[self.method]
+        return next(method for method in METHODS.values() if set(self.given) <= set(method.options))
+
+    def _of_method(self) -> FitSpec:
+        """Refuse options of another method, and leave out the batches if the method has none."""
+        name, options = self.front.option, self.asked.options
+        for option in self.given:
+            if option not in options:
+                of, method = owner_of(option).name.replace("-", " "), name("method")
+                raise InputError(
+                    f"{name(option)} is an option of {of}, and {method} is {self.method}: leave one of them out"
+                )
+        return self if "batch_size" in options else replace(self, batches=None)
 
     def penalty_on(self, n: int) -> ElasticNet:
         """Make the penalty of n columns; raises InputError for one that no method can minimise."""

@@ -53,32 +53,21 @@ def smoothness(problem: Problem, curvature: float) -> float:
     return expected_smoothness(curvature, of_row, rows.n_visited, batches.size)
 
 
-def judged(problem: Problem, outcome: Outcome, monitor: NoiseMonitor, *, known: bool) -> tuple[Outcome, float]:
-    """Change the reason to "noise_floor" if a run at a constant rate reached one, and estimate how many more epochs it needs.
+def judged(
+    problem: Problem, outcome: Outcome, monitor: NoiseMonitor, rate: float, limit: float, *, known: bool
+) -> tuple[Outcome, float, tuple[tuple[Finding, ...], tuple[Way, ...]]]:
+    """Judge a run that reached its limit of epochs: what is missing, and the ways out.
 
-    The estimate is NaN if unknown, and inf if the gap's trend never reaches tol. known : whether F* is known.
+    Returns the outcome, with the reason "noise_floor" if a run at a constant rate reached one; about how many more epochs it
+    needs, NaN if unknown and inf if the gap's trend never reaches tol; and what is missing. known : whether F* is known.
     """
-    (rows, batches), needed = check_rows(problem), math.nan
-    is_noise = batches.schedule == "constant" and batches.size < rows.n_visited
+    (rows, batches), newton, needed = check_rows(problem), ("newton", None), math.nan
     if outcome.reason != "max_reads":
-        return outcome, needed
+        return outcome, needed, ((), ())
+    decays = batches.schedule != "constant"
+    is_noise = not decays and batches.size < rows.n_visited
     if monitor.hovers:
-        return replace(outcome, reason="noise_floor" if is_noise else "max_reads"), needed
-    epochs, gaps = (outcome.trace.columns[name].astype(np.float64) for name in ("epoch", "gap"))
-    if not is_noise and known and len(epochs) >= 20:
-        needed = epochs_by_trend(epochs, gaps, problem.options.tol)
-        needed = needed if needed <= BEYOND else math.inf
-    return outcome, needed
-
-
-def what_is_left(
-    problem: Problem, outcome: Outcome, monitor: NoiseMonitor, needed: float, rate: float, limit: float
-) -> tuple[tuple[Finding, ...], tuple[Way, ...]]:
-    """Say what is missing when a run ended early, and the ways out. needed : epochs to tol, NaN if unknown."""
-    newton: Way = ("newton", None)
-    decays = check_rows(problem)[1].schedule != "constant"
-    if monitor.hovers:
-        is_noise, hovering = outcome.reason == "noise_floor" and bool(rate <= limit), monitor.recent
+        hovering = monitor.recent
         values = {
             "decays": decays,
             "epochs": len(hovering),
@@ -86,19 +75,24 @@ def what_is_left(
             "high": float(hovering.max()),
             "objective": outcome.best_objective,
             "best": outcome.best_epoch,
-            "is_noise": is_noise,
+            "is_noise": is_noise and bool(rate <= limit),
         }
         first: Way = ("slower", limit) if rate > limit else ("less noise", None) if is_noise else ("more reads", None)
-        return (Finding("hovers", values),), (first, newton)
-    left = (Finding("epochs left", {"epochs": needed, "by": "trend"}),)
+        reason = "noise_floor" if is_noise else "max_reads"
+        return replace(outcome, reason=reason), needed, ((Finding("hovers", values),), (first, newton))
+    epochs, gaps = (outcome.trace.columns[name].astype(np.float64) for name in ("epoch", "gap"))
+    if not is_noise and known and len(epochs) >= 20:
+        needed = epochs_by_trend(epochs, gaps, problem.options.tol)
+        needed = needed if needed <= BEYOND else math.inf
+    left: tuple[Finding, ...] = (Finding("epochs left", {"epochs": needed, "by": "trend"}),)
+    ways: tuple[Way, ...] = ((("more reads", outcome.n_epochs + needed),) if needed < MOST else ()) + (newton,)
     if needed > BEYOND:
-        return left, (("faster" if rate < AUTOMATIC * limit else "longer steps", None), newton)
-    if math.isnan(needed):
-        if rate < MUCH_SMALLER * limit:
-            return (Finding("short steps"),), (("faster", None), newton)
-        return () if decays else (Finding("unknown rate"),), (("more reads", None), newton)
-    more: tuple[Way, ...] = (("more reads", outcome.n_epochs + needed),) if needed < MOST else ()
-    return left, (*more, newton)
+        ways = (("faster" if rate < AUTOMATIC * limit else "longer steps", None), newton)
+    elif math.isnan(needed) and rate < MUCH_SMALLER * limit:
+        left, ways = (Finding("short steps"),), (("faster", None), newton)
+    elif math.isnan(needed):
+        left, ways = () if decays else (Finding("unknown rate"),), (("more reads", None), newton)
+    return outcome, needed, (left, ways)
 
 
 def check_options(before: Result, problem: Problem, rate: float, max_steps: int) -> None:
@@ -112,7 +106,7 @@ def check_options(before: Result, problem: Problem, rate: float, max_steps: int)
         raise InputError(f"resume: the columns differ: they were {were}")
     pairs = [
         ("the number of rows", before.n_rows, rows.n_rows),
-        ("the sum of the weights", before.sum_weights, problem.sum_weights),
+        ("the sum of the weights", before.sum_weights, rows.sum_weights),
         ("batch_size", before.batch_size, batches.size),
         ("seed", before.seed, batches.seed),
         ("schedule", before.schedule, batches.schedule),

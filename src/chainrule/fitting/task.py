@@ -1,9 +1,10 @@
-"""Newton on one problem: units for its arithmetic, the run, and a certificate in the user's units."""
+"""Runs a solver on a problem, for every method; and Newton's runs, in the units of its arithmetic."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +13,17 @@ from chainrule.certificate import Certificate
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Units
 from chainrule.data.rows.costs import hessian_reads, is_few, matrix_reads
+from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.data.sampling import class_counts
+from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.returned import UserPoint, plus_product
-from chainrule.fitting.run import run
 from chainrule.fitting.spec import LARGEST_TOL
-from chainrule.objective import DataObjective
+from chainrule.objective import DataObjective, Objective
 from chainrule.penalties import ElasticNet
-from chainrule.solvers import CGState, Newton, NewtonState, Outcome, plan
+from chainrule.solvers import CGState, Newton, NewtonState, NotFiniteAtStart, Outcome, Run, plan
 from chainrule.solvers.proof import FactoredHessian
 
 Vector = NDArray[np.float64]
@@ -29,6 +31,35 @@ Vector = NDArray[np.float64]
 DEFAULT_READS, MOST_STEPS = 100, 200
 LARGEST_RIDGE = 1e200  # in the arithmetic's units; above it a weight's penalty overflows
 CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # findings by reason
+
+
+def run_solver(
+    problem: Problem,
+    objective: Objective,
+    solver: Any,
+    *,
+    refusal: str | Finding,
+    may_diverge: bool = False,
+    **limits: Any,
+) -> Outcome:
+    """Run a solver on one of the problem's objectives; limits : further arguments of `Run`.
+
+    Raises
+    ------
+    InputError
+        If F is not finite: names the first row with NaN or infinity; if there is none, the message is `refusal`.
+    """
+    options = problem.options
+    asked: dict[str, Any] = {"units": problem.rows.units, "monitor": RunMonitor(), "tol": options.tol} | limits
+    run: Run[Any, Any] = Run(objective, solver, callbacks=options.callbacks, started=problem.started, **asked)
+    try:
+        outcome = run.run()
+        if outcome.reason != "non_finite" or may_diverge:
+            return outcome
+    except NotFiniteAtStart:
+        pass
+    refuse_non_finite(problem.rows)
+    raise InputError(refusal)
 
 
 @dataclass(frozen=True)
@@ -78,22 +109,11 @@ class Task:
         """Round a point (n + 1,) of the fit's units to the user's."""
         return UserPoint.of(*self.fit_units.to_user(there[:-1], float(there[-1])), self.units)
 
-    def ending(
-        self,
-        outcome: Outcome,
-        state: NewtonState,
-        certificate: Certificate,
-        point: Vector,
-        how: Finding | None = None,
-        said: tuple[Finding, ...] = (),
-    ) -> Ending:
-        """Make the ending of a run.
-
-        point : (n + 1,) in the fit's units that the certificate is for. how : how the run ended, if not as `_how` says.
-        """
-        outcome = replace(outcome, state=state)
-        how = self._how(outcome, certificate, state) if how is None else how
-        return Ending(outcome, point[:-1], float(point[-1]), self.fit_units, how, certificate, said)
+    def ending(self, outcome: Outcome, state: NewtonState, certificate: Certificate, point: Vector) -> Ending:
+        """Make the ending of a run. point : (n + 1,) in the fit's units that the certificate is for."""
+        outcome, rows = replace(outcome, state=state), self.problem.rows
+        how = self._how(outcome, certificate, state)
+        return Ending(outcome, point[:-1], float(point[-1]), self.fit_units, rows, how, certificate)
 
     def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState) -> Finding:
         """Say how a run ended and, if possible, how many more reads it needs."""
@@ -105,7 +125,7 @@ class Task:
         more = (Finding("reads left", {"reads": left, "tol": tol}),)
         return how_it_ended(outcome, certificate, tol, more, (("more reads", reads + left),), reads=reads)
 
-    def run(self, penalty: ElasticNet, patient: bool = False) -> tuple[Outcome, NewtonState]:
+    def newton(self, penalty: ElasticNet, patient: bool = False) -> tuple[Outcome, NewtonState]:
         """Run Newton with a penalty in these units; raises InputError for NaN or infinity in the data."""
         problem, rows, options = self.problem, self.problem.rows, self.problem.options
         costs = (hessian_reads(rows), class_counts(rows), matrix_reads(rows))
@@ -113,7 +133,7 @@ class Task:
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         sizes = plan(rows.n_rows, rows.n_features, options.tol, *costs, is_few(rows) and objective.given is None)
         solver = Newton(np.append(*self.units.to_fit(*problem.start)), sizes, options.tol, most, patient)
-        outcome = run(
+        outcome = run_solver(
             problem,
             objective,
             solver,
@@ -190,14 +210,15 @@ def as_returned(problem: Problem, ending: Ending) -> Ending:
 
     If columns lie many deviations from 0, the rounding of the intercept b - center.w changes every z.
     """
-    units, options, rows = ending.units, problem.options, problem.rows
+    units, options, rows = ending.units, problem.options, ending.rows
     w, b = units.to_user(ending.w_fit, ending.b_fit)
     centers = float(np.abs(rows.units.center) @ np.abs(w))
     shift = UNIT * (abs(b) + (len(w) + 2) * centers) if centers else 0.0  # of z
     is_offset = options.loss.steepest * shift > max(options.tol, LARGEST_TOL)
     outcome, certificate, how = ending.outcome, ending.certificate, ending.how
     if is_offset:
-        evaluation = Task(problem, rows.units, units).objective.evaluate(UserPoint.of(w, b, rows.units).theta)
+        task = Task(replace(problem, rows=rows), rows.units, units)
+        evaluation = task.objective.evaluate(UserPoint.of(w, b, rows.units).theta)
         outcome = replace(outcome, state=replace(outcome.state, evaluation=evaluation))
         noise = max(certificate.noise, min(certificate.gap, 0.5 * options.loss.curvature * shift * shift))
         certificate = replace(certificate, objective=evaluation.objective, noise=noise)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from chainrule.data.rows.decode import part_values
 from chainrule.data.schema import Schema, require_kinds
 from chainrule.errors import InputError
+from chainrule.fitting.methods import METHODS
 from chainrule.kernels.blocks import Blocks, CategoryColumn, Column
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import explained, pack, unpack
@@ -166,6 +167,8 @@ def load_model(path: str | Path) -> Model:
         require_kinds({"na": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
             raise TypeError("its numbers")
+        if info["method"] not in METHODS:
+            raise ValueError("its method")
         check_X = tensors.pop("check_X")
         numbers: dict[str, Any] = dict(tensors)
         model = Model(Schema.from_dict(document["schema"]), info=info, **numbers)

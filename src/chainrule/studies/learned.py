@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.moments import standardized
+from chainrule.fitting.methods import METHODS
 from chainrule.fitting.result import Result
-from chainrule.fitting.spec import NEWTON
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.solvers.trace import Trace
@@ -55,7 +55,7 @@ def learned_by(training: Training) -> Learned:
     """Find how a training run learned, with a few reads of its rows."""
     rows, result = training.prepared.training_rows(training.result.threads), training.result
     maps = maps_of(rows, result)
-    by_batches = result.method == "sgd" and (result.batch_size or 1) < rows.n_visited
+    by_batches = (result.batch_size or rows.n_visited) < rows.n_visited
     notes = [NOISE] * by_batches + [NO_MAP] * (maps is None)
     return Learned(
         progress_of(result, training.deviations), None if by_batches else gradients_of(rows, result), maps,
@@ -76,7 +76,9 @@ class Gradients:
     names : tuple of str, length n + 1
         Names of the columns; the last is the bias.
     dL : (k, n + 1)
-        dL_dw and dL_db, penalty included, nats per unit: for Newton's method of standardised numbers, else of the fit's units.
+        dL_dw and dL_db, penalty included, nats per unit.
+    standardized : bool
+        Whether these are units of standardised numbers, as the path is the same in all units; else they are the fit's.
     limit : float, optional
         2/lambda_max of the Hessian of F at the returned point, the largest rate that is stable there: for gradient
         descent, with up to 500 columns.
@@ -85,6 +87,7 @@ class Gradients:
     epochs: NDArray[np.int64]
     names: tuple[str, ...]
     dL: Floats
+    standardized: bool = False
     limit: float | None = None
 
 
@@ -106,22 +109,22 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     if len(trace) < 2:
         return None
     rows, theirs = rows.as_given(), Units(result.center, result.scale)
-    is_newton = result.method in NEWTON
-    if not is_newton:
+    is_scale_free = METHODS[result.method].is_scale_free
+    if not is_scale_free:
         rows = rows.see(theirs)
-    elif rows.design.numeric.any():  # Newton's path is the same in all units; standardised columns can be compared
+    elif rows.design.numeric.any():  # the path is the same in all units; standardised columns can be compared
         rows = standardized(rows, rows.design.numeric)
     penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
     objective = DataObjective(rows, penalty, result.fit_intercept)
     affordable = np.clip(MOST_NUMBERS / (rows.n_rows * rows.n_features), FEWEST_POINTS, MOST_POINTS)
     chosen = spread_points(trace, int(affordable))
     thetas = np.column_stack([trace.w, trace.b])[chosen]
-    if is_newton:
+    if is_scale_free:
         thetas = np.array([np.append(*rows.units.to_fit(*theirs.to_user(p[:-1], p[-1]))) for p in thetas])
     found = [(k, e) for k, e in zip(chosen, map(objective.evaluate, thetas), strict=True) if e.finite]
     epochs = trace.columns["epoch"].astype(np.int64)[[k for k, _ in found]]
     dL = np.array([e.gradient for _, e in found])
-    return Gradients(epochs, (*result.feature_names, "bias b"), dL, _limit(objective, result))
+    return Gradients(epochs, (*result.feature_names, "bias b"), dL, is_scale_free, _limit(objective, result))
 
 
 def spread_points(trace: Trace, count: int) -> NDArray[np.intp]:

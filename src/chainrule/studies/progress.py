@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.fitting.methods import METHODS
 from chainrule.fitting.result import Result
-from chainrule.fitting.spec import NEWTON
 from chainrule.solvers.trace import Trace
 
 Floats = NDArray[np.float64]
@@ -113,7 +113,7 @@ def progress_of(result: Result, deviations: ArrayLike) -> Progress:
         halfway = _first(epochs, F - floor <= (start - floor) / 2) if whole[0] else None
         gap = np.fmin(gap, F - floor)
     return Progress(
-        unit="step" if result.method in NEWTON else "epoch", last=int(epochs[-1]), stride=trace.stride,
+        unit=METHODS[result.method].noun, last=int(epochs[-1]), stride=trace.stride,
         whole=int(epochs[known[0]]) if len(known) else None, start=start, end=end, floor=floor,
         infimum=proven.kind not in ("bound", "reduced"), halfway=halfway, near=_first(epochs, gap <= NEAR),
         least_left=float(proven.lower),

@@ -12,20 +12,18 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.designs import design_of
-from chainrule.data.inputs import check_weights, encode_labels, number, standardized_columns, whole_number
+from chainrule.data.designs import rows_of
+from chainrule.data.inputs import number, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows, Units
-from chainrule.data.rows.moments import standardized
 from chainrule.data.rows.rows import Tally
 from chainrule.diagnosis import epochs_left
 from chainrule.errors import ChainruleWarning, InputError
-from chainrule.fitting.fit import run as fit_as_asked
+from chainrule.fitting.fit import fit_rows
 from chainrule.fitting.held_out import HeldOut
+from chainrule.fitting.problem import Problem
 from chainrule.fitting.reference import Reference
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
-from chainrule.objective import DataObjective
-from chainrule.penalties import ridge
 from chainrule.solvers import Step
 from chainrule.studies.curvature import Curvature
 from chainrule.words import estimate
@@ -205,11 +203,10 @@ class Setting:
     ) -> Setting:  # fmt: skip
         """Check a user's arguments; raises InputError."""
         epochs, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
-        alpha, design = number("alpha", alpha, low=0.0), design_of(X, feature_names)
-        codes, labels = encode_labels(y, design.n_rows)
+        alpha = number("alpha", alpha, low=0.0)
         if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
             raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
-        rows = design.rows(codes, check_weights(sample_weight, codes), n_threads)
+        rows, labels = rows_of(X, y, sample_weight, feature_names, n_threads=n_threads)
         return cls(rows, labels if classes is None else (classes[0], classes[1]), alpha, epochs, within, progress)
 
     def fit(self, reference: Reference | None = None, **options: Any) -> Result:
@@ -218,7 +215,7 @@ class Setting:
         unread = replace(self.rows, tally=Tally(self.rows.n_rows), learned={})  # so that each run counts its own reads
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChainruleWarning)
-            return fit_as_asked(spec, unread, self.classes, time.perf_counter(), reference)
+            return fit_rows(spec, unread, self.classes, time.perf_counter(), reference)
 
     def forms(self, ways: Iterable[tuple[str, Standardize]], *, is_curved: bool = True) -> list[Form]:
         """Measure forms of the columns, each given by a label and how to standardise. is_curved: also their curvatures."""
@@ -253,12 +250,9 @@ class Setting:
 
     def _hessian(self, standardize: Standardize, w: Vector, b: float) -> NDArray[np.float64]:
         """Read the Hessian at a point of the user's units, in the units of the form."""
-        rows = self.rows
-        columns, is_scaled = standardized_columns(standardize, rows.design.numeric, True)
-        if columns.any():
-            rows = standardized(rows, columns, is_scaled)
-        objective = DataObjective(rows, ridge(self.alpha, rows.n_features))
-        return objective.hessian(np.append(*rows.units.to_fit(w, b)))
+        spec = FitSpec.of(alpha=self.alpha, standardize=standardize)
+        problem = Problem.of(spec, self.rows, (w, b), self.classes, 0.0).standardized()
+        return problem.objective().hessian(np.append(*problem.rows.units.to_fit(w, b)))
 
 
 def run(

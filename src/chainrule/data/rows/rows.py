@@ -99,6 +99,16 @@ class Rows:
         return self.design.n
 
     @property
+    def weight(self) -> float:
+        """Sum of the weights, in units of `weight_unit`."""
+        return float(self.n_rows if self.s is None else self.s.sum())
+
+    @property
+    def sum_weights(self) -> float:
+        """Sum of the weights, S, in the user's unit."""
+        return self.weight * self.weight_unit
+
+    @property
     def is_dense(self) -> bool:
         """Whether the data are a dense matrix."""
         return self.design.X is not None

@@ -1,0 +1,107 @@
+"""Chooses a fit's method by the options and the shape of the data, never by free memory or time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from chainrule.data.rows import Rows
+from chainrule.data.rows.costs import BLOCK, block_of, hessian_reads
+from chainrule.errors import InputError
+from chainrule.findings import Finding
+from chainrule.fitting.methods import DESCENT, NEWTON, NEWTON_CG, Method, owner_of
+from chainrule.fitting.problem import Ending
+from chainrule.fitting.spec import FitSpec
+from chainrule.penalties import ElasticNet
+from chainrule.solvers.plan import ROWS_PER_COLUMN
+
+MAX_NEWTON_COLUMNS = 10_000  # beyond, auto chooses a method without a Hessian
+MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, two factors, an inverse
+MAX_ROW_SPACE = 3000  # most rows for which a wide X is factored
+# Above these, a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
+CG_COLUMNS, CG_READS, ANY_READS = {"dense": 1000, "sparse": 300}, 7.0, 50.0
+# With fewer rows per column Newton takes no samples (`solvers.plan`), and from CG_PRODUCTS = m n^2 on newton-cg is faster.
+SAMPLED_ROWS, CG_PRODUCTS = 4 * ROWS_PER_COLUMN, 3e10
+NEWTON_PRODUCTS = 1e12  # of a Hessian: a few seconds
+IN_ROW_SPACE = replace(NEWTON, function="conjugate.optimize_in_row_space")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The facts by which a method is chosen.
+
+    m : rows. n : coefficients. hessian_reads : cost of a Hessian, in reads. is_isotropic : the penalty depends on |w| alone.
+    block : columns of the block that newton-cg's preconditioner would have.
+    """
+
+    m: int
+    n: int
+    is_dense: bool
+    has_penalty: bool
+    hessian_reads: float = math.inf
+    is_isotropic: bool = True
+    block: int = BLOCK
+
+    @classmethod
+    def of(cls, rows: Rows, penalty: ElasticNet) -> Shape:
+        """Collect the facts of a fit."""
+        facts = (penalty.strongly_convex, hessian_reads(rows), penalty.isotropic, block_of(rows)[1])
+        return cls(rows.n_rows, rows.n_features, rows.is_dense, *facts)
+
+    @property
+    def is_many(self) -> bool:
+        """Whether there are so many columns that a Hessian takes longer than the reads it saves."""
+        if self.is_dense:
+            return self.n > CG_COLUMNS["dense"]
+        # Without a block of all columns newton-cg may take hundreds of reads.
+        worth = CG_READS if self.block >= min(self.n, BLOCK) else ANY_READS
+        costly = self.hessian_reads > worth or self.n > MAX_NEWTON_COLUMNS
+        return self.n > CG_COLUMNS["sparse"] and costly
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether Newton would make several Hessians of all rows, each taking tenths of a second."""
+        return self.is_dense and self.m <= SAMPLED_ROWS * self.n and self.m * self.n**2 >= CG_PRODUCTS
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the problem can be solved in the space of its rows, which are few and fewer than the columns."""
+        return self.is_dense and self.has_penalty and self.is_isotropic and self.m < self.n and self.m <= MAX_ROW_SPACE
+
+
+def choose_method(spec: FitSpec, shape: Shape) -> tuple[Method, str]:
+    """Return the method for such data, and why."""
+    n, newton = shape.n, IN_ROW_SPACE if shape.is_wide else NEWTON
+    if spec.method != "auto" or spec.given:
+        if spec.asked is NEWTON and not shape.is_wide and n > MOST_COLUMNS:
+            raise InputError(Finding("too many columns", {"columns": n, "has_penalty": shape.has_penalty}))
+        return newton if spec.asked is NEWTON else spec.asked, _why_asked(spec)
+    if shape.is_wide:
+        return newton, f"in the space of the {shape.m:,} rows, which are fewer than the {n:,} columns"
+    if shape.has_penalty and (shape.is_costly or shape.is_many):
+        return (
+            NEWTON_CG,
+            f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",
+        )
+    if n > MAX_NEWTON_COLUMNS and shape.is_dense:
+        return DESCENT, f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
+    if n > MAX_NEWTON_COLUMNS:
+        raise InputError(Finding("too many columns", {"columns": n, "has_penalty": False}))
+    return newton, "the certified optimum in the fewest reads"
+
+
+def _why_asked(spec: FitSpec) -> str:
+    """Say by which of the options the method was chosen."""
+    if spec.method != "auto":
+        return "as asked for"
+    telling = next(option for option in spec.given if owner_of(option) is spec.asked)
+    return f"{spec.front.option(telling)} was given, which only {spec.asked.words} has"
+
+
+def is_for_newton(method: Method, ending: Ending, spec: FitSpec, shape: Shape) -> bool:
+    """Whether Newton should take over from a newton-cg that proved too little: only if that takes a few minutes at most."""
+    if method is not NEWTON_CG or spec.method != "auto":
+        return False
+    if spec.max_reads is not None or ending.outcome.reason == "interrupted" or ending.certificate.gap <= spec.tol:
+        return False
+    return shape.m * shape.n**2 <= NEWTON_PRODUCTS and shape.n <= MAX_NEWTON_COLUMNS
