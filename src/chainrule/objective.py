@@ -297,11 +297,9 @@ class DataObjective(Objective):
         """Return the rows that an evaluation reads, strata weighted by their multipliers."""
         if len(self.strata) == 1:
             return self.strata[0].rows
-        rows = self.rows.take(np.concatenate([stratum.places for stratum in self.strata]))
-        counts = [len(stratum.places) for stratum in self.strata]
-        times = np.repeat([stratum.multiplier for stratum in self.strata], counts)
-        kept = np.concatenate([stratum.rows.is_kept for stratum in self.strata])
-        return replace(rows, s=np.where(kept, times if rows.s is None else times * rows.s, 0.0))
+        parts = [(part.places, part.multiplier, part.rows) for part in self.strata]
+        s = [times * (rows.is_kept if rows.s is None else rows.s) for _, times, rows in parts]
+        return replace(self.rows.take(np.concatenate([places for places, _, _ in parts])), s=np.concatenate(s))
 
     def evaluations(self, path: Path) -> tuple[list[Evaluation], Evaluation | None]:
         """Turn the core's sums at the points of a path, and at its next point if that was read, into evaluations."""

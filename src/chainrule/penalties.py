@@ -72,6 +72,19 @@ class ElasticNet:
         with np.errstate(over="ignore", invalid="ignore"):
             return self.l2 * w
 
+    def prox(self, w: Vector, step: float) -> Vector:
+        """Minimise |u - w|^2/2 + step P(u) over u, (n,): soft-threshold w by step l1, then divide by 1 + step l2."""
+        kept = np.maximum(np.abs(w) - step * self.l1, 0.0)
+        return np.sign(w) * kept / (1.0 + step * self.l2)
+
+    def distance(self, w: Vector, gradient: Vector) -> Vector:
+        """Distance of -gradient from the subdifferential of P at w, column by column, (n,): 0 at an optimum.
+
+        |g + l1 sign(w)| with g = gradient + l2 w; at w_j = 0 the part of |g_j| above l1_j.
+        """
+        g = gradient + self.l2 * w
+        return np.asarray(np.where(w == 0.0, np.maximum(np.abs(g) - self.l1, 0.0), np.abs(g + self.l1 * np.sign(w))))
+
     def in_units(self, ratio: Vector) -> ElasticNet:
         """Return the same penalty as a function of v, w = ratio v; strengths that overflow are infinite."""
         l1, l2 = np.zeros_like(self.l1), np.zeros_like(self.l2)

@@ -64,18 +64,27 @@ def test_elastic_net(l1, l2, rng):
     penalty = ElasticNet(l1 * factors, l2 * factors)
     assert penalty.smooth == (l1 == 0.0)
     assert_penalty(penalty, rng)
+    w = np.array([0.0, 0.0, 0.0, 1.0, -1.0])
+    gradient = np.array([0.1, 0.1, -0.5, -l1 * 2 - l2 * 2, l1 * 3 + l2 * 3])
+    far = [0.1, max(0.1 - 0.5 * l1, 0.0), max(0.5 - l1, 0.0), 0.0, 0.0]
+    np.testing.assert_allclose(penalty.distance(w, gradient), far, atol=1e-15)
 
 
 def assert_penalty(penalty, rng):
-    """Derivatives and units of a penalty of 5 columns."""
+    """Derivatives, prox and units of a penalty of 5 columns."""
     w, ratio = rng.normal(size=5), rng.exponential(size=5) + 0.1
     for j in range(5):
         e = np.eye(5)[j] * 1e-4
         slope = (penalty.value(w + e) - penalty.value(w - e)) / 2e-4
-        assert slope == pytest.approx(penalty.gradient(w)[j] + penalty.l1[j] * np.sign(w[j]), abs=1e-9)
+        smooth = penalty.gradient(w)[j]
+        assert penalty.distance(w, -np.eye(5)[j] * slope)[j] == pytest.approx(0.0, abs=1e-9)
+        assert not penalty.smooth or slope == pytest.approx(smooth, abs=1e-9)
         bend = (penalty.gradient(w + e)[j] - penalty.gradient(w - e)[j]) / 2e-4
         assert bend == pytest.approx(penalty.curvature[j], abs=1e-9)
     assert penalty.strongly_convex == bool((penalty.curvature > 0.0).all())
+    for step in (0.1, 2.0):
+        u = penalty.prox(w, step)
+        np.testing.assert_allclose(penalty.distance(u, (u - w) / step), 0.0, atol=1e-12)
     assert penalty.in_units(ratio).value(w) == pytest.approx(penalty.value(ratio * w))
 
 

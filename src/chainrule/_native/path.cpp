@@ -46,7 +46,10 @@ class Problem {
     const View view(job, seen_.center, seen_.p);
     Reading reading = read(kernels_, job, {0, job.m, 0}, threads_, interrupted_);
     const Doubles sums = combine(std::move(reading.sums), Layout(job).extremes);
-    if (sums.empty() || reading.bad.row >= 0) return point;  // interrupted, or a row without a level: the last read says which
+    if (sums.empty() || reading.bad.row >= 0) {  // interrupted, or a row without a level: the last read says which
+      point.theta = std::move(theta);
+      return point;
+    }
     const std::vector<double> gradient = decode(job, sums);
     const double weight = sums[scalar::kWeight];
     point.loss = sums[scalar::kLoss] / weight;

@@ -63,15 +63,8 @@ def newton_path(
     """
     n, threads = design.n, useful_threads((len(y), design.n), threads)
     given: dict[str, Any] = {"center": None, "p": None} | design.seen(view) | run
-    points, following, q, count, total, hessian, z, reading = _core.newton_path(
-        design.native,
-        y=y,
-        s=s,
-        index=index,
-        columns=design.slot_numbers(None),
-        threads=threads,
-        **given,
-    )
+    rows: dict[str, Any] = {"y": y, "s": s, "index": index, "columns": design.slot_numbers(None), "threads": threads}
+    points, following, q, count, total, hessian, z, reading = _core.newton_path(design.native, **rows, **given)
     columns = points.reshape(count, 2 * n + 6)
     reads, objective, loss, correct = columns[:, :4].T
     theta, gradient = columns[:, 4 : n + 5], columns[:, n + 5 :]
