@@ -81,3 +81,16 @@ def test_a_table_with_a_reference_level_has_its_coefficients_alone(rng):
     by_matrix = chainrule.fit(columns, y, alpha=1e-3)
     np.testing.assert_allclose(by_table.w, by_matrix.w, atol=1e-6)
     assert by_table.reads < 15
+
+
+def test_far_starts_never_end_above_themselves(rng):
+    """Where a full step overshoots by far, the line search begins at a step that can't."""
+    for scale in (1.0, 30.0):
+        for _ in range(20):
+            X = rng.normal(size=(20, 3)) * 10.0 ** rng.uniform(-2, 2, 3)
+            y = np.arange(20) % 3 == 0
+            w0 = rng.normal(size=3) * scale
+            result = chainrule.fit(X, y, alpha=1e-3, w0=w0, b0=0.0, method="newton")
+            assert result.reason == "converged"
+            assert result.objective <= result.trace.columns["objective"][0]
+            assert result.reads <= 60

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kArmijo = 1e-4;
 constexpr double kFlat = 1e-13;  // of F: a smaller predicted decrease is lost in rounding
-constexpr int kHalvings = 30;
+constexpr double kSmall = 0.01;  // of F: the most that a step may promise whose end isn't compared with its start
 
 // A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last, and perhaps the rows' z (m,).
 struct Point {
@@ -172,32 +172,26 @@ Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const
     const std::vector<double> hessian = point.hessian;  // the step overwrites it
     const double square = newton_step(point, problem.size(), step, path.q);
     if (square < 0.0) break;
-    const auto moved = [&](double t) {
+    const auto moved = [&] {
       std::vector<double> to = point.theta;
-      for (std::size_t j = 0; j < to.size(); ++j) to[j] += t * step[j];
+      for (std::size_t j = 0; j < to.size(); ++j) to[j] += step[j];
       return to;
     };
-    if (square <= near) {
+    if (square <= near && square <= kSmall * point.objective) {
       keep(point, path);
-      path.next = moved(1.0);
+      path.next = moved();
       path.hessian = hessian;
       path.z = std::move(point.z);
       return path;
     }
-    double t = 1.0;
-    bool found = false;
-    for (int k = 0; k < kHalvings && path.reads < most && !stop; ++k, t /= 2) {
-      Point candidate = problem.at(moved(t));
-      candidate.reads = static_cast<double>(++path.reads);
-      const bool flat = square <= kFlat * std::fabs(point.objective);
-      if (candidate.objective <= point.objective - kArmijo * t * square || (flat && std::isfinite(candidate.objective))) {
-        keep(point, path);
-        point = std::move(candidate);
-        found = true;
-        break;
-      }
-    }
-    if (!found) break;
+    if (path.reads >= most) break;
+    Point candidate = problem.at(moved());
+    candidate.reads = static_cast<double>(++path.reads);
+    const bool flat = square <= kFlat * std::fabs(point.objective);
+    const bool is_less = candidate.objective <= point.objective - kArmijo * square;
+    if (!is_less && !(flat && std::isfinite(candidate.objective))) break;
+    keep(point, path);
+    point = std::move(candidate);
   }
   path.next = point.theta;
   return path;

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from chainrule.data.rows import Rows
-from chainrule.data.rows.costs import BLOCK, block_of, hessian_reads
+from chainrule.data.rows.costs import BLOCK, block_of, hessian_steps
 from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.methods import DESCENT, NEWTON, NEWTON_CG, Method, owner_of
@@ -20,6 +20,7 @@ MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, 
 MAX_ROW_SPACE = 3000  # most rows for which a wide X is factored
 # Above these, a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
 CG_COLUMNS, CG_READS, ANY_READS = {"dense": 1000, "sparse": 300}, 7.0, 50.0
+WEAK = 0.1  # of a penalty's curvature, in that of a row
 # With fewer rows per column Newton takes no samples (`solvers.plan`), and from CG_PRODUCTS = m n^2 on newton-cg is faster.
 SAMPLED_ROWS, CG_PRODUCTS = 4 * ROWS_PER_COLUMN, 3e10
 NEWTON_PRODUCTS = 1e12  # of a Hessian: a few seconds
@@ -30,32 +31,35 @@ IN_ROW_SPACE = replace(NEWTON, function="conjugate.optimize_in_row_space")
 class Shape:
     """The facts by which a method is chosen.
 
-    m : rows. n : coefficients. hessian_reads : cost of a Hessian, in reads. is_isotropic : the penalty depends on |w| alone.
-    block : columns of the block that newton-cg's preconditioner would have.
+    m : rows. n : coefficients. hessian_steps : cost of a Hessian, in steps without one. is_isotropic : the penalty depends on
+    |w| alone. block : columns of the block that newton-cg's preconditioner would have. strength : m times the penalty's least
+    curvature.
     """
 
     m: int
     n: int
     is_dense: bool
     has_penalty: bool
-    hessian_reads: float = math.inf
+    hessian_steps: float = math.inf
     is_isotropic: bool = True
     block: int = BLOCK
+    strength: float = math.inf
 
     @classmethod
     def of(cls, rows: Rows, penalty: ElasticNet) -> Shape:
         """Collect the facts of a fit."""
-        facts = (penalty.strongly_convex, hessian_reads(rows), penalty.isotropic, block_of(rows)[1])
-        return cls(rows.n_rows, rows.n_features, rows.is_dense, *facts)
+        costs = hessian_steps(rows), penalty.isotropic, block_of(rows)[1], rows.n_rows * float(penalty.curvature.min())
+        return cls(rows.n_rows, rows.n_features, rows.is_dense, penalty.strongly_convex, *costs)
 
     @property
     def is_many(self) -> bool:
         """Whether there are so many columns that a Hessian takes longer than the reads it saves."""
         if self.is_dense:
             return self.n > CG_COLUMNS["dense"]
-        # Without a block of all columns newton-cg may take hundreds of reads.
-        worth = CG_READS if self.block >= min(self.n, BLOCK) else ANY_READS
-        costly = self.hessian_reads > worth or self.n > MAX_NEWTON_COLUMNS
+        # Without a block of all columns, or with a weak penalty, newton-cg may take hundreds of reads.
+        is_quick = self.block >= min(self.n, BLOCK) and self.strength >= WEAK
+        worth = CG_READS if is_quick else ANY_READS
+        costly = self.hessian_steps > worth or self.n > MAX_NEWTON_COLUMNS
         return self.n > CG_COLUMNS["sparse"] and costly
 
     @property

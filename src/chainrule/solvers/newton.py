@@ -30,6 +30,7 @@ Vector = NDArray[np.float64]
 
 SETTLED = 8  # at most one in 8 rows is read to settle rare levels before the Hessian of all rows
 ARMIJO = 1e-4
+FAR = 50.0  # beyond |z|: after a full step that failed, none that changes z by more is tried
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
 NEAR, NEAREST = 0.1, 1e-10  # the core hands over at this squared decrement: 0.1 sqrt(tol), at least 1e-10
@@ -230,13 +231,11 @@ class Newton:
         more, path, last = _by_core(objective, theta, near=near, most=self.most - 1, z=z)
         assert last is not None
         assert last.squares is not None
-        if path.hessian is None:
-            factored = FactoredHessian.of(objective, last, path.next, z, path.q)
-        else:  # of the point before, near enough
-            assert path.z is not None
-            there = replace(last, hessian=path.hessian, lower=path.hessian)
-            factored = FactoredHessian.of(objective, there, path.theta[-1], path.z, path.q)
-        state = self._on_all(objective, path.next, last, factored, z, last.squares, hessian=path.hessian is None)
+        there, at, z_there = last, path.next, z
+        if path.z is not None:  # the Hessian is of the point before, which is near enough
+            there, at, z_there = replace(last, hessian=path.hessian, lower=path.hessian), path.theta[-1], path.z
+        factored = FactoredHessian.of(objective, there, at, z_there, path.q)
+        state = self._on_all(objective, path.next, last, factored, z, last.squares, hessian=path.z is None)
         return [*passed, *more], state
 
     def at(self, objective: DataObjective, theta: Vector) -> NewtonState:
@@ -410,10 +409,8 @@ def _by_core(on: DataObjective, theta: Vector, **limits: Any) -> tuple[list[Stat
     path = on.newton_path(theta, **limits)
     passed, last = on.evaluations(path)
     share = min(1.0, on.n_rows / on.rows.n_rows)
-    states = (
-        Passed(*of, reads=reads, of_rows=share) for *of, reads in zip(path.theta, passed, path.reads, strict=True)
-    )
-    return list(states), path, last
+    points = zip(path.theta, passed, path.reads, strict=True)
+    return [Passed(at, found, reads=reads, of_rows=share) for at, found, reads in points], path, last
 
 
 def _with_hessian(
@@ -460,9 +457,11 @@ def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) ->
     assert new.z is not None
     on, rows = state.on, state.on.rows
     s = np.ones(rows.n_rows) if rows.s is None else rows.s
-    t = 0.5
+    u = new.z - state.z
+    size, far = (float(np.abs(v).max(where=rows.is_kept, initial=0.0)) for v in (state.z, u))
+    t = min(0.5, (FAR + size) / far) if 0.0 < far < math.inf else 0.5
     for _ in range(60):
-        z = state.z + t * (new.z - state.z)
+        z = state.z + t * u
         loss = float(s @ on.pointwise(z, rows.y)[0]) / on.weight
         value = loss + on.penalty.value(state.w + t * step[:-1])
         if value <= state.evaluation.objective + ARMIJO * t * slope:

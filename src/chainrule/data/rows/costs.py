@@ -53,8 +53,8 @@ def matrix_reads(rows: Rows) -> float:
 
 def is_few(rows: Rows) -> bool:
     """Whether rows and columns are so few that the core runs Newton, a Hessian of all rows at each step, sooner than Python."""
-    numbers = rows.n_rows * mean_terms(rows) * hessian_reads(rows)
-    return rows.n_features <= FEW_COLUMNS and numbers <= FEW_NUMBERS
+    few = rows.n_rows * mean_terms(rows) * hessian_reads(rows) <= FEW_NUMBERS
+    return few and rows.n_features <= FEW_COLUMNS
 
 
 def block_of(rows: Rows) -> tuple[int, int]:
