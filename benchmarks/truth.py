@@ -48,7 +48,7 @@ class Truth:
         if not issparse(X):
             self._mean = np.mean([X[part].mean(axis=0) for part in chunks(m)], axis=0)
             spread = sum(((X[part] - self._mean) ** 2).sum(axis=0) for part in chunks(m))
-            self._scale = np.sqrt(spread / m)
+            self._scale = np.where(spread > 0, np.sqrt(spread / m), 1.0)
         theta = np.zeros(n + 1)
         if m > 20 * CHUNK // n:  # a start from every eighth row saves most of the steps on all rows
             theta, _ = self._newton(theta, stride=8)
