@@ -131,8 +131,9 @@ class Task:
         costs = (hessian_reads(rows), class_counts(rows), matrix_reads(rows))
         objective = problem.objective(penalty)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
-        sizes = plan(rows.n_rows, rows.n_features, options.tol, *costs, is_few(rows) and objective.given is None)
-        solver = Newton(np.append(*self.units.to_fit(*problem.start)), sizes, options.tol, most, patient)
+        in_core = is_few(rows) and objective.given is None
+        sizes = (rows.n_rows,) if in_core else plan(rows.n_rows, rows.n_features, options.tol, *costs)
+        solver = Newton(np.append(*self.units.to_fit(*problem.start)), sizes, options.tol, most, patient, in_core)
         outcome = run_solver(
             problem,
             objective,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
 from chainrule.data.rows import Rare, rare_rows
-from chainrule.data.rows.costs import hessian_steps, is_few
+from chainrule.data.rows.costs import hessian_steps
 from chainrule.data.rows.moments import mean_squares
 from chainrule.kernels.reading import What
 from chainrule.kernels.runs import Path
@@ -200,6 +200,8 @@ class Newton:
         Largest number of reads.
     patient : bool
         Continue although a point separates the classes by its computed z.
+    in_core : bool
+        Rows and columns are few: the core makes the first steps. Then `sizes` is all rows.
     """
 
     start: Vector
@@ -207,6 +209,7 @@ class Newton:
     tol: float = 0.0
     most: int = 100
     patient: bool = False
+    in_core: bool = False
     needs = HasHessian
 
     def init(self, objective: HasHessian) -> tuple[list[State], State]:
@@ -217,7 +220,7 @@ class Newton:
             with suppress(TooLarge):
                 return [], self._led(objective, NewtonCG(self.start).init(objective)[1], math.inf)
         m, n = objective.n_rows, objective.n_features
-        if not (self.sizes == (m,) and is_few(objective.rows) and objective.given is None) or self.most < 2:
+        if not self.in_core or self.most < 2:
             return [], self._arrive(objective, self.start)
         passed: list[State] = []
         size, theta = max(ROWS_PER_COLUMN * n, FEWEST), self.start
@@ -452,7 +455,7 @@ def _pairs(before: NewtonState, evaluation: Evaluation, theta: Vector) -> tuple[
 
 
 def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) -> float:
-    """Backtrack on the line between two points whose z are known: no read."""
+    """Backtrack on the line between two points whose z are known, without a read; 0 if F falls nowhere."""
     assert state.z is not None
     assert new.z is not None
     on, rows = state.on, state.on.rows
@@ -467,4 +470,4 @@ def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) ->
         if value <= state.evaluation.objective + ARMIJO * t * slope:
             return t
         t /= 2
-    return t
+    return 0.0

@@ -170,15 +170,16 @@ class NewtonCG:
             # The predicted gradient misled: start again from the exact one, which bounds this point too.
             state.line[0] = state.line[2] = 0.0
             still = np.zeros(on.size)
-            return replace(_moved(on, state, still, replace(read, change=still)), pairs=())
+            here = replace(read, change=still)
+            return replace(_moved(on, state, still, here, _slopes(on, state, still, here)), pairs=())
         near, before = -slope <= PROMISES * state.evaluation.objective, state.evaluation.objective
         line = _by_secant(on, slope, v_w, change, read) if near else _search(on, state, v)
-        moved = _moved(on, state, v, read, *line, slopes)
+        moved = _moved(on, state, v, read, slopes, *line)
         if near and not moved.evaluation.objective <= before * (1.0 + on.secant_depth * UNIT):
             # The secant misled: go back, and search along the line.
             state.z[:] -= line[0] * state.line[0] + line[1]
             back = replace(state, drift=state.drift + 8.0 * UNIT * moved.largest)
-            moved = _moved(on, back, v, read, *_search(on, back, v), slopes)
+            moved = _moved(on, back, v, read, slopes, *_search(on, back, v))
         return moved
 
 
@@ -192,9 +193,8 @@ def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
     drift, center = _fresh_drift(on, reach, theta), _center(on, read)
     made, none = Preconditioner.of_read(on, read, center), Evaluation(math.inf, v)
     largest = _largest(z, on.rows.s is None or on.rows.is_kept)
-    return _moved(
-        on, CGState(theta, none, on, z, line, v, (), made, None, drift, drift, largest, center, reach), v, read
-    )
+    state = CGState(theta, none, on, z, line, v, (), made, None, drift, drift, largest, center, reach)
+    return _moved(on, state, v, read, _slopes(on, state, v, read))
 
 
 def _slopes(on: DataObjective, state: CGState, v: Vector, read: Secant) -> tuple[Vector, Vector, Vector]:
@@ -209,12 +209,12 @@ def _moved(
     state: CGState,
     v: Vector,
     read: Secant,
+    slopes: tuple[Vector, Vector, Vector],
     t: float = 0.0,
     shift: float = 0.0,
-    slopes: tuple[Vector, Vector, Vector] | None = None,
 ) -> CGState:
-    """Move to theta + t v, shift b, and bound F - F* there. slopes : `_slopes` of the read, if they are known."""
-    center, exact, change = _slopes(on, state, v, read) if slopes is None else slopes
+    """Move to theta + t v, shift b, and bound F - F* there. slopes : `_slopes` of the read."""
+    center, exact, change = slopes
     theta, v_w = state.theta + t * v, v[:-1]
     theta[-1] += shift
     w, b = theta[:-1], float(theta[-1])

@@ -14,13 +14,7 @@ PRODUCTS = 60.0  # cost of the first sample's Hessian, in reads of the sample, a
 
 
 def plan(
-    m: int,
-    n: int,
-    tol: float,
-    hessian_reads: float,
-    counts: tuple[int, int] | None = None,
-    matrix_reads: float = 0.0,
-    few: bool = False,
+    m: int, n: int, tol: float, hessian_reads: float, counts: tuple[int, int] | None = None, matrix_reads: float = 0.0
 ) -> tuple[int, ...]:
     """Return the sizes of the samples; the last sample's Hessian serves all rows. (m,): Newton on all rows from the start.
 
@@ -30,14 +24,12 @@ def plan(
     (4 n/(f m) without the corrections), and the bound is 2/f times the gap, both measured. m counts rows of positive weight
     or, if a class is rare, four times its rows, which dominate the Hessian. hessian_reads: `data.rows.costs`; a sample's cost a
     third more: its last step is sometimes made twice, and its rows are not contiguous. counts: rows of each class.
-    matrix_reads: the part of hessian_reads that the matrix takes, whatever the number of rows. few: `data.rows.costs`.
+    matrix_reads: the part of hessian_reads that the matrix takes, whatever the number of rows.
     """
     zeros, ones = (m - m // 2, m // 2) if counts is None else counts
     kept = max(zeros + ones, 1)
     size = max(ROWS_PER_COLUMN * n, FEWEST) * m // kept
     of_rows = hessian_reads - matrix_reads
-    if few:
-        return (m,)
     if n >= LEAST_BY_PRODUCTS and hessian_reads + matrix_reads * (m / size - 1.0) > PRODUCTS:
         return ()
     if m <= 4 * size:
