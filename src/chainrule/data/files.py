@@ -191,7 +191,10 @@ def _read_csv(place: Path, ending: str, zipped: bool, na: Sequence[str], text: S
     convert, reading = options["convert_options"], options["read_options"]
     convert.column_types = asked = dict.fromkeys(text, pa.dictionary(pa.int32(), pa.string()))
     try:
-        table = pa.concat_tables(_csv_batches(place, zipped, options)).unify_dictionaries()
+        table = pa.concat_tables(_csv_batches(place, zipped, options))
+        for k, field in enumerate(table.schema):  # one at a time: it copies the codes
+            if pa.types.is_dictionary(field.type):
+                table = table.set_column(k, field, table.column(k).unify_dictionaries())
     except pa.ArrowInvalid:
         convert.column_types = asked
         # only on one thread does the parser report the number of a bad row
