@@ -52,6 +52,6 @@ def test_commands_run_one_after_the_other(tmp_path, run, monkeypatch):
         assert done.out, command
         # git ignores this folder: the examples leave the checkout as it was
         assert [path.name for path in tmp_path.iterdir()] == ["demo"], command
-        for flag in ("--out", "--report", "--svg"):
+        for flag in ("--out", "--report", "--picture"):
             if flag in arguments:
                 assert (tmp_path / arguments[arguments.index(flag) + 1]).stat().st_size > 0

@@ -147,7 +147,8 @@ opt.command(app, "explain", "Explain one row step by step: its forward pass, and
     "row": opt.option(DATA, "--row", "K", "The row to explain, from 1.", int, opt.REQUIRED),
     "epoch": opt.option(
         DATA, "--epoch", "E", "Use the weights after E epochs (steps of newton), from the trace. Default: the last.", int),
-    "svg": opt.option(OUTPUT, "--svg", "FILE", "Also draw the graph with the row's numbers.", Path),
+    "picture": opt.option(
+        OUTPUT, "--picture", "FILE", "Also draw the graph with the row's numbers: FILE.svg, FILE.png or FILE.pdf.", Path),
     "na": opt.NA,
     **SAID,
 }, _run)

@@ -30,7 +30,8 @@ def encoded(
     """Read and encode a table for the model in batches of rows; met: counts what the model did not see in training."""
     choice("--unseen", unseen, UNSEEN)
     first = 0
-    for batch in read_batches(table, model.schema, na=(*model.info.get("na", ()), *na)):
+    cells = (*model.info.get("na", ()), *na)
+    for batch in read_batches(table, model.schema, na=cells, need_target=need_target):
         part = encode_table(model.schema, batch, need_target=need_target, unseen=unseen, met=met, first=first)
         yield part
         first += part.blocks.m

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule import studies
 from chainrule.cli import SCHEMA_VERSION
-from chainrule.cli.running import Voice, check_outputs
+from chainrule.cli.running import Voice, check_ending, check_outputs
 from chainrule.data.files import read_table
 from chainrule.data.words import shown
 from chainrule.documents.progress import StudyProgress
@@ -30,8 +30,7 @@ RANDOM = ("centering", "batches")  # studies that draw at random, so they take a
 def run(which: str, given: Given, voice: Voice) -> None:
     """Run a study, print it, write its pictures."""
     table, out = given["table"], given["out"]
-    if out is not None and out.suffix.lower() not in FORMATS:
-        raise InputError(f"--out {out} must end in .svg, .png or .html, which says what is drawn")
+    check_ending("--out", out, FORMATS)
     check_outputs({"--out": out}, [] if table is None else [table])
     data, notes = _data(given)
     how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in RANDOM)}

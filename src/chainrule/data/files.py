@@ -80,15 +80,20 @@ def read_table(path: str | Path, *, na: Sequence[str] = (), text: Sequence[str] 
     return table
 
 
-def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) -> Iterator[pa.Table]:
-    """Read the columns that a model needs in batches, so that long files need little memory; otherwise as `read_table`."""
+def read_batches(
+    path: str | Path, schema: Schema, *, na: Sequence[str] = (), need_target: bool = False
+) -> Iterator[pa.Table]:
+    """Read the columns that a model needs in batches, so that long files need little memory; otherwise as `read_table`.
+
+    A table that lacks such a column, or the target if that is needed, is read whole, for a message with all its columns.
+    """
     place, ending, zipped = _kind_of(Path(path))
     done = 0
     try:
         if ending:
-            batches = _csv_batches(place, zipped, _csv_options(place, ending, zipped, na), schema)
+            batches = _csv_batches(place, zipped, _csv_options(place, ending, zipped, na), schema, need_target)
         else:
-            batches = _parquet_batches(place, na, schema)
+            batches = _parquet_batches(place, na, schema, need_target)
         for table in batches:
             done += table.num_rows
             yield table
@@ -99,15 +104,15 @@ def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) ->
     yield read_table(place, na=na, text=schema.text_columns).slice(done)
 
 
-def _parquet_batches(place: Path, na: Sequence[str], schema: Schema) -> Iterator[pa.Table]:
+def _parquet_batches(place: Path, na: Sequence[str], schema: Schema, need_target: bool) -> Iterator[pa.Table]:
     with _parquet(place) as file:
-        kept = _kept(file.schema_arrow.names, schema)
+        kept = _kept(file.schema_arrow.names, schema, need_target)
         for batch in file.iter_batches(max(256, min(BATCH_ROWS, BATCH_NUMBERS // len(kept))), columns=kept):
             yield _mark_missing(pa.Table.from_batches([batch]), na)
 
 
 def _csv_batches(
-    place: Path, zipped: bool, options: dict[str, Any], schema: Schema | None = None
+    place: Path, zipped: bool, options: dict[str, Any], schema: Schema | None = None, need_target: bool = False
 ) -> Iterator[pa.Table]:
     """Read a file in small blocks: a model's columns with the types it needs, or all with the types of the first block."""
     convert = options["convert_options"]
@@ -116,7 +121,7 @@ def _csv_batches(
     if schema is not None:  # types of the first block could be wrong later on
         types = {column.name: pa.float64() if column.kind == "number" else pa.string() for column in schema.columns}
         types |= {schema.weights or "": pa.float64(), schema.target: pa.string()}
-        convert.include_columns = _kept(names, schema)
+        convert.include_columns = _kept(names, schema, need_target)
     convert.column_types = {name: types[name] for name in convert.include_columns or names}
     rows = 0
     with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
@@ -128,11 +133,11 @@ def _csv_batches(
         _check_quotes(place, zipped, table, rows)
 
 
-def _kept(names: Sequence[str], schema: Schema) -> list[str]:
+def _kept(names: Sequence[str], schema: Schema, need_target: bool) -> list[str]:
     """List the columns that a model reads, in the file's order."""
-    wanted = {*(column.name for column in schema.columns), schema.target, schema.weights}
-    kept = [name for name in names if name in wanted]
-    if len(set(names)) < len(names) or not kept:
+    needed = {*(column.name for column in schema.columns), *([schema.target] if need_target else [])}
+    kept = [name for name in names if name in needed or name in (schema.target, schema.weights)]
+    if len(set(names)) < len(names) or not needed <= set(names):
         raise pa.ArrowInvalid("`read_table` has the message")
     return kept
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows.decode import part_values, present
-from chainrule.data.words import check_name, unusable
+from chainrule.data.words import check_columns, check_name, unusable
 from chainrule.errors import InputError
 from chainrule.kernels.blocks import Part
 
@@ -98,8 +98,9 @@ def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False
     names, column = _columns(X)
     often = Counter(names)
     wanted = column_names(X) if wanted is None else wanted
+    check_columns(wanted, names)
     for name in wanted:
-        check_name(name, often, of=", which the model reads" if name not in often else "")
+        check_name(name, often)
     place = {name: k for k, name in enumerate(names)}
     fields = [_field(name, column(place[name]), sort) for name in wanted]
     uneven = next((field for field in fields if field.rows != fields[0].rows), None)
