@@ -215,10 +215,11 @@ def _hovers(values: Values, on: Front) -> str:
 
 
 def _crawling(values: Values, on: Front) -> str:
-    needed = values["epochs"]
-    how_long = f"about {about(needed)} more epochs" if math.isfinite(needed) else "no finite number of epochs"
-    text = f"epoch {values['epoch']:,}: crawling: {how_long} would be enough at the rate seen"
-    return f"{text}; {ways_out(values['ways'], on)}"
+    needed, size = values["epochs"], "at least" if values["is_least"] else "about"
+    how_long = f"{size} {about(needed)} more epochs are needed"
+    if not math.isfinite(needed):
+        how_long = "no finite number of epochs would be enough at the rate seen"
+    return f"epoch {values['epoch']:,}: crawling: {how_long}: {ways_out(values['ways'], on)}"
 
 
 def _above_limit(values: Values, on: Front) -> str:

@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -219,6 +220,26 @@ def test_crawling_run_says_how_many_epochs_it_needs(table):
     assert 0.5 < said / (more.n_epochs - result.n_epochs) < 2.0
 
 
+def test_a_note_during_the_run_foretells_the_epochs_that_are_needed(rng):
+    x = rng.normal(size=(300, 1))
+    X = np.hstack([x, x + 0.1 * rng.normal(size=(300, 1))])
+    y = (rng.random(300) < 1.0 / (1.0 + np.exp(-x[:, 0] - 3.0 * (X[:, 1] - x[:, 0])))).astype(int)
+    with pytest.warns(CrawlingWarning) as caught, pytest.warns(NotConvergedWarning):
+        fit(X, y, method="gradient-descent", max_reads=110)
+    said = re.search(r"epoch 100: crawling: about ([\d,]+) more epochs .*: raise max_reads to", str(caught[0].message))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        true = fit(X, y, method="gradient-descent", max_reads=100_000).n_epochs - 100
+    assert true > 1000
+    assert 0.8 < int(said[1].replace(",", "")) / true < 1.25
+    separated = (x[:, 0] > 0).astype(int)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fit(X, separated, method="gradient-descent", max_reads=110)
+    (said,) = (str(warning.message) for warning in told if warning.category is CrawlingWarning)
+    assert re.search(r"crawling: at least [\d,]+ more epochs are needed: use method", said)
+
+
 def test_held_out_rows_join_the_trace(table):
     X, y = table
     held_out = chainrule.HeldOut(X[300:], y[300:])
@@ -424,7 +445,7 @@ def test_units_of_the_columns_do_not_decide_whether_a_fit_has_converged(table):
         with (
             pytest.warns(NotConvergedWarning),
             pytest.warns(
-                CrawlingWarning, match="crawling: no finite number of epochs would be enough .*; use method='newton'"
+                CrawlingWarning, match="crawling: no finite number of epochs would be enough .*: use method='newton'"
             ),
         ):
             fit(X * unit, y, tol=1e-16)
