@@ -216,9 +216,9 @@ def _hovers(values: Values, on: Front) -> str:
 
 def _crawling(values: Values, on: Front) -> str:
     needed, size = values["epochs"], "at least" if values["is_least"] else "about"
-    how_long = f"{size} {about(needed)} more epochs are needed"
-    if not math.isfinite(needed):
-        how_long = "no finite number of epochs would be enough at the rate seen"
+    how_long = "no finite number of epochs would be enough at the rate seen"
+    if math.isfinite(needed):
+        how_long = f"{size} {about(needed)} more epochs are needed"
     return f"epoch {values['epoch']:,}: crawling: {how_long}: {ways_out(values['ways'], on)}"
 
 
