@@ -115,8 +115,8 @@ opt.command(
     app, "certify",
     "Prove how far anyone's coefficients are from the optimum of a table.\n\n"
     "MODEL is a model file, or a CSV or JSON file of names and coefficients in the table's units, as R, broom or statsmodels "
-    "write it. Names are chainrule's; a level may also be speciesGentoo or species[T.Gentoo] for species=Gentoo, the bias "
-    "intercept, (Intercept), const or b.", {
+    "write it. Names are chainrule's; species=Gentoo may also be written as R, statsmodels or scikit-learn do: speciesGentoo, "
+    "species[T.Gentoo] or species_Gentoo. The bias is called intercept, (Intercept), const or b.", {
     "coefficients": opt.argument(
         "MODEL", "Model file, or a CSV or JSON file of names and numbers; if it has several columns, the one called coef, "
         "estimate or weight counts."),
