@@ -85,7 +85,7 @@ def test_centering_of_two_columns_gives_python_s_numbers(run, penguins):
         prepared.encoded.X[rows], prepared.encoded.y[rows], feature_names=["bill_depth_mm", "body_mass_g"],
         classes=("female", "male"), epochs=30,
     )  # fmt: skip
-    outcome = run("study", "centering", "--table", penguins, *PAIR, "--json", *FEW)
+    outcome = run("study", "centering", penguins, *PAIR, "--json", *FEW)
     same(json.loads(outcome.out), study)
     assert "11 rows without the target or one of the columns left out" in outcome.err
 
@@ -142,12 +142,12 @@ def test_separated_classes_are_a_note_in_the_table_s_words(run, tmp_path):
         (["batches", "--seed", str(2**64)], ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
         (["centering", "--seed", str(2**64)], ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
         (["batches", "--batch-size", "0"], ["--batch-size", "from 1"]),
-        (["centering", "--x", "a"], ["--x", "--table TABLE"]),
-        (["centering", "--table", "penguins.csv", "--target", "sex", "--x", "year"], ["--y is missing"]),
-        (["centering", "--table", "penguins.csv", "--target", "sex", "--x", "year", "--y", "year"], ["three different"]),
-        (["centering", "--table", "penguins.csv", "--target", "sex", "--x", "year", "--y", "island"],
+        (["centering", "--x", "a"], ["--x", "a TABLE"]),
+        (["centering", "penguins.csv", "--target", "sex", "--x", "year"], ["--y is missing"]),
+        (["centering", "penguins.csv", "--target", "sex", "--x", "year", "--y", "year"], ["three different"]),
+        (["centering", "penguins.csv", "--target", "sex", "--x", "year", "--y", "island"],
          ["island", "holds no numbers", "--y"]),
-        (["centering", "--table", "penguins.csv", "--target", "sex", "--x", "year", "--y", "mass"], ["no column mass"]),
+        (["centering", "penguins.csv", "--target", "sex", "--x", "year", "--y", "mass"], ["no column mass"]),
         (["centering", "--test-size", "1"], ["--test-size"]),
         (["centering", "--test-size", "0"], ["--test-size"]),
         (["nonsense"], ["nonsense", "chainrule study --help"]),
@@ -164,9 +164,9 @@ def test_a_column_of_one_value_and_a_label_without_rows(run, tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b,c\n1,5,no\n2,5,yes\n3,5,no\n4,5,yes\n")
     words = ("--target", "c", "--x", "a", "--y", "b")
-    assert_mistake(run("study", "centering", "--table", path, *words), "column b holds no numbers that differ", "--y")
+    assert_mistake(run("study", "centering", path, *words), "column b holds no numbers that differ", "--y")
     path.write_text("a,b,c\n1,5,no\n2,6,no\n3,7,no\n4,,yes\n")
-    assert_mistake(run("study", "centering", "--table", path, *words), "the label yes")
+    assert_mistake(run("study", "centering", path, *words), "the label yes")
 
 
 def test_an_output_is_never_the_table(run, penguins, tmp_path):

@@ -195,8 +195,8 @@ opt.command(
     "Learn from two columns as they are and centred, at one learning rate: maps, curves, and why they differ.\n\n"
     "Without a table: 100,000 points from two normals with identity covariance and means (0, 0) and (2, 8), 20 % held out, "
     "learning rate 0.1, 100 epochs.", {
-    "table": opt.option(
-        DATA, "--table", "TABLE", "CSV or Parquet file, with --target, --x and --y. Default: the article's points.", Path),
+    "table": opt.argument(
+        "TABLE", "CSV or Parquet file, with --target, --x and --y. Default: the article's points.", default=None),
     **{name: kept for name, kept in STUDIED.items() if name not in ("features", "drop")},
     "x": opt.option(DATA, "--x", "COLUMN", "Column of numbers, drawn from left to right."),
     "y": opt.option(DATA, "--y", "COLUMN", "Column of numbers, drawn upwards."),

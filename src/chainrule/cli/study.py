@@ -66,8 +66,7 @@ def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
     if path is None:
         for name in OF_A_TABLE:
             if given.get(name):
-                where = "--table TABLE" if columns else "a TABLE"
-                raise InputError(f"--{name} needs {where}: name the table too, or leave --{name} out")
+                raise InputError(f"--{name} needs a TABLE: name the table too, or leave --{name} out")
         if columns:
             return {}, ()
         with as_file(files("chainrule") / "data" / "penguins.csv") as penguins:
