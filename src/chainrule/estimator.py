@@ -19,7 +19,7 @@ except ImportError:
 
 from chainrule.data.encoding import UNSEEN, scores
 from chainrule.data.frames import collected, column_names, is_table
-from chainrule.data.inputs import check_weights, choice, number, strength, was_copied
+from chainrule.data.inputs import check_weights, choice, number, was_copied
 from chainrule.errors import InputError, NotConvergedWarning
 from chainrule.findings import warnings_as
 from chainrule.fitting.fit import fit
@@ -28,7 +28,8 @@ from chainrule.solvers import Step
 
 FLOATS = [np.float64, np.float32]
 PASSED = (
-    "fit_intercept", "method", "tol", "max_reads", "learning_rate", "standardize", "coding", "n_threads", "loss", "penalty",
+    "alpha", "C", "fit_intercept", "method", "tol", "max_reads", "epochs", "learning_rate", "standardize", "coding",
+    "n_threads", "loss", "penalty",
 )  # fmt: skip
 
 
@@ -44,11 +45,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     Parameters
     ----------
-    alpha : float, optional
-        Strength of the L2 penalty; None and 0 mean no penalty.
-    C : float, optional
-        scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
-    tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads, loss, penalty
+    alpha, C, tol, method, fit_intercept, max_reads, epochs, learning_rate, standardize, coding, n_threads, loss, penalty
         As in `chainrule.fit`.
     unseen : "error", "reference" or "missing"
         How predictions treat a level that the fit did not see: refuse it, or take it as the first level or as missing.
@@ -78,6 +75,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         fit_intercept: bool = True,
         class_weight: dict[Any, float] | str | None = None,
         max_reads: int | None = None,
+        epochs: int | None = None,
         learning_rate: float | str = "auto",
         standardize: bool | str = False,
         coding: str = "reference",
@@ -95,6 +93,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.max_reads = max_reads
+        self.epochs = epochs
         self.learning_rate = learning_rate
         self.standardize = standardize
         self.coding = coding
@@ -136,7 +135,6 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
                     b0=b0,
                     callbacks=[*([_tell] if self.verbose else []), *([tasks] if tasks else [])],
                     sample_weight=s,
-                    alpha=strength(self.alpha, self.C, np.size(y) if s is None else float(s.sum())),
                     feature_names=None if of_table else getattr(self, "feature_names_in_", None),
                     **{name: getattr(self, name) for name in PASSED},
                 )

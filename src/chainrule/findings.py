@@ -27,13 +27,14 @@ class Front:
     """How options are named: as arguments in Python, or as options of the command line."""
 
     is_shell: bool = False
-    # renamed: arguments that have another name in a command. without: which options to drop when changing --method.
+    # renamed: arguments to call by another name. without: which options to drop when changing --method.
     renamed: Mapping[str, str] = field(default_factory=dict)
     without: str = ""
 
     def option(self, name: str, value: object = None) -> str:
         """Name an option, with its value if one is given."""
         if not self.is_shell:
+            name = self.renamed.get(name, name)
             return name if value is None else f"{name}={value!r}"
         shown = self.renamed.get(name, f"--{name.replace('_', '-')}")
         return shown if value is None or value is True else f"{shown} {value}"
@@ -131,7 +132,7 @@ WAYS: dict[str, Callable[[Any, Front], str]] = {
     "faster": lambda _, on: f"use a larger {on.option('learning_rate')}, or {on.auto_rate}",
     "longer steps": lambda _, on: f"use a larger {on.option('learning_rate')}",
     "newton": lambda _, on: f"use {on.option('method', 'newton')}{on.without}",
-    "more alpha": lambda _, on: f"raise {on.option('alpha')}",
+    "more penalty": lambda _, on: "raise the penalty",
     "larger tol": lambda noise, on: f"use a {on.option('tol')} above {noise:.0e}",
     "less noise": lambda _, on: (
         f"use {on.option('schedule', 'inverse')}, a smaller {on.option('learning_rate')} or a larger {on.option('batch_size')}"

@@ -208,7 +208,7 @@ def test_mistakes_in_options(run, penguins, tmp_path):
     assert_mistake(run("certify", model, penguins, "--target", "sex"), "already contains --target")
     assert_mistake(run("certify", path, penguins), "--target")
     assert_mistake(run("certify", model, penguins, "--C", "0"), "--C", "above 0")
-    assert_mistake(run("certify", model, penguins, "--C", "1", "--alpha", "1"), "--alpha and --C", "give one")
+    assert_mistake(run("certify", model, penguins, "--C", "1", "--alpha", "1"), "give --alpha or --C, not both")
     assert_mistake(run("certify", model, penguins, "--alpha=-1"), "--alpha")
     assert_mistake(run("certify", model, penguins, "--alpha", "much"), "--alpha", "not 'much'")
     assert_mistake(run("certify", tmp_path / "absent.csv", penguins, "--target", "sex"), "absent.csv")
@@ -295,9 +295,7 @@ def test_levels_are_called_as_in_other_tools(run, penguins, problem, tmp_path, s
     path, told = tmp_path / "c.csv", []
     for form in ("species={}", spelled):
         prefix = "remainder__" if "onehot" in form else ""
-        names = [
-            form.format(name.removeprefix("species=")) if "=" in name else prefix + name for name in problem[2]
-        ]
+        names = [form.format(name.removeprefix("species=")) if "=" in name else prefix + name for name in problem[2]]
         path.write_text(json.dumps(dict(zip(["const", *names], [-21.0, -1.5, -6.0, 0.2, 0.0035], strict=True))))
         told.append(json.loads(run("certify", path, penguins, *WORDS, "--json").out)["coefficients"])
     assert told[0] == told[1]
@@ -309,12 +307,16 @@ def test_a_level_said_twice_or_the_reference_is_refused_in_any_spelling(run, pen
     path.write_text(text + "species_Gentoo,1\n")
     assert_mistake(run("certify", path, penguins, *WORDS), "species=Gentoo occurs twice")
     path.write_text(text + "species_Adelie,1\n")
-    assert_mistake(run("certify", path, penguins, *WORDS), "species=Adelie is the level that the others are compared with")
+    assert_mistake(
+        run("certify", path, penguins, *WORDS), "species=Adelie is the level that the others are compared with"
+    )
 
 
 def test_a_spelling_that_may_be_two_levels_is_refused(run, tmp_path):
     table, path = tmp_path / "t.csv", tmp_path / "c.csv"
-    lines = [f"{'rs'[k % 2]},{'aeo'[k % 3]},{('b_r', 'c', 'd')[k // 2 % 3]},{'no' if k % 5 else 'yes'}\n" for k in range(60)]
+    lines = [
+        f"{'rs'[k % 2]},{'aeo'[k % 3]},{('b_r', 'c', 'd')[k // 2 % 3]},{'no' if k % 5 else 'yes'}\n" for k in range(60)
+    ]
     table.write_text("a_b,on,a,y\n" + "".join(line.replace("e,", "true,") for line in lines))
     path.write_text(json.dumps({"const": 1, "a_b_s": 1, "on_o": 2, "on_True": 3, "a_c": 4, "a_d": 5}))
     told = json.loads(run("certify", path, table, "--target", "y", "--json").out)["coefficients"]

@@ -13,6 +13,7 @@ from chainrule import fit
 from chainrule.data.files import read_table
 from chainrule.data.tables import prepare
 from chainrule.errors import NotConvergedWarning
+from chainrule.fitting.methods import METHODS
 from chainrule.model.model import load_model, load_trace
 from cli_tools import FIT, assert_mistake, penguins, run
 from finding_tools import values_of
@@ -22,6 +23,17 @@ __all__ = ["penguins", "run"]
 
 def without_seconds(text):
     return re.sub(r"\([\d.e-]+\s+seconds\)", "", text)
+
+
+def test_the_strength_may_be_scikit_learns(run, penguins):
+    told = json.loads(run("fit", penguins, *FIT, "--test-size", "0.25", "--C", "0.5", "--json").out)["result"]
+    assert told["alpha"] == 1 / (0.5 * 249)
+    assert_mistake(run("fit", penguins, *FIT, "--C", "0.5", "--alpha", "0"), "give --alpha or --C, not both")
+
+
+def test_help_names_every_method(run):
+    text = run("fit", "--help").out
+    assert all(f"{name}:" in text for name in METHODS)
 
 
 def test_text_says_what_matters_within_80_columns(run, penguins):

@@ -51,6 +51,11 @@ def test_learning_rate_runs_a_rate_of_your_own(run):
     assert 0.05 in [entry["rate"] for entry in document["runs"]]
 
 
+def test_C_is_a_strength_too_and_replaces_the_penguins_own(run):
+    document = json.loads(run("study", "learning-rate", "--C", 0.5, "--json", "--epochs", 2).out)
+    assert document["alpha"] == 1 / (0.5 * 333)
+
+
 def test_scaling_gives_python_s_numbers(run, penguins):
     X, y, schema = studied(penguins)
     study = studies.scaling(X, y, numeric=np.asarray(schema.numeric), epochs=30, feature_names=schema.feature_names)
@@ -137,6 +142,7 @@ def test_separated_classes_are_a_note_in_the_table_s_words(run, tmp_path):
         (["learning-rate", "--tol", "0"], ["--tol", "above 0"]),
         (["learning-rate", "--learning-rate", "auto"], ["--learning-rate", "a number"]),
         (["scaling", "--alpha", "-1"], ["--alpha", "from 0"]),
+        (["scaling", "--alpha", "1", "--C", "1"], ["give --alpha or --C, not both"]),
         (["scaling", "--seed", "-1"], ["--seed", "from 0 to 18446744073709551615, not -1"]),
         (["scaling", "--seed", str(2**64)], ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
         (["batches", "--seed", str(2**64)], ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),

@@ -220,6 +220,35 @@ def test_crawling_run_says_how_many_epochs_it_needs(table):
     assert 0.5 < said / (more.n_epochs - result.n_epochs) < 2.0
 
 
+def test_C_is_scikit_learns_and_counts_the_weights(table):
+    X, y = table
+    s = np.arange(len(y)) % 4.0
+    plain, weighted = fit(X, y, method="newton", C=2.0), fit(X, y, method="newton", C=2.0, sample_weight=s)
+    assert plain.alpha == 1.0 / (2.0 * len(y))
+    assert weighted.alpha == pytest.approx(1.0 / (2.0 * s.sum()), rel=1e-15)
+    np.testing.assert_array_equal(plain.w, fit(X, y, method="newton", alpha=plain.alpha).w)
+    assert chainrule.certify(X, y, plain, C=2.0).gap <= 1e-8
+    study = chainrule.studies.scaling(X, y, C=2.0, epochs=3)
+    assert study.alpha == plain.alpha
+
+
+def test_epochs_are_the_reads_of_gradient_descent_and_select_it(table):
+    X, y = table
+    with pytest.warns(NotConvergedWarning, match="raise epochs to"):
+        ours = chainrule.fit(X, y, epochs=12)
+    with pytest.warns(NotConvergedWarning, match="raise max_reads to"):
+        other = fit(X, y, max_reads=12)
+    assert (ours.method, ours.n_epochs) == ("gradient-descent", 12)
+    np.testing.assert_array_equal(ours.w, other.w)
+    with pytest.warns(NotConvergedWarning):
+        model = chainrule.LogisticRegression(epochs=12).fit(X, y)
+    np.testing.assert_array_equal(model.coef_[0], ours.w)
+    with pytest.raises(InputError, match="epochs and max_reads limit the same run"):
+        fit(X, y, epochs=3, max_reads=3)
+    with pytest.raises(InputError, match="epochs is an option of gradient descent, and method is newton"):
+        fit(X, y, method="newton", epochs=3)
+
+
 def test_a_note_during_the_run_foretells_the_epochs_that_are_needed(rng):
     x = rng.normal(size=(300, 1))
     X = np.hstack([x, x + 0.1 * rng.normal(size=(300, 1))])

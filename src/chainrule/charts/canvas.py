@@ -91,7 +91,7 @@ class Picture(str):
         out, no_metadata = io.BytesIO(), dict.fromkeys(("Creator", "Producer", "CreationDate"))
         with _settings():
             self._on_paper(dpi=72)
-            self.figure.savefig(out, format="pdf", metadata=no_metadata)  # type: ignore[arg-type]
+            self.figure.savefig(out, format="pdf", metadata=no_metadata)
         return out.getvalue()
 
     def _on_paper(self, dpi: float) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from chainrule import __version__
 from chainrule.cli import options as opt
-from chainrule.cli.options import DATA, OBJECTIVE, OUTPUT, TRAINING
+from chainrule.cli.options import DATA, OUTPUT, TRAINING
 from chainrule.cli.running import Voice
 from chainrule.documents.terminal import messages
 
@@ -98,8 +98,8 @@ opt.command(
     "schedule": opt.option(
         TRAINING, "--schedule", "HOW", "How the step size changes over the epochs k: constant, inverse (1/(1 + k)) or "
         "inverse-sqrt. Selects sgd."),
-    "alpha": opt.option(
-        TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w, added to the mean loss.", float, 0.0),
+    "alpha": opt.ALPHA,
+    "C": opt.C,
     "standardize": opt.option(
         TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1; the penalty "
         "is then on those weights. Default: on for gradient descent, else off.", bool),
@@ -124,11 +124,10 @@ opt.command(
     "target": opt.option(DATA, "--target", "COLUMN", "Column that was learned. A model file names it."),
     **opt.LEARNED,
     "alpha": opt.option(
-        OBJECTIVE, "--alpha", "A", "Strength of the penalty alpha/2 w.w. Default: the model's, or none.", float, low=0),
-    "C": opt.option(
-        OBJECTIVE, "--C", "C", "scikit-learn's inverse strength: alpha = 1/(C S), S the sum of the weights.", float, above=0),
+        TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w. Default: the model's, or none.", float, low=0),
+    "C": opt.C,
     "standardize": opt.option(
-        OBJECTIVE, "--standardize/--no-standardize", None, "The penalty is on the weights of standardised numbers. Default: as "
+        TRAINING, "--standardize/--no-standardize", None, "The penalty is on the weights of standardised numbers. Default: as "
         "the model was trained, or not.", bool),
     "tol": opt.option(
         OUTPUT, "--tol", "T", "Exit code 3 unless the coefficients are proven to be within T nats of the optimum.", float,
@@ -174,6 +173,7 @@ RUNS = {
     "alpha": opt.option(
         TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w. Default: none; 1/333 for rates and batches of the "
         "penguins.", float, low=0),
+    "C": opt.C,
     "n_threads": opt.THREADS,
     "out": opt.option(
         OUTPUT, "--out", "FILE", "Write the pictures and conclusions here: FILE.svg, FILE.png or FILE.html.", Path),

@@ -44,8 +44,6 @@ def run(
     the model's own, or no penalty if there is no model.
     """
     check_outputs({})
-    if alpha is not None and C is not None:
-        raise InputError("--alpha and --C say the same in two ways, alpha = 1/(C S): give one of them")
     model, data = _read(coefficients, table, na, learned)
     schema = model.schema
     design = encode_table(schema, data, need_target=True)
@@ -61,7 +59,7 @@ def run(
     voice.note(*notes)
     if alpha is None and C is None:
         alpha = float(model.info["alpha"])
-    alpha = strength(alpha, C, float(len(measured)) if design.weights is None else math.fsum(design.weights))
+    alpha = strength(alpha, C, float(len(measured)) if design.weights is None else math.fsum(design.weights), SHELL)
     units = (model.scale != 1) | (model.center != 0) if standardize is None else standardize & schema.numeric
     spec = FitSpec.of(SHELL, alpha=alpha, standardize=units, n_threads=n_threads)
     classes = schema.negative, schema.positive

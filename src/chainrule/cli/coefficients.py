@@ -98,7 +98,9 @@ def _meant(path: Path, given: str, known: Mapping[str, list[str]]) -> str:
     for spelled in (given, plain, plain.partition("__")[2]):
         names = known.get(spelled, [])
         if len(names) > 1:
-            raise InputError(f"{path}: {shown(given)} may be {' or '.join(map(shown, names))}: write the one that is meant")
+            raise InputError(
+                f"{path}: {shown(given)} may be {' or '.join(map(shown, names))}: write the one that is meant"
+            )
         if names:
             return names[0]
     return given

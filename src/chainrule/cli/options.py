@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 # headings under which the help groups options
-DATA, TRAINING, OBJECTIVE, OUTPUT = "Data", "Training", "Objective", "Output"
+DATA, TRAINING, OUTPUT = "Data", "Training", "Output"
 REQUIRED = Parameter.empty
 LARGEST_SEED = 2**64 - 1
 
@@ -98,6 +98,12 @@ WEIGHTS = option(DATA, "--weights", "COLUMN", "Column of row weights.")
 NA = option(
     DATA, "--na", "TEXT", "Another spelling of missing, besides empty, NA, N/A, NaN and null; may repeat.", str, [], many=True)
 THREADS = option(TRAINING, "--threads", "T", "Threads to use. The result is the same to the bit.", int, low=1)
+
+ALPHA = option(
+    TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w, added to the mean loss. Default: none.", float, low=0)
+C = option(
+    TRAINING, "--C", "C", "scikit-learn's inverse strength, instead of --alpha: alpha = 1/(C S), S the sum of the weights.",
+    float, above=0)
 
 LEARNED = {"positive": POSITIVE, "features": FEATURES, "drop": DROP, "weights": WEIGHTS, "na": NA}  # how a table is prepared
 

@@ -11,10 +11,12 @@ from chainrule import studies
 from chainrule.cli import SCHEMA_VERSION
 from chainrule.cli.running import Voice, check_ending, check_outputs
 from chainrule.data.files import read_table
+from chainrule.data.inputs import strength
 from chainrule.data.words import shown
 from chainrule.documents.progress import StudyProgress
 from chainrule.documents.studies import of_study
 from chainrule.errors import InputError
+from chainrule.findings import SHELL
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
 from chainrule.training import prepare_as_asked
@@ -23,7 +25,7 @@ from chainrule.words import counted
 FORMATS = (".svg", ".png", ".html")
 Given = Mapping[str, Any]  # a command's option values by name; options of other commands are absent
 OF_A_TABLE = ("target", "positive", "features", "drop", "weights", "na", "x", "y")
-OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rate", "test_size", "seed")
+OWN = ("alpha", "C", "within", "n_threads", "epochs", "sizes", "rates", "learning_rate", "test_size", "seed")
 RANDOM = ("centering", "batches")  # studies that draw at random, so they take a seed
 
 
@@ -31,6 +33,7 @@ def run(which: str, given: Given, voice: Voice) -> None:
     """Run a study, print it, write its pictures."""
     table, out = given["table"], given["out"]
     check_ending("--out", out, FORMATS)
+    strength(given["alpha"], given["C"], 1.0, SHELL)  # so that a mistake is told with the options' names
     check_outputs({"--out": out}, [] if table is None else [table])
     data, notes = _data(given)
     how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in RANDOM)}
@@ -71,7 +74,8 @@ def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
             return {}, ()
         with as_file(files("chainrule") / "data" / "penguins.csv") as penguins:
             data, notes = _studied(read_table(penguins), {**given, "target": "sex", "drop": ["year"]})
-        light_penalty = {"alpha": 1.0 / len(data["y"])} if "standardize" in given else {}
+        has_own = given["alpha"] is not None or given["C"] is not None or "standardize" not in given
+        light_penalty = {} if has_own else {"alpha": 1.0 / len(data["y"])}
         return data | light_penalty, notes
     for name in ("target", *columns):
         if given[name] is None:

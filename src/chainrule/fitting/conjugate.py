@@ -99,6 +99,6 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
         certificate = certify_point(task, None, *rows.units.to_user(state.w, state.b))
         if outcome.reason == "converged" and certificate.gap > options.tol:
             outcome = replace(outcome, reason="unproven")
-    ways: tuple[Way, ...] = (("more reads", None), ("more alpha", None))
+    ways: tuple[Way, ...] = (("more reads", None), ("more penalty", None))
     how = how_it_ended(outcome, certificate, options.tol, ways=ways, reads=rows.reads)
     return Ending(outcome, state.w.copy(), state.b, rows.units, rows, how, certificate)

@@ -20,7 +20,7 @@ from chainrule.fitting.reference import Reference, certify_point
 from chainrule.fitting.task import Task, how_it_ended, run_solver
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescent
-from chainrule.solvers.gradient_descent import DescentState
+from chainrule.solvers.loop import State
 from chainrule.solvers.proof import error_of_objective
 
 DEFAULT_EPOCHS = 1000
@@ -61,7 +61,7 @@ def descend(problem: Problem) -> Ending:
         at_once.append(found)
         warn_of(found)
 
-    def on_status(status: str, epoch: int, state: DescentState) -> None:
+    def on_status(status: str, epoch: int, state: State) -> None:
         if status == "oscillating":
             tell(Finding("oscillating", {"epoch": epoch, "ways": (("slower", limit),)}))
         elif isinstance(monitor, RunMonitor) and status == "crawling":
@@ -232,9 +232,7 @@ def _ways(total: float, rate: float, limit: float) -> tuple[Way, ...]:
     return (*faster, *more, ("newton", None))
 
 
-def _crawls(
-    measure: Measure, monitor: RunMonitor, epoch: int, state: DescentState, rate: float, limit: float
-) -> Finding:
+def _crawls(measure: Measure, monitor: RunMonitor, epoch: int, state: State, rate: float, limit: float) -> Finding:
     """Say that a run is slow, and how many more epochs it needs; if that is unknown, the least number."""
     gaps, near = np.array(monitor.gaps), measure.near(state.theta)
     needed = epochs_left(np.arange(epoch + 1.0 - len(gaps), epoch + 1.0), gaps, measure.tol, rate, near)

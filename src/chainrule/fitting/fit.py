@@ -38,11 +38,13 @@ def fit(
     y: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
-    alpha: float = 0.0,
+    alpha: float | None = None,
+    C: float | None = None,
     fit_intercept: bool = True,
     method: str = "auto",
     tol: float | None = None,
     max_reads: int | None = None,
+    epochs: int | None = None,
     learning_rate: float | str = "auto",
     standardize: bool | str | ArrayLike = False,
     w0: ArrayLike | None = None,
@@ -71,23 +73,27 @@ def fit(
         Two labels of any kind; y = 1 is the second in sorted order.
     sample_weight : (m,) array, optional
         Weights s, finite and not negative; S is their sum. Weight 2 counts a row twice, weight 0 leaves it out.
-    alpha : float
-        Strength of the L2 penalty, never on b. scikit-learn's C is 1/(alpha S).
+    alpha : float, optional
+        Strength of the L2 penalty, never on b; None and 0 mean no penalty.
+    C : float, optional
+        scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S).
     fit_intercept : bool
         False keeps b = 0.
     method : str
         "newton": the optimum in a few reads. "newton-cg": no Hessian, one read per step, for many columns with a penalty.
         "gradient-descent": the article's updates, each recorded. "sgd": stochastic gradient descent, an update for each
-        mini-batch. "auto": newton or newton-cg; gradient descent if learning_rate is given; sgd if batch_size, schedule or
-        resume is given.
+        mini-batch. "auto": newton or newton-cg; gradient descent if learning_rate or epochs is given; sgd if batch_size,
+        schedule or resume is given.
     tol : float, optional
         Stop when F - F* is proven to be at most this, in nats per unit of weight; the default is the smaller of 1e-8 and
         1e-6/m, which keeps every coefficient within about 0.0015 of its standard error of the optimum.
     max_reads : int, optional
         newton starts no step after this many reads, 100 by default (newton-cg: 300); certifying may add a few. For gradient
-        descent and sgd it is the number of epochs, 1000 and 100 by default. An epoch of gradient descent is one update and one
-        read. An epoch of sgd visits each row once, and a second read measures it. The optimum, from which epochs are measured,
-        is found first, in a few more reads.
+        descent and sgd it is the same as `epochs`.
+    epochs : int, optional
+        Most epochs of gradient descent and sgd, 1000 and 100 by default; selects gradient descent. An epoch of gradient
+        descent is one update and one read. An epoch of sgd visits each row once, and a second read measures it. The optimum,
+        from which epochs are measured, is found first, in a few more reads.
     learning_rate : float or "auto"
         Step size; selects gradient descent. "auto" is 1/L_max, half the largest stable rate. For sgd it is eta_0, and "auto" is
         1/(2 E), with E the expected smoothness of the mini-batches (`diagnosis.expected_smoothness`).
@@ -141,7 +147,7 @@ def fit(
     kernel_name()  # refuse an unknown kernel before anything is read
     not_given = isinstance(learning_rate, str) and learning_rate == "auto"
     spec = FitSpec.of(
-        alpha=alpha, fit_intercept=fit_intercept, method=method, tol=tol, max_reads=max_reads,
+        alpha=alpha, C=C, fit_intercept=fit_intercept, method=method, tol=tol, max_reads=max_reads, epochs=epochs,
         learning_rate=None if not_given else learning_rate, standardize=standardize, w0=w0, b0=b0, n_threads=n_threads,
         callbacks=callbacks, batch_size=batch_size, schedule=schedule, seed=seed, resume=resume, loss=loss, penalty=penalty,
     )  # fmt: skip
@@ -163,7 +169,7 @@ def fit_rows(
     """
     if spec.resume is not None and spec.resume.classes != classes:
         raise InputError(f"resume: the classes were {spec.resume.classes} and are {classes}: resume on the same data")
-    spec, kernel, n = spec.on_rows(rows.n_rows), kernel_name(), rows.n_features
+    spec, kernel, n = spec.on_rows(rows.n_rows, rows.sum_weights), kernel_name(), rows.n_features
     shape = Shape.of(rows, spec.penalty_on(n))
     method, why = choose_method(spec, shape)
     start = check_start(*spec.start, n, spec.fit_intercept)

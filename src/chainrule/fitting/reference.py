@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.certificate import Certificate, digits_of
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.designs import rows_of
-from chainrule.data.inputs import check_start, real, strength, switch
+from chainrule.data.inputs import check_start, real, switch
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis.collinearity import Collinearity
@@ -200,10 +200,8 @@ def certify(
 
     Parameters
     ----------
-    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, coding, n_threads, loss, penalty
+    X, y, alpha, C, sample_weight, fit_intercept, standardize, feature_names, coding, n_threads, loss, penalty
         As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
-    C : float, optional
-        scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
     coef : (n,) or (1, n), or a fitted model
         Weights w, for the columns as they are in X. From a model: its `coef_` and `intercept_` (scikit-learn, glum), its
         `params` (statsmodels: the constant is called const or Intercept), or w and b of a `Result`.
@@ -236,9 +234,8 @@ def certify(
     started = time.perf_counter()
     rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads)
     w, b = _point(*_of_model(coef, intercept), rows.n_features, switch("fit_intercept", fit_intercept))
-    alpha = strength(alpha, C, rows.sum_weights)
     spec = FitSpec.of(
-        alpha=alpha, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty, standardize=standardize
+        alpha=alpha, C=C, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty, standardize=standardize
     )  # fmt: skip
     return prove(spec, rows, (w, b), classes, started)
 
@@ -247,7 +244,7 @@ def prove(
     spec: FitSpec, rows: Rows, point: tuple[Vector, float], classes: tuple[Any, Any], started: float
 ) -> Certificate:
     """Bound F - F* at a point (w, b) of the user's units, on checked rows; classes : the labels of y = 0 and y = 1."""
-    (w, b), problem = point, Problem.of(spec.on_rows(rows.n_rows), rows, point, classes, started)
+    (w, b), problem = point, Problem.of(spec.on_rows(rows.n_rows, rows.sum_weights), rows, point, classes, started)
     task = prepare(problem)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
     certificate = certify_point(task, None, w, b)

@@ -224,7 +224,7 @@ def as_returned(problem: Problem, ending: Ending) -> Ending:
         noise = max(certificate.noise, min(certificate.gap, 0.5 * options.loss.curvature * shift * shift))
         certificate = replace(certificate, objective=evaluation.objective, noise=noise)
     if how.code == "converged" and certificate.gap > max(options.tol, LARGEST_TOL):
-        ways = () if is_offset else (("more alpha", None), ("smaller columns", None))
+        ways = () if is_offset else (("more penalty", None), ("smaller columns", None))
         how = Finding("unreached", {**how.values, "is_offset": is_offset, "ways": ways})
     said = (*ending.said, *_warnings_of(how, outcome))
     return replace(ending, outcome=outcome, certificate=certificate, how=how, said=said)

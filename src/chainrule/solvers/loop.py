@@ -221,7 +221,7 @@ class Run(Generic[F, S]):
     started: float = 0.0
     max_reads: float = math.inf
     to_fit: Callable[[Vector], Vector] = lambda theta: theta
-    on_status: Callable[[str, int, S], None] = lambda status, epoch, state: None
+    on_status: Callable[[str, int, State], None] = lambda status, epoch, state: None
     before: Before[S] | None = None
 
     def __post_init__(self) -> None:
@@ -268,7 +268,7 @@ class Run(Generic[F, S]):
             reason = self._observe(epoch, state)
         return reason or "max_reads"
 
-    def _observe(self, epoch: int, state: S) -> str:
+    def _observe(self, epoch: int, state: State) -> str:
         """Record an epoch; return the reason to end the run, or ""."""
         evaluation = state.evaluation
         for shown in (state.theta, evaluation.gradient):

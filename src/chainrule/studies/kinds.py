@@ -86,7 +86,7 @@ def learning_rate(
 
     Parameters
     ----------
-    X, y, sample_weight, alpha, standardize, feature_names, n_threads
+    X, y, sample_weight, alpha, C, standardize, feature_names, n_threads
         As `chainrule.fit`.
     epochs : int
         Epochs of each run at most, from 1.
@@ -169,7 +169,7 @@ def scaling(
 
     Parameters
     ----------
-    X, y, sample_weight, alpha, feature_names, n_threads
+    X, y, sample_weight, alpha, C, feature_names, n_threads
         As `chainrule.fit`. With a penalty the standardised columns have another objective, and another optimum.
     numeric : (n,) mask of bool, optional
         Columns of numbers, if others are marks of levels: adds a run in which only these are standardised.
@@ -279,7 +279,7 @@ def centering(
         Without X and y: the article's points, `article_points(seed)`.
     y : (m,) array, optional
         Two labels.
-    sample_weight, alpha, feature_names, n_threads
+    sample_weight, alpha, C, feature_names, n_threads
         As `chainrule.fit`. Centring doesn't change the optimum, with or without a penalty.
     test_size : float
         Share of the rows held out of both runs, stratified; above 0 and below 1.
@@ -380,7 +380,7 @@ def batches(
 
     Parameters
     ----------
-    X, y, sample_weight, alpha, standardize, feature_names, n_threads
+    X, y, sample_weight, alpha, C, standardize, feature_names, n_threads
         As `chainrule.fit`.
     sizes : sequence of int
         Rows per update; sizes not below the number of rows are left out. The smallest is run again at a rate that falls as

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.designs import rows_of
-from chainrule.data.inputs import number, whole_number
+from chainrule.data.inputs import number, strength, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows, Units
 from chainrule.data.rows.rows import Tally
 from chainrule.diagnosis import epochs_left
@@ -39,7 +39,7 @@ LEAST = 10  # epochs before a run can be said to diverge
 class Shared(TypedDict, total=False):
     """The arguments that every study takes.
 
-    sample_weight, alpha, feature_names, n_threads : as `chainrule.fit`.
+    sample_weight, alpha, C, feature_names, n_threads : as `chainrule.fit`.
     within : float
         A point is near the optimum if F - F* is proven to be at most this, nats per unit of weight; 0.001.
     classes : pair of str
@@ -49,7 +49,8 @@ class Shared(TypedDict, total=False):
     """
 
     sample_weight: ArrayLike | None
-    alpha: float
+    alpha: float | None
+    C: float | None
     feature_names: Sequence[str] | None
     n_threads: int | None
     within: float
@@ -197,16 +198,16 @@ class Setting:
 
     @classmethod
     def of(
-        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float = 0.0,
-        feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
+        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float | None = None,
+        C: float | None = None, feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
         classes: tuple[str, str] | None = None, progress: Progress | None = None,
     ) -> Setting:  # fmt: skip
         """Check a user's arguments; raises InputError."""
         epochs, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
-        alpha = number("alpha", alpha, low=0.0)
         if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
             raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
         rows, labels = rows_of(X, y, sample_weight, feature_names, n_threads=n_threads)
+        alpha = strength(alpha, C, rows.sum_weights)
         return cls(rows, labels if classes is None else (classes[0], classes[1]), alpha, epochs, within, progress)
 
     def fit(self, reference: Reference | None = None, **options: Any) -> Result:
