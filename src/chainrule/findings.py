@@ -27,14 +27,13 @@ class Front:
     """How options are named: as arguments in Python, or as options of the command line."""
 
     is_shell: bool = False
-    # renamed: arguments to call by another name. without: which options to drop when changing --method.
+    # renamed: arguments that have another name in a command. without: which options to drop when changing --method.
     renamed: Mapping[str, str] = field(default_factory=dict)
     without: str = ""
 
     def option(self, name: str, value: object = None) -> str:
         """Name an option, with its value if one is given."""
         if not self.is_shell:
-            name = self.renamed.get(name, name)
             return name if value is None else f"{name}={value!r}"
         shown = self.renamed.get(name, f"--{name.replace('_', '-')}")
         return shown if value is None or value is True else f"{shown} {value}"
@@ -126,8 +125,14 @@ def _limit(rate: float) -> str:
 
 Way = tuple[str, Any]
 
+
+def _raise(limit: str, to: float | None, on: Front) -> str:
+    return f"raise {on.option(limit)}" + (f" to about {about(to)}" if to else "")
+
+
 WAYS: dict[str, Callable[[Any, Front], str]] = {
-    "more reads": lambda to, on: f"raise {on.option('max_reads')}" + (f" to about {about(to)}" if to else ""),
+    "more reads": lambda to, on: _raise("max_reads", to, on),
+    "more epochs": lambda to, on: _raise("epochs", to, on),
     "slower": lambda limit, on: f"use a {on.option('learning_rate')} below {_limit(limit)}, or {on.auto_rate}",
     "faster": lambda _, on: f"use a larger {on.option('learning_rate')}, or {on.auto_rate}",
     "longer steps": lambda _, on: f"use a larger {on.option('learning_rate')}",

@@ -65,7 +65,7 @@ def descend(problem: Problem) -> Ending:
         if status == "oscillating":
             tell(Finding("oscillating", {"epoch": epoch, "ways": (("slower", limit),)}))
         elif isinstance(monitor, RunMonitor) and status == "crawling":
-            tell(_crawls(measure, monitor, epoch, state, rate, limit))
+            tell(_crawls(measure, monitor, epoch, state, (rate, limit), options.more))
 
     if rate > limit:
         tell(Finding("above limit", {"rate": rate, "limit": limit, **told}))
@@ -104,7 +104,7 @@ def _ending(
         carried = stochastic.carried(outcome, monitor)
     else:
         needed = _epochs_needed(measure, outcome, rate)
-        left = _what_is_left(outcome, rate, limit, needed)
+        left = _what_is_left(outcome, rate, limit, needed, options.more)
     how = _how(outcome, certificate, options.tol, limit, left)
     return Ending(
         outcome,
@@ -210,7 +210,7 @@ def _how(outcome: Outcome, certificate: Certificate, tol: float, limit: float, l
     return how_it_ended(outcome, certificate, tol, more, ways)
 
 
-def _what_is_left(outcome: Outcome, rate: float, limit: float, needed: float) -> Left:
+def _what_is_left(outcome: Outcome, rate: float, limit: float, needed: float, more: str) -> Left:
     if outcome.oscillated:
         best = {"objective": outcome.best_objective, "best": outcome.best_epoch}
         return (Finding("oscillated", best),), (("slower", limit),)
@@ -219,26 +219,31 @@ def _what_is_left(outcome: Outcome, rate: float, limit: float, needed: float) ->
     left = (Finding("epochs left", {"epochs": needed, "by": "rate"}),)
     if needed > 1e15:
         return left, ()
-    ways = _ways(outcome.n_epochs + needed, rate, limit)
+    ways = _ways(outcome.n_epochs + needed, rate, limit, more)
     if needed <= MANY_TIMES * max(outcome.n_epochs, 100):
-        ways = tuple(way for way in ways if way[0] == "more reads")
+        ways = tuple(way for way in ways if way[0] == more)
     return left, ways
 
 
-def _ways(total: float, rate: float, limit: float) -> tuple[Way, ...]:
-    """Name the ways to finish a slow run that needs `total` epochs in all."""
+def _ways(total: float, rate: float, limit: float, more: str) -> tuple[Way, ...]:
+    """Name the ways to finish a slow run that needs `total` epochs in all; more : as in `FitSpec`."""
     faster: tuple[Way, ...] = (("faster", None),) if rate < 0.4 * limit else ()
-    more: tuple[Way, ...] = (("more reads", total),) if total < stochastic.MOST else ()
-    return (*faster, *more, ("newton", None))
+    longer: tuple[Way, ...] = ((more, total),) if total < stochastic.MOST else ()
+    return (*faster, *longer, ("newton", None))
 
 
-def _crawls(measure: Measure, monitor: RunMonitor, epoch: int, state: State, rate: float, limit: float) -> Finding:
-    """Say that a run is slow, and how many more epochs it needs; if that is unknown, the least number."""
-    gaps, near = np.array(monitor.gaps), measure.near(state.theta)
+def _crawls(
+    measure: Measure, monitor: RunMonitor, epoch: int, state: State, speed: tuple[float, float], more: str
+) -> Finding:
+    """Say that a run is slow, and how many more epochs it needs; if that is unknown, the least number.
+
+    speed : the learning rate, and the largest stable one.
+    """
+    (rate, limit), gaps, near = speed, np.array(monitor.gaps), measure.near(state.theta)
     needed = epochs_left(np.arange(epoch + 1.0 - len(gaps), epoch + 1.0), gaps, measure.tol, rate, near)
     is_least = near is None or not needed >= monitor.needed
     needed = monitor.needed if is_least else needed
-    ways = [way for way in _ways(epoch + needed, rate, limit) if not (is_least and way[0] == "more reads")]
+    ways = [way for way in _ways(epoch + needed, rate, limit, more) if not (is_least and way[0] == more)]
     return Finding("crawling", {"epoch": epoch, "epochs": needed, "is_least": is_least, "ways": tuple(ways)})
 
 

@@ -111,12 +111,16 @@ class FitSpec:
             front=front,
         )  # fmt: skip
         spec = spec._of_method()
-        if epochs is not None or (max_reads is None and not spec.asked.by_reads):
-            front = replace(front, renamed={**front.renamed, "max_reads": name("epochs")})
         if not front.is_shell:
-            return replace(spec, front=front)
+            return spec
         without = " and ".join(map(name, given))
         return replace(spec, front=replace(front, without=without and f" without {without}"))
+
+    @property
+    def more(self) -> str:
+        """The way out for a run that reached its limit, by the name of the limit that the user gave or may give."""
+        is_default = self.max_reads is None and not self.asked.by_reads
+        return "more epochs" if "epochs" in self.given or is_default else "more reads"
 
     @property
     def asked(self) -> Method:
