@@ -456,6 +456,20 @@ def test_a_loss_beyond_all_measure_is_short(run, penguins):
     assert not re.search(r"\d{20}", text)
 
 
+def test_a_report_is_titled_by_its_question_or_as_asked(run, penguins, tmp_path):
+    page = tmp_path / "r.html"
+    words = ("fit", penguins, *FIT, "--report", page, "-q")
+    assert run(*words).code == 0
+    text = page.read_text()
+    assert "<h1>sex = male</h1>" in text
+    assert "learned from <bdi>penguins.csv</bdi>" in text
+    assert run(*words, "--title", "Which <penguins> are male?").code == 0
+    assert "<h1>Which &lt;penguins&gt; are male?</h1>" in page.read_text()
+    assert_mistake(
+        run("fit", penguins, *FIT, "--title", "Penguins"), "--title is the title of the report: add --report"
+    )
+
+
 def test_a_report_of_the_start_calls_no_row_right(run, penguins, tmp_path):
     page = tmp_path / "r.html"
     assert run("fit", penguins, *FIT, "--epochs", "0", "--report", page).code == 0

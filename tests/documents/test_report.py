@@ -81,7 +81,7 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
     w = w_fit / scale
     sd = np.where(scale == 1, np.nan, scale)
     document = {
-        "target": "out<b>come", "negative": SCRIPT, "positive": "yes & $no_1$",
+        "table": "a & b.csv", "target": "out<b>come", "negative": SCRIPT, "positive": "yes & $no_1$",
         "rows": {"training": m, "held_out": 20 if held_out else 0, "set_aside": 0},
         "result": {
             "objective_line": f"F(w, b) = (1/{m}) sum l(z, y)", "ended": "stopped after 39 epochs", "reason": "max_reads",

@@ -108,6 +108,7 @@ opt.command(
     "report": opt.option(OUTPUT, "--report", "FILE", "Write a report here: one HTML file.", Path),
     "row": opt.option(
         OUTPUT, "--row", "K", "Row that the report explains. Default: the row that is right by the smallest margin.", int),
+    "title": opt.option(OUTPUT, "--title", "TEXT", "Title of the report. Default: what is learned, TARGET = POSITIVE."),
     **SAID,
     "strict": opt.option(OUTPUT, "--strict", None, "Exit code 3 after an early stop or a warning.", bool, False),
 }, _run)

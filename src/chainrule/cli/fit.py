@@ -25,7 +25,7 @@ from chainrule.model.model import save_model, save_trace, trace_path
 from chainrule.studies.learned import learned_by
 from chainrule.studies.progress import progress_of
 from chainrule.training import Training, check_row, closest_call, explain, prepare_as_asked, train
-from chainrule.words import plain, visible
+from chainrule.words import plain, shortened, visible
 
 
 def run(
@@ -37,6 +37,7 @@ def run(
     out: Path | None,
     report: Path | None,
     row: int | None,
+    title: str | None,
     strict: bool,
     voice: Voice,
     **more: Any,
@@ -44,8 +45,9 @@ def run(
     """Train, write, print; return the exit code. more: how the table is prepared, and the options of `FitSpec.of`."""
     learned = {name: more.pop(name) for name in opt.LEARNED}
     spec = FitSpec.of(SHELL, seed=seed, **more)
-    if row is not None and report is None:
-        raise InputError("--row chooses the row of the report: add --report FILE")
+    for name, value, what in (("--row", row, "chooses the row"), ("--title", title, "is the title")):
+        if value is not None and report is None:
+            raise InputError(f"{name} {what} of the report: add --report FILE")
     # nothing can be written beside a stream
     trace = None if out is None or is_stream(out) else trace_path(out)
     check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, [table])
@@ -58,7 +60,7 @@ def run(
         training = train(prepared, spec, progress=progress)
     result = training.result
     wanted = {"model": out, "trace": trace, "report": report}
-    written = _write({name: path for name, path in wanted.items() if path}, training, table.name, row)
+    written = _write({name: path for name, path in wanted.items() if path}, training, table.name, row, title)
     document = _document(training, str(table), {name: written.get(name) for name in wanted})
     voice.note(*(result.warnings if voice.as_json else results.notes(document["result"])))
     voice.tell(document, lambda of: [*results.fit(of), *results.set_aside(of)])
@@ -74,12 +76,14 @@ def run(
     return DONE
 
 
-def _write(wanted: Mapping[str, Path], training: Training, title: str, row: int | None) -> Mapping[str, Path]:
+def _write(
+    wanted: Mapping[str, Path], training: Training, table: str, row: int | None, title: str | None
+) -> Mapping[str, Path]:
     """Write the files asked for, each whole or not at all; return those written: fewer if Ctrl-C came between."""
     writers: dict[str, Callable[[Path], None]] = {
         "model": lambda path: save_model(path, training.model),
         "trace": lambda path: save_trace(path, training.result.trace),
-        "report": lambda path: write_report(path, training, title, row),
+        "report": lambda path: write_report(path, training, table, row, title),
     }
     written: dict[str, Path] = {}
     try:
@@ -135,14 +139,15 @@ def _coefficients(training: Training, proven: Mapping[str, Any]) -> list[dict[st
     return [dict(zip(columns, line, strict=True)) for line in zip(*plain(columns).values(), strict=True)]
 
 
-def write_report(path: Path, training: Training, title: str, row: int | None = None) -> None:
+def write_report(path: Path, training: Training, table: str, row: int | None = None, title: str | None = None) -> None:
     """Write the report of a training as one HTML page.
 
     row: the row, from 1, that it explains; else the training row that the model gets right by the smallest margin.
+    title: else what is learned, as in "sex = male".
     """
     prepared, model, z = training.prepared, training.model, training.z
     y = prepared.encoded.y
-    document = _document(training, title, {})
+    document = _document(training, table, {})
     document |= explain(model, prepared.encoded, closest_call(training) if row is None else row)
     told = document["explanation"]
     # if every row is at g = 1/2 or wrong, no row is right by any margin
@@ -150,4 +155,5 @@ def write_report(path: Path, training: Training, title: str, row: int | None = N
     told["closest"] = row is None and is_right
     parts = [(z[rows], y[rows]) for rows in (prepared.train, prepared.test) if len(rows)]
     blocks = report_blocks(plain(document), training.result.trace, parts, learned_by(training))
-    write_atomically(path, as_html(blocks, title))
+    asked = f"{shortened(prepared.schema.target)} = {shortened(prepared.schema.positive)}"
+    write_atomically(path, as_html(blocks, title or asked))

@@ -45,6 +45,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
     row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
     heading, *table = results.coefficients(document)
     return [
+        say("The probability that {target:name} is {positive:name}, learned from {table:name}", "note", **document),
         *([say("{it}.", "cause", it=trouble)] if trouble else []),
         _lead(document, "" if trouble else "lead"),
         Heading("The fit"),
