@@ -167,7 +167,8 @@ RUNS = {
         DATA, "--seed", "S", "Seed for centering and batches; the other studies draw nothing at random.", int, 0, low=0,
         high=opt.LARGEST_SEED),
     "epochs": opt.option(
-        TRAINING, "--epochs", "N", "Epochs of a run at most. Default: 1,000; 100 for centering and batches.", int, low=1),
+        TRAINING, "--epochs", "N", "Epochs of a run at most. Default: 1,000; 100 for centering, at most 100 for "
+        "batches.", int, low=1),
     "within": opt.option(
         TRAINING, "--tol", "T", "A run counts as near the optimum when it is proven to be within T nats of it.", float, 1e-3,
         above=0),
@@ -215,8 +216,12 @@ opt.command(
     study, "batches",
     "Compare updates from all rows, from mini-batches and from single rows: progress per read and per update.", {
     **TABLE,
+    "rates": opt.option(
+        TRAINING, "--learning-rate", "R", "First rate of every run; if it repeats, each run takes the best of them. Default: a "
+        "quarter of the rate known to be stable, that rate, 4 and 16 times it.", float, many=True, above=0),
     "sizes": opt.option(
-        TRAINING, "--batch-size", "B", "Rows in a mini-batch of one run; may repeat. Default: 256, 16 and 1.", int, many=True,
+        TRAINING, "--batch-size", "B", "Rows in a mini-batch of one run; may repeat. Default: 1, 16 and "
+        "256, these up to an eighth of the rows.", int, many=True,
         low=1),
     **STANDARDIZE,
     **RUNS,

@@ -116,6 +116,17 @@ def certify_point(task: Task, by: Reference | None, w: Vector, b: float) -> Cert
         return direct if by is None or is_of_another else _measured(direct, by, state, point)
 
 
+def compare_point(task: Task, by: Reference, w: Vector, b: float) -> Certificate:
+    """Bound F - F* at (w, b), in the user's units, by the reference alone: one read without a Hessian.
+
+    by : not of kind "reduced", whose bound needs a Hessian.
+    """
+    point = UserPoint.of(w, b, task.units)
+    state = _without_factor(task, point)
+    nothing = Certificate.nothing(len(w), state.evaluation.objective, Finding("too far", {"relations": ()}))
+    return _measured(nothing, by, state, point)
+
+
 def _measured(direct: Certificate, by: Reference, state: NewtonState, point: UserPoint) -> Certificate:
     """Compare F with the reference, and keep the tighter bounds."""
     rounding = _rounding(state)
@@ -158,12 +169,8 @@ def _rounding(state: NewtonState) -> float:
 
 def _without_hessian(task: Task, point: UserPoint) -> Certificate:
     """Bound by the gradient and the penalty alone, as there are too many columns for a Hessian."""
-    on, n, z = task.objective, len(point.w), np.empty(task.problem.rows.n_rows)
-    scale = np.append(np.sqrt(on.ridge) if task.problem.penalty.strongly_convex else np.ones(n), 1.0)
-    evaluation = on.evaluate(point.theta, What.SQUARES, z=z, q=1.0 / scale**2)
-    stand_in = replace(FactoredHessian.without_factor(on, scale**2, point.theta), norm=evaluation.norm)
-    state = NewtonState(point.theta, evaluation, 0, on, stand_in, z, evaluation.squares).with_bound()
-    rounding, F = _rounding(state), evaluation.objective
+    n, state = len(point.w), _without_factor(task, point).with_bound()
+    rounding, F = _rounding(state), state.evaluation.objective
     found, nothing = certified(state, point), Certificate.nothing(n, F, Finding("no hessian", {"columns": n}))
     if found.proven and found.gap <= F:
         return replace(found, hessian_rows="")
@@ -171,6 +178,15 @@ def _without_hessian(task: Task, point: UserPoint) -> Certificate:
         return nothing
     gap = F + rounding
     return replace(nothing, kind="infimum", gap=gap, noise=rounding, optimum_at_least=0.0, infimum_gap=gap)
+
+
+def _without_factor(task: Task, point: UserPoint) -> NewtonState:
+    """Read F and its gradient at a point."""
+    on, n, z = task.objective, len(point.w), np.empty(task.problem.rows.n_rows)
+    scale = np.append(np.sqrt(on.ridge) if task.problem.penalty.strongly_convex else np.ones(n), 1.0)
+    evaluation = on.evaluate(point.theta, What.SQUARES, z=z, q=1.0 / scale**2)
+    stand_in = replace(FactoredHessian.without_factor(on, scale**2, point.theta), norm=evaluation.norm)
+    return NewtonState(point.theta, evaluation, 0, on, stand_in, z, evaluation.squares)
 
 
 @one_blas_thread()

@@ -213,7 +213,8 @@ class Setting:
     def fit(self, reference: Reference | None = None, **options: Any) -> Result:
         """Fit without warnings: the study reports their causes itself. reference : what the run is measured from."""
         spec = FitSpec.of(alpha=self.alpha, **options)
-        unread = replace(self.rows, tally=Tally(self.rows.n_rows), learned={})  # so that each run counts its own reads
+        # each run counts its own reads, but what an earlier run learned of the rows needs none
+        unread = replace(self.rows, tally=Tally(self.rows.n_rows))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChainruleWarning)
             return fit_rows(spec, unread, self.classes, time.perf_counter(), reference)
