@@ -28,7 +28,7 @@ from chainrule.solvers import Step
 
 FLOATS = [np.float64, np.float32]
 PASSED = (
-    "alpha", "C", "fit_intercept", "method", "tol", "max_reads", "epochs", "learning_rate", "standardize", "coding",
+    "alpha", "C", "fit_intercept", "method", "tol", "max_reads", "learning_rate", "standardize", "coding",
     "n_threads", "loss", "penalty",
 )  # fmt: skip
 
@@ -45,7 +45,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     Parameters
     ----------
-    alpha, C, tol, method, fit_intercept, max_reads, epochs, learning_rate, standardize, coding, n_threads, loss, penalty
+    alpha, C, tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads, loss, penalty
         As in `chainrule.fit`.
     unseen : "error", "reference" or "missing"
         How predictions treat a level that the fit did not see: refuse it, or take it as the first level or as missing.
@@ -75,7 +75,6 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         fit_intercept: bool = True,
         class_weight: dict[Any, float] | str | None = None,
         max_reads: int | None = None,
-        epochs: int | None = None,
         learning_rate: float | str = "auto",
         standardize: bool | str = False,
         coding: str = "reference",
@@ -93,7 +92,6 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.max_reads = max_reads
-        self.epochs = epochs
         self.learning_rate = learning_rate
         self.standardize = standardize
         self.coding = coding

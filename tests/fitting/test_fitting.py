@@ -240,9 +240,6 @@ def test_epochs_are_the_reads_of_gradient_descent_and_select_it(table):
         other = fit(X, y, max_reads=12)
     assert (ours.method, ours.n_epochs) == ("gradient-descent", 12)
     np.testing.assert_array_equal(ours.w, other.w)
-    with pytest.warns(NotConvergedWarning):
-        model = chainrule.LogisticRegression(epochs=12).fit(X, y)
-    np.testing.assert_array_equal(model.coef_[0], ours.w)
     with pytest.raises(InputError, match="epochs and max_reads limit the same run"):
         fit(X, y, epochs=3, max_reads=3)
     with pytest.raises(InputError, match="epochs is an option of gradient descent, and method is newton"):

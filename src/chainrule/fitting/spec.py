@@ -118,8 +118,8 @@ class FitSpec:
 
     @property
     def more(self) -> str:
-        """The way out for a run that reached its limit, by the name of the limit that the user gave or may give."""
-        is_default = self.max_reads is None and not self.asked.by_reads
+        """The way out for a run that reached its limit, by the limit's name; `LogisticRegression` knows max_reads alone."""
+        is_default = self.front.is_shell and self.max_reads is None and not self.asked.by_reads
         return "more epochs" if "epochs" in self.given or is_default else "more reads"
 
     @property
