@@ -548,6 +548,11 @@ def test_batches_take_a_rate_as_given_or_the_best_of_them(rng):
     assert "the best of 2, by 1 read" in str(two.facts())
 
 
+def test_a_rate_that_takes_the_loss_above_its_start_diverges(rng):
+    X, y = a_table(rng, m=60)
+    assert {run.happened for run in studies.batches(X, y, epochs=12, sizes=[2], rates=[1e6]).runs} == {"diverges"}
+
+
 def test_stochastic_descent_is_shown_at_its_best_also_on_few_rows(rng):
     X, y = a_table(rng, m=300)
     study = studies.batches(X, y)

@@ -285,14 +285,14 @@ def run(
     more = None
     if swings:
         curves["level"] = levels(gap)
-    if result.reason in ("diverged", "non_finite"):
+    stays_above = len(objective) > LEAST and objective[len(objective) // 2 :].min() > objective[0]
+    if result.reason in ("diverged", "non_finite") or (swings and stays_above):
         happened = "diverges"
     elif swings:
         was_there = reached is not None or result.reason == "noise_floor"
         happened = "converges" if curves["level"][-1] <= setting.within else "hovers" if was_there else "crawls"
     elif raised:
         may_settle = form.local_limit is None or rate < form.local_limit
-        stays_above = len(objective) > LEAST and objective[len(objective) // 2 :].min() > objective[0]
         happened = "diverges" if stays_above and reached is None else "oscillates"
         happened = "recovers" if gap[-1] <= setting.within and may_settle else happened
     else:
