@@ -8,11 +8,10 @@ import numpy as np
 from chainrule.certificate import digits_of
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
 from chainrule.fitting.methods import METHODS, Method
-from chainrule.words import counted
+from chainrule.words import BIAS, counted
 
 Document = Mapping[str, Any]
 
-BIAS = "b (bias)"  # a feature may be called b
 SHOWN = 30  # features in a table
 SHOWN_PREDICTIONS = 20
 
