@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
-from chainrule.words import Shown
+from chainrule.words import Shown, counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +50,12 @@ class Fitted(Shown):
         @property
         def b(self) -> float:
             """Bias."""
+
+    def __repr__(self) -> str:
+        """One line; `print` shows more."""
+        info, n = self.model.info, counted(len(self.w), "coefficient")
+        how = f"{info['method']}, {info.get('reason', 'unknown')}"
+        return f"<{type(self).__name__}: {self.model.schema.target}, {info['n_rows']:,} rows, {n}; {how}>"
 
     @cached_property
     def model(self) -> Model:
@@ -112,22 +118,25 @@ class Fitted(Shown):
             The epoch whose coefficients are used, of a `Result`; default: the returned ones.
         """
         from chainrule.data.applied import encoded
+        from chainrule.data.inputs import whole_number
         from chainrule.training import explained
 
         trace = None if epoch is None else self.recorded.trace
+        epoch = None if epoch is None else whole_number("epoch", epoch)
         design = encoded(self.model.schema, X, y, sample_weight, unseen)
-        try:
-            place = range(design.blocks.m)[row]
-        except (IndexError, TypeError):
-            last = design.blocks.m - 1
-            raise InputError(f"row must be a position in X, a whole number from 0 to {last}, not {row!r}") from None
-        return explained(self.model, design, place + 1, trace=trace, epoch=epoch)
+        return explained(self.model, design, _numbered(row, design.blocks.m), trace=trace, epoch=epoch)
 
-    def as_arrays(self, X: Any, y: ArrayLike | None = None) -> tuple[Vector, Vector]:
-        """Encode rows as dense numbers (m, n) in the user's units, and labels as 0, 1 or NaN (unknown), (m,)."""
+    def as_arrays(self, X: Any, y: ArrayLike) -> tuple[Vector, Vector]:
+        """Encode rows as dense numbers (m, n) in the user's units, a copy, and labels as 0 and 1, (m,).
+
+        `chainrule.graph.logistic_graph(X, y, fitted)` calls it.
+        """
         from chainrule.data.applied import encoded
 
         design = encoded(self.model.schema, X, y)
+        if np.isnan(design.y).any():
+            row = int(np.argmax(np.isnan(design.y))) + 1
+            raise InputError(f"y has no label in row {row}: drop the rows without a label")
         return design.X, design.y
 
     def save(self, path: str | Path) -> None:
@@ -166,8 +175,8 @@ class Fitted(Shown):
         from chainrule.training import training_on
 
         design = encoded(self.model.schema, X, y, sample_weight)
-        place = None if row is None else range(design.blocks.m)[row] + 1
-        write_report(Path(path), training_on(self.recorded, design), title, place)
+        chosen = None if row is None else _numbered(row, design.blocks.m)
+        write_report(Path(path), training_on(self.recorded, design), title, chosen)
 
     @property
     def recorded(self) -> Result:
@@ -178,6 +187,14 @@ class Fitted(Shown):
     def plot(self) -> Plots:
         """Plots, as matplotlib axes: `plot.coefficients()`, `plot.loss()`, `plot.calibration(X, y)`."""
         return Plots(self)
+
+
+def _numbered(row: int, m: int) -> int:
+    """Return the number, from 1, of the row at a position in X."""
+    try:
+        return range(m)[row] + 1
+    except (IndexError, TypeError):
+        raise InputError(f"row must be a position in X, a whole number from 0 to {m - 1}, not {row!r}") from None
 
 
 class Plots:

@@ -42,7 +42,7 @@ def colour(role: str) -> str:
 
 
 @contextmanager
-def _settings() -> Iterator[None]:
+def in_our_look() -> Iterator[None]:
     """Use matplotlib's default settings with our look on top, whatever the user's settings are."""
     with _DRAWING, mpl.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # an SVG viewer has the font; a PNG shows a box
@@ -80,7 +80,7 @@ class Picture(str):
         """Return the picture in the light colours, (height, width, 4), with `scale` dots per CSS pixel, at most 16."""
         if not 0 < scale <= 16:
             raise InputError(f"scale={scale!r}: a picture needs a number above 0 and at most 16")
-        with _settings():
+        with in_our_look():
             here = {font.name for font in font_manager.fontManager.ttflist}
             for words in self.figure.findobj(Text):
                 words.set(fontfamily=["DejaVu Sans", *(name for name in _MORE_FONTS if name in here)])
@@ -176,5 +176,5 @@ class Drawing:
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Drawing]:
     """Draw in our look; matplotlib's settings are restored afterwards."""
-    with _settings():
+    with in_our_look():
         yield Drawing(width, height)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -61,7 +61,7 @@ class Column:
         """Build a column from part of what `Schema.to_dict` gave; raises TypeError or KeyError if it is something else."""
         column = cls(**{**given, "levels": tuple(given["levels"])})
         require_kinds(vars(column), get_type_hints(cls))
-        number = not column.missing if column.mean is None else math.isfinite(column.mean)
+        number = column.mean is not None and math.isfinite(column.mean)
         if not (number if column.kind == "number" else 0 < len(set(column.levels)) == len(column.levels)):
             raise TypeError(f"column {column.name!r}")
         return column
@@ -144,7 +144,12 @@ class Schema:
         return {"target": self.target, "positive": self.positive, "negative": self.negative}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back."""
+        """Return the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back.
+
+        Of an array's columns, of which there may be very many, only the names are kept.
+        """
+        if self.source == "array":
+            return {**plain(replace(self, columns=())), "columns": [column.name for column in self.columns]}
         return dict(plain(self))
 
     @classmethod
@@ -157,13 +162,12 @@ class Schema:
             Keys are missing, unknown or of the wrong type.
         """
         try:
-            columns = tuple(Column.from_dict(column) for column in given["columns"])
+            of_array = given.get("source") == "array"
+            columns = tuple(Column(str(c), "number") if of_array else Column.from_dict(c) for c in given["columns"])
             schema = cls(**{**given, "columns": columns, "notes": tuple(given["notes"])})
             require_kinds(vars(schema), get_type_hints(cls))
             if not columns:
                 raise TypeError("no columns")
-            if schema.source != "array" and any(c.kind == "number" and c.mean is None for c in columns):
-                raise TypeError("no mean")
             return schema
         except (TypeError, KeyError, AttributeError) as error:
             raise InputError(f"this is no schema of a table ({error}): train the model again") from error

@@ -270,6 +270,30 @@ def of_result(result: Any) -> list[Block]:
     ]
 
 
+def of_model(model: Any) -> list[Block]:
+    """Describe a model that was loaded: what it predicts, what it was fitted to, its coefficients, what is proven."""
+    told, names = model.info, (BIAS, *model.schema.feature_names)
+    lines = model.coefficients("pyarrow").slice(0, SHOWN + 1).to_pylist()
+    is_bound = told.get("certificate", {}).get("kind") == "bound"
+    target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **model.schema.labels)
+    facts = [("target", target), ("objective", told.get("objective_line")), ("training", told.get("message"))]
+    table = Table.from_entries(
+        [{**line, "name": name} for line, name in zip(lines, names, strict=False)], ("feature", "name", "name"),
+        ("w per unit", "coefficient", "4"), ("proven digits", "digits" if is_bound else "", ""),
+        ("odds ratio", "odds_ratio", "4"),
+    )  # fmt: skip
+    left = len(names) - len(lines)
+    more = [say("and {n:more coefficient}; coefficients() gives all", "note", n=left)] if left else []
+    heading = Heading(say("Coefficients: log-odds of {positive:name}", **model.schema.labels))
+    return [
+        Heading(say("Model fitted to {n_rows:row}", **told)),
+        Facts([(name, text) for name, text in facts if text]),
+        heading,
+        table,
+        *more,
+    ]
+
+
 def of_certificate(proven: Any) -> list[Block]:
     """Describe what a certificate proves."""
     return certificate({"certificate": proven.to_dict()})

@@ -27,7 +27,7 @@ def coefficients(model: Model, backend: str | None = None) -> Any:
     proven = model.info.get("certificate", {})
     w = np.append(model.b, model.w)
     with np.errstate(over="ignore"):
-        odds = np.exp(w)
+        odds = [None, *np.exp(model.w)]  # the bias is no ratio
     errors = [proven.get("intercept"), *(proven.get("coef") or [None] * len(model.w))]
     places = [(BIAS, None, None), *_places(model.schema)]
     variables, levels, references = zip(*places, strict=True)

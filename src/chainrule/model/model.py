@@ -98,7 +98,7 @@ class Model(Fitted):
 
     @cached_property
     def classes(self) -> tuple[Any, Any]:
-        """Labels of y = 0 and y = 1: numbers, booleans or text, as in training."""
+        """Labels of y = 0 and y = 1: numbers, booleans or text as in training; labels of other kinds are text."""
         labels, kind = (self.schema.negative, self.schema.positive), self.schema.label_kind
         if kind == "boolean":
             return (labels[0] == BOOLEANS[1], labels[1] == BOOLEANS[1])
@@ -146,11 +146,12 @@ class Model(Fitted):
         return z
 
     def _of_dense(self, X: npt.NDArray[np.floating]) -> Floats:
-        z, at_once = np.empty(len(X)), max(1, _BLOCK // X.shape[1])
+        z, at_once = np.empty(len(X)), max(1, 4 * _BLOCK // X.shape[1])
         for start in range(0, len(X), at_once):
             rows = slice(start, start + at_once)
             terms = (X[rows] - self.center) / self.scale * self.w_fit
-            z[rows] = np.cumsum(np.insert(terms, 0, self.b_fit, axis=1), axis=1)[:, -1]
+            terms[:, 0] += self.b_fit
+            z[rows] = np.add.accumulate(terms, axis=1, out=terms)[:, -1]
         return z
 
     def _of_sparse(self, csr: Csr) -> Floats:
