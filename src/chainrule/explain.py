@@ -199,8 +199,9 @@ def explain_row(
     # in the order of the fields
     columns = (x, given, w, terms, odds, steps, graph.dz_dw, *derivatives, alpha * w)
     lines = zip(names, *(np.asarray(column).tolist() for column in columns), strict=True)
-    of_loss: dict[str, Any] = {"loss": graph.loss.value, "dL_dg": graph.dL_dg, "dL_dz": graph.dL_dz, "dL_db": graph.dL_db,
+    of_loss = {"loss": graph.loss.value, "dL_dg": graph.dL_dg, "dL_dz": graph.dL_dz, "dL_db": graph.dL_db,
                "share_b": shares[n], "article_product": graph.article_product, "stable": graph.dL_dz}  # fmt: skip
+    backward: dict[str, Any] = {name: float(value) if known else None for name, value in of_loss.items()}
     check = gradient_check(graph.L if known else graph.g, max_entries=_CHECKED_ENTRIES)
     return RowExplanation(
         row=row, epoch=epoch, y=None if y is None else float(y), label=label, saturated=bool(graph.is_saturated),
@@ -208,7 +209,7 @@ def explain_row(
         features=tuple(FeatureExplanation(*line) for line in lines),
         b=float(graph.b.value), z=float(graph.z.value), g=float(graph.g.value), dg_dz=float(graph.dg_dz),
         dz_db=float(graph.dz_db), share_b_of_gradient=ratios[n],
-        **{name: float(value) if known else None for name, value in of_loss.items()}, path=path,
+        **backward, path=path,
         chain=_chain(graph, weight, sum_weights, known=known),
         check={"max_error": check.max_error, "method": COMPLEX_STEP, "of": "L" if known else "g",
                "n_checked": check.n_checked, "n_entries": check.n_entries},

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule.charts.axes import MANY, Floats, across, tick
 from chainrule.charts.canvas import colour, in_our_look
@@ -121,8 +121,8 @@ def _groups(g: Floats, y: Floats, weight: ArrayLike | None) -> tuple[Floats, Flo
     edges = np.unique(np.quantile(g[s > 0], np.linspace(0, 1, GROUPS + 1)[1:-1]))
     place = np.searchsorted(edges, g, side="left")
 
-    def total(values: Floats) -> NDArray[np.float64]:
-        return np.bincount(place, weights=values, minlength=len(edges) + 1)
+    def total(values: Floats) -> Floats:
+        return np.asarray(np.bincount(place, weights=values, minlength=len(edges) + 1), dtype=np.float64)
 
     kept = total(s) > 0
     size = (total(s) ** 2 / np.maximum(total(s**2), np.finfo(float).tiny))[kept]  # rows that count as much as these

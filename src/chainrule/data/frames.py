@@ -278,5 +278,6 @@ def _arrow_part(chunk: Any) -> Part:
 def recoded(part: Part, lookup: Codes) -> Part:
     """Copy codes, each replaced by its entry in `lookup`; missing ones become -1."""
     of_codes = np.append(lookup, -1).astype(lookup.dtype)  # -1 is the last
-    codes = np.where(present(part, is_code=True), part.values, -1)
+    # in signed integers: -1 would wrap among unsigned codes, which polars has
+    codes = np.where(present(part, is_code=True), part.values.astype(np.int64), -1)
     return Part(of_codes[codes], part.rows)

@@ -165,8 +165,8 @@ def logistic_graph(
     if isinstance(w, Encodes):
         if b is not None:
             raise InputError("'b' is given beside a fitted model, which has its own: leave it out")
-        X, y = w.as_arrays(X, y)
-        w, b = w.w, w.b
+        (X, y), b = w.as_arrays(X, y), w.b
+        w = w.w
     if b is None:
         raise InputError("'b' is missing: give the bias, or a fitted model in place of 'w'")
     rows, classes = constant(X, "X"), constant(y, "y")
