@@ -209,7 +209,7 @@ def test_a_model_is_the_same_however_often_it_is_saved(fitted, tmp_path):
 def test_files_from_before_know_neither_the_source_nor_all_levels(run, penguins, tmp_path):
     assert run("fit", penguins, *FIT, "--alpha", "0.01", "--out", tmp_path / "birds").code == 0
     document, tensors = unpack(tmp_path / "birds", "model")
-    del document["schema"]["source"], document["result"]["loss_name"]
+    del document["schema"]["source"]
     for column in document["schema"]["columns"]:
         del column["all_levels"]
     (tmp_path / "old").write_bytes(pack("model", document, tensors))

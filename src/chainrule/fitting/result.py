@@ -160,15 +160,15 @@ class Result(Fitted):
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
         """Return JSON values of the fields, with a `schema_version`.
 
-        Left out are the points of the trace, `carried`, `reference`, `encodings`, `target` and `library`. Numbers that are
-        not finite are None.
+        Left out are the points of the trace, `carried`, `reference`, `encodings`, `target`, `loss_name` and `library`.
+        Numbers that are not finite are None.
 
         Parameters
         ----------
         timings : bool
             False leaves out seconds and threads, the only fields that differ between runs of the same fit.
         """
-        left_out = {"trace", "certificate", "carried", "encodings", "findings", "reference", "target", "library"}
+        left_out = {"trace", "certificate", "carried", "encodings", "findings", "reference", "target", "loss_name", "library"}
         left_out |= set() if timings else {"seconds", "threads"}
         shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left_out}
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **plain(shown)}

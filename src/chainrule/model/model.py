@@ -88,7 +88,8 @@ class Model(Fitted):
         info = result.to_dict(timings=False)
         if schema is None:
             schema = _schema_of(result)
-            info |= {"split": {"test_size": 0.0, "seed": 0}, "na": [], "library": result.library}
+            info |= {"split": {"test_size": 0.0, "seed": 0}, "na": []}
+            info |= {"library": result.library, "loss_name": result.loss_name}
         return cls(schema, result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale, info)
 
     @property
