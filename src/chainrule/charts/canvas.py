@@ -41,6 +41,12 @@ def colour(role: str) -> str:
     return LIGHT[role]
 
 
+def fonts() -> list[str]:
+    """Return this machine's fonts for pictures of pixels: ours, then those for the characters that it lacks."""
+    here = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in here)]
+
+
 @contextmanager
 def in_our_look() -> Iterator[None]:
     """Use matplotlib's default settings with our look on top, whatever the user's settings are."""
@@ -81,9 +87,8 @@ class Picture(str):
         if not 0 < scale <= 16:
             raise InputError(f"scale={scale!r}: a picture needs a number above 0 and at most 16")
         with in_our_look():
-            here = {font.name for font in font_manager.fontManager.ttflist}
             for words in self.figure.findobj(Text):
-                words.set(fontfamily=["DejaVu Sans", *(name for name in _MORE_FONTS if name in here)])
+                words.set(fontfamily=fonts())
             self.figure.set(facecolor=LIGHT["paper"], dpi=72 * scale)
             canvas: Any = backend_agg.FigureCanvasAgg(self.figure)
             canvas.draw()

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 
 from chainrule.charts.axes import MANY, Floats, across, tick
-from chainrule.charts.canvas import colour, in_our_look
+from chainrule.charts.canvas import colour, fonts, in_our_look
 from chainrule.charts.charts import SHOWN_FEATURES, odds, odds_axis
 from chainrule.errors import InputError
 from chainrule.words import counted, shortened
@@ -31,7 +32,7 @@ def _axes(ax: Axes | None, size: tuple[float, float] = _SIZE) -> Iterator[Axes]:
     """Draw in the house style on these axes, or on new ones."""
     if ax is not None and not isinstance(ax, Axes):
         raise InputError(f"ax must be axes of matplotlib, such as plt.gca(), not {type(ax).__name__}")
-    with in_our_look():
+    with in_our_look(), rc_context({"font.family": fonts()}):
         if ax is None:
             import matplotlib.pyplot as plt
 
