@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
-from chainrule.words import Shown, counted
+from chainrule.words import Shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,9 +53,10 @@ class Fitted(Shown):
 
     def __repr__(self) -> str:
         """One line; `print` shows more."""
-        info, n = self.model.info, counted(len(self.w), "coefficient")
-        how = f"{info['method']}, {info.get('reason', 'unknown')}"
-        return f"<{type(self).__name__}: {self.model.schema.target}, {info['n_rows']:,} rows, {n}; {how}>"
+        return f"<{type(self).__name__}: {self._line()}>"
+
+    def _line(self) -> str:
+        raise NotImplementedError
 
     @cached_property
     def model(self) -> Model:
@@ -73,7 +74,7 @@ class Fitted(Shown):
 
     def predict_proba(self, X: Any, unseen: str = "error") -> Vector:
         """Probabilities of classes[0] and classes[1], (m, 2), each with full relative accuracy."""
-        z, probability = self.decision_function(X, unseen), self.model.loss.probability
+        z, probability = self.decision_function(X, unseen), self.model.loss_function.probability
         return np.column_stack([probability(-z), probability(z)])
 
     def predict(self, X: Any, unseen: str = "error") -> NDArray[Any]:
@@ -231,5 +232,5 @@ class Plots:
         known = ~np.isnan(design.y)
         if not known.any():
             raise InputError("y has no known label: there is nothing to compare the probabilities with")
-        g, s = model.loss.probability(model.decision(design.blocks)), design.weights
+        g, s = model.loss_function.probability(model.decision(design.blocks)), design.weights
         return calibration(g[known], design.y[known], None if s is None else s[known], str(self._fitted.classes[1]), ax)

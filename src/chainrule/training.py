@@ -206,8 +206,8 @@ def explained(
     Raises InputError for a row that the table lacks or an epoch that the trace lacks.
     """
     check_row(design, row)
-    if model.loss is not LOGISTIC:
-        raise InputError(f"a row is explained by the logistic loss, and this fit's loss is {model.loss.name!r}")
+    if model.loss_function is not LOGISTIC:
+        raise InputError(f"a row is explained by the logistic loss, and this fit's loss is {model.loss_function.name!r}")
     i = row - 1
     w, b = (model.w_fit, model.b_fit) if trace is None or epoch is None else trace.at(epoch)
     places, of_training = rows_of_training(model, design)

@@ -150,6 +150,13 @@ def test_labels_come_back_as_they_were(labels, rng, tmp_path):
     assert model.explain(X, y, 3).to_dict() == result.explain(X, y, 3).to_dict()
 
 
+def test_the_target_is_named_after_y(rng):
+    X, y = rng.normal(size=(20, 1)), np.arange(20) % 2
+    for given, name in ((y, "y"), (pd.Series(y, name="won"), "won"), (pl.Series(y), "y"), (pd.Series(y, name=0), "0")):
+        result = chainrule.fit(X, given, alpha=0.1)
+        assert result.model.schema.target == result.target == name
+
+
 def test_levels_that_the_fit_did_not_see(fitted):
     frame, _, result = fitted
     new = frame.assign(town=np.where(frame["town"] == "Celle", "Dessau", frame["town"]))
@@ -249,7 +256,7 @@ def test_a_loss_of_ones_own_gives_its_own_probabilities(rng, tmp_path, monkeypat
     result = chainrule.fit(X, y, alpha=0.1, loss="twice")
     z = result.decision_function(X)
     np.testing.assert_allclose(result.predict_proba(X)[:, 1], 1 / (1 + np.exp(-2 * z)), rtol=1e-14)
-    assert saved(result, tmp_path).loss is LOSSES["twice"]
+    assert saved(result, tmp_path).loss_function is LOSSES["twice"]
     with pytest.raises(InputError, match="'twice'"):
         result.explain(X, y, 0)
     monkeypatch.delitem(LOSSES, "twice")

@@ -157,7 +157,7 @@ def fit(
 def _names(X: Any, y: Any) -> dict[str, Any]:
     """Name y, and the library of X if coefficients can be given as its frames."""
     name, library = getattr(y, "name", None), type(X).__module__.partition(".")[0]
-    target = {} if name is None or callable(name) else {"target": str(name)}
+    target = {} if name is None or callable(name) or not str(name) else {"target": str(name)}
     return target | ({"library": library} if library in ("pandas", "polars") else {})
 
 

@@ -12,7 +12,7 @@ from chainrule.certificate import Certificate
 from chainrule.findings import Finding
 from chainrule.fitted import Fitted
 from chainrule.solvers.trace import Trace
-from chainrule.words import plain
+from chainrule.words import counted, plain
 
 if TYPE_CHECKING:
     from chainrule.fitting.reference import Reference
@@ -148,6 +148,10 @@ class Result(Fitted):
     loss_name: str = "logistic"
     library: str = "pyarrow"
 
+    def _line(self) -> str:
+        n = counted(len(self.w), "coefficient")
+        return f"{self.target}, {counted(self.n_rows, 'row')}, {n}; {self.method}, {self.reason}"
+
     @property
     def recorded(self) -> Result:
         """The result itself."""
@@ -168,7 +172,17 @@ class Result(Fitted):
         timings : bool
             False leaves out seconds and threads, the only fields that differ between runs of the same fit.
         """
-        left_out = {"trace", "certificate", "carried", "encodings", "findings", "reference", "target", "loss_name", "library"}
+        left_out = {
+            "trace",
+            "certificate",
+            "carried",
+            "encodings",
+            "findings",
+            "reference",
+            "target",
+            "loss_name",
+            "library",
+        }
         left_out |= set() if timings else {"seconds", "threads"}
         shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left_out}
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **plain(shown)}

@@ -21,6 +21,7 @@ from chainrule.losses import LOGISTIC, LOSSES, Loss
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import explained, pack, unpack
 from chainrule.solvers.trace import Trace
+from chainrule.words import counted
 
 Floats = npt.NDArray[np.float64]
 
@@ -92,10 +93,19 @@ class Model(Fitted):
             info |= {"library": result.library, "loss_name": result.loss_name}
         return cls(schema, result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale, info)
 
+    def _line(self) -> str:
+        n = counted(len(self.w), "coefficient")
+        return f"{self.schema.target}, {counted(self.info['n_rows'], 'row')}, {n}; {self.info['method']}"
+
     @property
     def model(self) -> "Model":
         """The model itself."""
         return self
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the coefficients, (n,)."""
+        return self.schema.feature_names
 
     @cached_property
     def classes(self) -> tuple[Any, Any]:
@@ -106,7 +116,7 @@ class Model(Fitted):
         return (_number(labels[0]), _number(labels[1])) if kind == "number" else labels
 
     @property
-    def loss(self) -> Loss:
+    def loss_function(self) -> Loss:
         """The loss that the coefficients minimise, which says what z means as a probability."""
         return LOSSES[self.info.get("loss_name", LOGISTIC.name)]
 
