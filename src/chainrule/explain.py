@@ -7,7 +7,7 @@ The path of the probability starts at sigmoid(b) and adds the contributions from
 value; a step is the change of g there, and the last step ends at g. Another order gives other steps and the same end.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,8 @@ class RowExplanation(Shown):
         many derivatives were checked: the largest ones.
     note : str or None
         Why the article's product fails, if it does: g has rounded, or 1 - g has lost digits.
+    context : dict
+        What else is shown of the row: its part of the data, the target, the method, the whole gradient.
     """
 
     row: int | None
@@ -123,9 +125,10 @@ class RowExplanation(Shown):
     chain: dict[str, Any]
     check: dict[str, Any]
     note: str | None
+    context: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields as JSON values.
+        """Return all fields but the context as JSON values.
 
         Returns
         -------
@@ -198,6 +201,7 @@ def explain_row(
     lines = zip(names, *(np.asarray(column).tolist() for column in columns), strict=True)
     of_loss = {"loss": graph.loss.value, "dL_dg": graph.dL_dg, "dL_dz": graph.dL_dz, "dL_db": graph.dL_db,
                "share_b": shares[n], "article_product": graph.article_product, "stable": graph.dL_dz}  # fmt: skip
+    backward: dict[str, Any] = {name: float(value) if known else None for name, value in of_loss.items()}
     check = gradient_check(graph.L if known else graph.g, max_entries=_CHECKED_ENTRIES)
     return RowExplanation(
         row=row, epoch=epoch, y=None if y is None else float(y), label=label, saturated=bool(graph.is_saturated),
@@ -205,7 +209,7 @@ def explain_row(
         features=tuple(FeatureExplanation(*line) for line in lines),
         b=float(graph.b.value), z=float(graph.z.value), g=float(graph.g.value), dg_dz=float(graph.dg_dz),
         dz_db=float(graph.dz_db), share_b_of_gradient=ratios[n],
-        **{name: float(value) if known else None for name, value in of_loss.items()}, path=path,
+        **backward, path=path,
         chain=_chain(graph, weight, sum_weights, known=known),
         check={"max_error": check.max_error, "method": COMPLEX_STEP, "of": "L" if known else "g",
                "n_checked": check.n_checked, "n_entries": check.n_entries},

@@ -21,14 +21,14 @@ from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.decode import expanded
 from chainrule.data.tables import Encoded, Prepared, prepare, stratified_split
 from chainrule.errors import InputError
-from chainrule.explain import explain_row
+from chainrule.explain import RowExplanation, explain_row
 from chainrule.fitting.fit import fit_rows
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.metrics import figures, log_loss
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.reading import What
-from chainrule.losses import sigmoid
+from chainrule.losses import LOGISTIC, sigmoid
 from chainrule.model.model import Model
 from chainrule.solvers.trace import Trace
 from chainrule.words import plain
@@ -115,9 +115,7 @@ def train(
 def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
     """Make a model from a fit, and measure it on both parts."""
     schema = prepared.schema
-    info = result.to_dict(timings=False)
-    at = (result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale)
-    model = Model(schema, *at, info)
+    model = Model.of(result, schema)
     z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.y, prepared.encoded.weights
 
     def measured(places: Places) -> dict[str, Any]:
@@ -126,8 +124,8 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
 
     on_training = measured(prepared.train)
     # with these, the training rows can be found in the same table later
-    info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed, "loss": on_training["loss"]}
-    info["na"] = list(prepared.na)
+    model.info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed, "loss": on_training["loss"]}
+    model.info["na"] = list(prepared.na)
     return Training(
         prepared=prepared,
         result=result,
@@ -138,6 +136,16 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
         predictions=predictions(model, z[prepared.unknown], prepared.unknown + 1),
         deviations=np.where(schema.numeric, rows.moments(correlations=False).sd, np.nan),
     )
+
+
+def training_on(result: Result, design: Encoded) -> Training:
+    """Measure a fit in Python on its rows, encoded for its model."""
+    known, nothing = np.flatnonzero(np.isfinite(design.y)), np.empty(0, dtype=np.int64)
+    if not len(known):
+        raise InputError("y has no known label: there is nothing to measure the fit with")
+    unknown = np.flatnonzero(np.isnan(design.y))
+    prepared = Prepared(design, None, known, nothing, unknown, 0.0, 0, (), ())
+    return _measured(prepared, result, prepared.training_rows(result.threads))
 
 
 def predictions(model: Model, z: Floats, rows: Places) -> list[dict[str, Any]]:
@@ -188,16 +196,20 @@ def closest_call(training: Training) -> int:
     return int(rows[np.argmin(np.where(counts, margin, np.inf))]) + 1
 
 
-def explain(
+def explained(
     model: Model, design: Encoded, row: int, *, trace: Trace | None = None, epoch: int | None = None
-) -> dict[str, Any]:
+) -> RowExplanation:
     """Explain one row of a table, at the end of training or as it was after `epoch` (from the trace).
 
-    row: counts from 1 without the header. Returns "explanation" and "whole_gradient" for a document. The explanation's part is
-    "training", "held out", "unknown" (no label) or "other" (a row of a table that was not trained on).
+    row: counts from 1 without the header. The context's part is "training", "held out", "unknown" (no label) or "other" (a
+    row of a table that was not trained on).
     Raises InputError for a row that the table lacks or an epoch that the trace lacks.
     """
     check_row(design, row)
+    if model.loss_function is not LOGISTIC:
+        raise InputError(
+            f"a row is explained by the logistic loss, and this fit's loss is {model.loss_function.name!r}"
+        )
     i = row - 1
     w, b = (model.w_fit, model.b_fit) if trace is None or epoch is None else trace.at(epoch)
     places, of_training = rows_of_training(model, design)
@@ -228,4 +240,15 @@ def explain(
         part = "training" if i in places else "held out"
     else:
         part = "other"
-    return {"whole_gradient": plain(whole) or None, "explanation": explanation.to_dict() | {"part": part}}
+    context = {
+        **model.schema.labels, "part": part, "method": model.info["method"], "epochs": model.info["n_epochs"],
+        "whole_gradient": plain(whole) or None,
+    }  # fmt: skip
+    return replace(explanation, context=context)
+
+
+def explain(model: Model, design: Encoded, row: int, **of: Any) -> dict[str, Any]:
+    """Explain one row as `explained`; return "explanation" and "whole_gradient" for a document."""
+    found = explained(model, design, row, **of)
+    told = found.to_dict() | {"part": found.context["part"]}
+    return {"whole_gradient": found.context["whole_gradient"], "explanation": told}

@@ -724,3 +724,27 @@ def test_limits_and_distances_in_words():
     assert [below(x) for x in (0.4139, 2.6559, 2.65, 9.999e-7, math.inf)] == [
         "0.413", "2.65", "2.65", "9.99 × 10⁻⁷", "∞",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "arrow", "dictionary"])
+def test_studies_take_the_frames_that_fit_takes(library, rng):
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    X = pd.DataFrame({"a": rng.normal(size=80), "b": rng.normal(size=80), "town": rng.choice(["x", "y", "z"], 80)})
+    y = pd.Series(np.where(X["a"] + (X["town"] == "y") + rng.logistic(size=80) > 0, "yes", "no"))
+    of = {
+        "pandas": lambda X: X,
+        "polars": pl.from_pandas,
+        "arrow": pa.Table.from_pandas,
+        "dictionary": lambda X: X.to_dict("list"),
+    }
+    frame, two = of[library](X), of[library](X[["a", "b"]])
+    coded = X[["a", "b"]].assign(y=X["town"] == "y", z=X["town"] == "z").to_numpy(dtype=float)
+    for study, how in ((studies.learning_rate, {}), (studies.scaling, {}), (studies.batches, {"sizes": (8,)})):
+        found, expected = study(frame, y, epochs=5, **how), study(coded, y, epochs=5, **how)
+        assert found.n_features == 4
+        assert found.optimum.objective == pytest.approx(expected.optimum.objective, rel=1e-7)
+        assert [run.label for run in found.runs[-2:]] == [run.label for run in expected.runs[-2:]]
+    assert studies.centering(two, y, epochs=3).classes == ("no", "yes")

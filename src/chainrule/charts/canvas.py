@@ -41,8 +41,14 @@ def colour(role: str) -> str:
     return LIGHT[role]
 
 
+def fonts() -> list[str]:
+    """Return this machine's fonts for pictures of pixels: ours, then those for the characters that it lacks."""
+    here = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in here)]
+
+
 @contextmanager
-def _settings() -> Iterator[None]:
+def in_our_look() -> Iterator[None]:
     """Use matplotlib's default settings with our look on top, whatever the user's settings are."""
     with _DRAWING, mpl.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # an SVG viewer has the font; a PNG shows a box
@@ -80,7 +86,7 @@ class Picture(str):
         """Return the picture in the light colours, (height, width, 4), with `scale` dots per CSS pixel, at most 16."""
         if not 0 < scale <= 16:
             raise InputError(f"scale={scale!r}: a picture needs a number above 0 and at most 16")
-        with _settings():
+        with in_our_look():
             self._on_paper(dpi=72 * scale)
             canvas: Any = backend_agg.FigureCanvasAgg(self.figure)
             canvas.draw()
@@ -89,16 +95,15 @@ class Picture(str):
     def pdf(self) -> bytes:
         """Return the picture in the light colours as a PDF of one page, with its fonts."""
         out, no_metadata = io.BytesIO(), dict.fromkeys(("Creator", "Producer", "CreationDate"))
-        with _settings():
+        with in_our_look():
             self._on_paper(dpi=72)
             self.figure.savefig(out, format="pdf", metadata=no_metadata)
         return out.getvalue()
 
     def _on_paper(self, dpi: float) -> None:
         """Prepare the figure for a file that holds its fonts and colours."""
-        here = {font.name for font in font_manager.fontManager.ttflist}
         for words in self.figure.findobj(Text):
-            words.set(fontfamily=["DejaVu Sans", *(name for name in _MORE_FONTS if name in here)])
+            words.set(fontfamily=fonts())
         self.figure.set(facecolor=LIGHT["paper"], dpi=dpi)
 
 
@@ -188,5 +193,5 @@ class Drawing:
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Drawing]:
     """Draw in our look; matplotlib's settings are restored afterwards."""
-    with _settings():
+    with in_our_look():
         yield Drawing(width, height)

@@ -39,7 +39,7 @@ def odds_forest(names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike 
         ax = d.axes(left, 14, right - left, bottom - 14)
         ax.set(ylim=(rows - 0.5, -0.5), yticks=[])
         at = np.exp(np.clip(w, -230, 230))
-        _odds_axis(ax, float(at[order].min(initial=0.95)), float(at[order].max(initial=1.05)))
+        odds_axis(ax, float(at[order].min(initial=0.95)), float(at[order].max(initial=1.05)))
         for k, j in enumerate(order):
             ink = colour("one" if w[j] > 0 else "zero" if w[j] < 0 else "line")
             ax.plot([1, at[j]], [k, k], color=ink, linewidth=2.4, zorder=3)
@@ -60,7 +60,7 @@ def odds(log_odds: float, digits: int = 4) -> str:
     return pretty(math.exp(log_odds), digits) if abs(log_odds) < 700 else f"10^({pretty(log_odds / math.log(10), 3)})"
 
 
-def _odds_axis(ax: Axes, low: float, high: float) -> None:
+def odds_axis(ax: Axes, low: float, high: float) -> None:
     """Scale the axis of odds ratios logarithmically, from low to high, and mark 1."""
     decades = math.log10(high / low)
     ax.set_xscale("log")

@@ -142,8 +142,7 @@ def check_ending(option: str, path: Path | None, endings: Sequence[str]) -> None
 def headed(command: str, schema: "Schema", **paths: Path | str) -> dict[str, Any]:
     """Begin a command's document: the files read, the target and its labels."""
     told = {name: str(path) for name, path in paths.items()}
-    labels = {"target": schema.target, "positive": schema.positive, "negative": schema.negative}
-    return {"schema_version": SCHEMA_VERSION, "command": command, **told, **labels}
+    return {"schema_version": SCHEMA_VERSION, "command": command, **told, **schema.labels}
 
 
 @dataclass(frozen=True)

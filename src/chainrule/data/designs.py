@@ -41,7 +41,7 @@ def rows_of(
         check_size(m, len(fields))
         codes, classes = encode_labels(y, m)
         return _of_table(fields, codes, check_weights(sample_weight, codes), coding, n_threads), classes
-    blocks, names, copies = (_sparse if hasattr(X, "tocsr") else _dense)(X, feature_names)
+    blocks, names, copies = (sparse if hasattr(X, "tocsr") else dense)(X, feature_names)
     codes, classes = encode_labels(y, blocks.m)
     return Rows.of(blocks, codes, check_weights(sample_weight, codes), names, n_threads, copies=copies), classes
 
@@ -58,17 +58,20 @@ def _of_table(
     return rows
 
 
-def _dense(X: ArrayLike, feature_names: Sequence[str] | None) -> tuple[Blocks, tuple[str, ...], int]:
-    array, names, copies = matrix(X, feature_names)
+def dense(
+    X: ArrayLike, feature_names: Sequence[str] | None, least_rows: int = 2
+) -> tuple[Blocks, tuple[str, ...], int]:
+    """Use a matrix; return its design, its columns' names, and how many copies that took."""
+    array, names, copies = matrix(X, feature_names, least_rows)
     return Blocks.dense(array), names, copies
 
 
-def _sparse(X: Any, feature_names: Sequence[str] | None) -> tuple[Blocks, tuple[str, ...], int]:
+def sparse(X: Any, feature_names: Sequence[str] | None, least_rows: int = 2) -> tuple[Blocks, tuple[str, ...], int]:
     """Use a SciPy matrix or array as CSR. Other formats are converted once; duplicate entries are summed in a copy."""
     if X.ndim != 2:
         raise InputError(f"X must have two dimensions, rows and columns, not {X.ndim}")
     m, n = (int(side) for side in X.shape)
-    check_size(m, n)
+    check_size(m, n, least_rows)
     names = column_names(feature_names, n)
     form, origin, copies = X.format, "", 0
     if form != "csr":

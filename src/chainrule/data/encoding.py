@@ -265,7 +265,7 @@ def encode(
             raise _new_level(field, strange, first)
         met.levels.setdefault(column.name, Counter()).update(strange)
         lost = 0 if column.missing else int(misses)
-        if lost and unseen != "reference":
+        if lost and (unseen != "reference" or (column.kind == "number" and column.mean is None)):
             row = first + int(np.argmax(np.isnan(field.values))) + 1
             raise mistaken(field.name, f"has no value in row {row}, and had one in every row of the fit", "fill it in")
         met.missing[column.name] += lost

@@ -139,7 +139,7 @@ def _field(name: str, column: Any, sort: bool) -> Field:
     if getattr(column, "ndim", 1) != 1:
         raise unusable(name, f"has {column.ndim} dimensions", "give one value a row")
     is_sparse = hasattr(dtype, "fill_value") and dtype.kind in "biuf"
-    if is_sparse or _is_plain(dtype):
+    if is_sparse or (_is_plain(dtype) and not (sort and dtype.kind == "b")):
         values = np.asarray(column)
         is_read = values.dtype.isnative and (values.dtype.kind in "biu" or values.dtype in (np.float64, np.float32))
         values = values if is_read else values.astype(np.float64)
@@ -147,10 +147,11 @@ def _field(name: str, column: Any, sort: bool) -> Field:
     if hasattr(dtype, "categories") and hasattr(column, "array"):
         return _category(name, [(list(dtype.categories), [Part(np.asarray(column.array.codes), len(column))])], sort)
     is_unordered = str(dtype) == "Categorical"  # polars doesn't order their levels
-    return _arrow_field(name, _as_arrow(name, column, dtype), sort or is_unordered)
+    return _arrow_field(name, as_arrow(name, column, dtype), sort or is_unordered)
 
 
-def _as_arrow(name: str, column: Any, dtype: Any) -> Any:
+def as_arrow(name: str, column: Any, dtype: Any) -> Any:
+    """Convert a column of any library to Arrow; raises InputError, with the name, for values that are no column."""
     import pyarrow as pa
 
     if hasattr(column, "type"):
@@ -278,5 +279,6 @@ def _arrow_part(chunk: Any) -> Part:
 def recoded(part: Part, lookup: Codes) -> Part:
     """Copy codes, each replaced by its entry in `lookup`; missing ones become -1."""
     of_codes = np.append(lookup, -1).astype(lookup.dtype)  # -1 is the last
-    codes = np.where(present(part, is_code=True), part.values, -1)
+    # in signed integers: -1 would wrap among unsigned codes, which polars has
+    codes = np.where(present(part, is_code=True), part.values.astype(np.int64), -1)
     return Part(of_codes[codes], part.rows)

@@ -71,7 +71,7 @@ def was_copied(given: Any, array: NDArray[Any]) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _numbered(n: int) -> tuple[str, ...]:
+def numbered(n: int) -> tuple[str, ...]:
     """Return x1, ..., xn. Cached: for a hundred thousand columns that takes as long as a read."""
     return tuple(f"x{j + 1}" for j in range(n))
 
@@ -79,7 +79,7 @@ def _numbered(n: int) -> tuple[str, ...]:
 def column_names(given: Any, n: int) -> tuple[str, ...]:
     """Check the names of n columns; x1, x2, ... if none are given."""
     if given is None:
-        return _numbered(n)
+        return numbered(n)
     if isinstance(given, str) or not hasattr(given, "__len__"):
         raise InputError("feature_names must be a list of names, one a column")
     names = tuple(str(name) for name in given)

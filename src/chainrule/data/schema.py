@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -16,6 +16,7 @@ from chainrule.words import plain
 LabelKind = Literal["number", "boolean", "text"]
 MISSING_LEVEL = "(missing)"
 BOOLEANS = ("false", "true")
+Source = Literal["file", "frame", "array"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Column:
     missing : bool
         Some rows of the fit have no value: a coefficient marks them.
     mean : float, optional
-        Weighted mean of a column of numbers, in its own units; it replaces missing values.
+        Weighted mean of a column of numbers, in its own units; it replaces missing values. None if the fit was on an array.
     constant : bool
         All numbers are equal, so only the mark of rows with a missing value has a coefficient.
     levels : tuple of str
@@ -46,7 +47,7 @@ class Column:
     mean: float | None = None
     constant: bool = False
     levels: tuple[str, ...] = ()
-    all_levels: bool = field(default=False, repr=False)  # not in files: their first level never has one
+    all_levels: bool = False
 
     def design_names(self) -> list[str]:
         """Name the column's coefficients; two columns may still give the same name."""
@@ -107,6 +108,8 @@ class Schema:
         What was left out or filled in, one sentence each.
     label_kind : "number", "boolean" or "text"
         The labels' kind in training; labels of other tables are compared as this kind.
+    source : "file", "frame" or "array"
+        What the fit was on. A file's booleans are levels, a frame's are numbers; an array's columns are known by their places.
     """
 
     target: str
@@ -116,6 +119,7 @@ class Schema:
     weights: str | None = None
     notes: tuple[str, ...] = ()
     label_kind: LabelKind = "text"
+    source: Source = "file"
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -134,8 +138,18 @@ class Schema:
         words = [c.name for c in self.columns if c.kind == "category" and not set(c.levels) <= set(BOOLEANS)]
         return (*words, *([self.target] if self.label_kind == "text" else []))
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """The target and its labels, by what they are in a document."""
+        return {"target": self.target, "positive": self.positive, "negative": self.negative}
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back."""
+        """Return the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back.
+
+        Of an array's columns, of which there may be very many, only the names are kept.
+        """
+        if self.source == "array":
+            return {**plain(replace(self, columns=())), "columns": [column.name for column in self.columns]}
         return dict(plain(self))
 
     @classmethod
@@ -148,7 +162,8 @@ class Schema:
             Keys are missing, unknown or of the wrong type.
         """
         try:
-            columns = tuple(Column.from_dict(column) for column in given["columns"])
+            of_array = given.get("source") == "array"
+            columns = tuple(Column(str(c), "number") if of_array else Column.from_dict(c) for c in given["columns"])
             schema = cls(**{**given, "columns": columns, "notes": tuple(given["notes"])})
             require_kinds(vars(schema), get_type_hints(cls))
             if not columns:

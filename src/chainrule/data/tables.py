@@ -65,11 +65,11 @@ class Encoded:
 class Prepared:
     """A table ready to train on: its training rows, held-out rows and rows without a label, by their numbers from 0.
 
-    learnt : levels, means and missing values of the training rows.
+    learnt : levels, means and missing values of the training rows, if they were learnt here.
     """
 
     encoded: Encoded
-    learnt: Learnt
+    learnt: Learnt | None
     train: Index
     test: Index
     unknown: Index
@@ -86,7 +86,8 @@ class Prepared:
     def training_rows(self, threads: int | None = None) -> Rows:
         """Return the training rows in the table's units."""
         rows = self.encoded.rows(self.train, threads)
-        rows.learned.update(self.learnt.known)
+        if self.learnt is not None:
+            rows.learned.update(self.learnt.known)
         return rows
 
 
@@ -249,7 +250,7 @@ def encode_table(
         label or a weight that can't be used.
     """
     often, met = Counter(table.column_names), Met() if met is None else met
-    fields = fields_of(table, [column.name for column in schema.columns], sort=True)
+    fields = fields_of(table, [column.name for column in schema.columns], sort=schema.source == "file")
     design = encode(fields, schema.columns, unseen, met, first=first)
     y, weights = np.full(design.m, np.nan), None
     if need_target or schema.target in often:

@@ -8,11 +8,10 @@ import numpy as np
 from chainrule.certificate import digits_of
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
 from chainrule.fitting.methods import METHODS, Method
-from chainrule.words import counted
+from chainrule.words import BIAS, counted
 
 Document = Mapping[str, Any]
 
-BIAS = "b (bias)"  # a feature may be called b
 SHOWN = 30  # features in a table
 SHOWN_PREDICTIONS = 20
 
@@ -268,6 +267,30 @@ def of_result(result: Any) -> list[Block]:
         Heading("How it learned"),
         *certificate(told, result.trace),
         learning_curves(result.trace, method_of(told).by_reads, {}),
+    ]
+
+
+def of_model(model: Any) -> list[Block]:
+    """Describe a model that was loaded: what it predicts, what it was fitted to, its coefficients, what is proven."""
+    told, names = model.info, (BIAS, *model.schema.feature_names)
+    lines = model.coefficients("pyarrow").slice(0, SHOWN + 1).to_pylist()
+    is_bound = told.get("certificate", {}).get("kind") == "bound"
+    target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **model.schema.labels)
+    facts = [("target", target), ("objective", told.get("objective_line")), ("training", told.get("message"))]
+    table = Table.from_entries(
+        [{**line, "name": name} for line, name in zip(lines, names, strict=False)], ("feature", "name", "name"),
+        ("w per unit", "coefficient", "4"), ("proven digits", "digits" if is_bound else "", ""),
+        ("odds ratio", "odds_ratio", "4"),
+    )  # fmt: skip
+    left = len(names) - len(lines)
+    more = [say("and {n:more coefficient}; coefficients() gives all", "note", n=left)] if left else []
+    heading = Heading(say("Coefficients: log-odds of {positive:name}", **model.schema.labels))
+    return [
+        Heading(say("Model fitted to {n_rows:row}", **told)),
+        Facts([(name, text) for name, text in facts if text]),
+        heading,
+        table,
+        *more,
     ]
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.documents.blocks import Block, Chart, Facts, Formula, Heading, Table, Text, say
-from chainrule.documents.results import BIAS, SHOWN, method_of, rest
-from chainrule.words import counted
+from chainrule.documents.results import SHOWN, method_of, rest
+from chainrule.words import BIAS, counted
 
 Document = Mapping[str, Any]
 
@@ -106,7 +106,9 @@ def _shares(document: Document) -> list[tuple[str, Any]]:
 
 def of_explanation(row: Any) -> list[Block]:
     """Describe what `chainrule.explain_row` returned."""
-    return explanation({"explanation": row.to_dict()})
+    context = dict(row.context)
+    told = row.to_dict() | {"part": context.pop("part", None)}
+    return explanation({**context, "explanation": told})
 
 
 def _graph(told: Document) -> str:

@@ -153,10 +153,18 @@ def fit(
     )  # fmt: skip
     try:
         rows, classes = rows_of(X, y, sample_weight, feature_names, coding, spec.n_threads)
-        return fit_rows(spec, rows, classes, started)
+        return replace(fit_rows(spec, rows, classes, started), **_names(X, y))
     except KeyboardInterrupt as stop:
-        stop.result = getattr(stop, "result", None)  # type: ignore[attr-defined]
+        so_far = getattr(stop, "result", None)
+        stop.result = so_far and replace(so_far, **_names(X, y))  # type: ignore[attr-defined]
         raise
+
+
+def _names(X: Any, y: Any) -> dict[str, Any]:
+    """Name y, and the library of X if coefficients can be given as its frames."""
+    name, library = getattr(y, "name", None), type(X).__module__.partition(".")[0]
+    target = {} if name is None or callable(name) or not str(name) else {"target": str(name)}
+    return target | ({"library": library} if library in ("pandas", "polars") else {})
 
 
 def fit_rows(
@@ -222,7 +230,7 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
         seed=None if batches is None else batches.seed,
         schedule=None if batches is None else batches.schedule,
         rows_digest=None if batches is None else digest(rows),
-        carried=ending.carried, reference=_reference(ending),
+        carried=ending.carried, reference=_reference(ending), loss_name=options.loss.name,
     )  # fmt: skip
 
 

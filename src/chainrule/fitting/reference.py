@@ -20,10 +20,10 @@ from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
+from chainrule.fitted import Fitted
 from chainrule.fitting.degenerate import bound_without
 from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.result import Result
 from chainrule.fitting.returned import UserPoint, certified, rounded
 from chainrule.fitting.spec import FitSpec
 from chainrule.fitting.task import Task
@@ -220,7 +220,7 @@ def certify(
         As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
     coef : (n,) or (1, n), or a fitted model
         Weights w, for the columns as they are in X. From a model: its `coef_` and `intercept_` (scikit-learn, glum), its
-        `params` (statsmodels: the constant is called const or Intercept), or w and b of a `Result`.
+        `params` (statsmodels: the constant is called const or Intercept), or w and b of a `Result` or `Model`.
     intercept : float or (1,)
         Bias b; 0 by default. Leave it out if coef is a model.
 
@@ -274,7 +274,7 @@ def prove(
 
 def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]:
     """Take coefficients and intercept from a model; plain coefficients are returned as they are."""
-    if isinstance(coef, Result):
+    if isinstance(coef, Fitted):
         found = coef.w, coef.b
     elif hasattr(coef, "coef_"):
         found = coef.coef_, getattr(coef, "intercept_", 0.0)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
 from chainrule.findings import Finding
+from chainrule.fitted import Fitted
 from chainrule.solvers.trace import Trace
-from chainrule.words import Shown, plain
+from chainrule.words import counted, plain
 
 if TYPE_CHECKING:
     from chainrule.fitting.reference import Reference
@@ -47,9 +48,11 @@ class Carried:
     best_b: float
 
 
-@dataclass(frozen=True, eq=False)
-class Result(Shown):
+@dataclass(frozen=True, eq=False, repr=False)
+class Result(Fitted):
     """A fitted logistic regression and everything known about it. Frozen and picklable.
+
+    `Fitted` lists what it does: predict, explain rows, plot, write files.
 
     Attributes
     ----------
@@ -87,7 +90,9 @@ class Result(Shown):
     reference : Reference or None
         From newton: the optimum, from which other runs on the same data and objective can be measured.
     encodings : tuple or None
-        For a table with categories: how each column became coefficients.
+        For a table: how each column became coefficients.
+    target, loss_name, library : str
+        The name of y, the name of the loss, and the library of the frame X, for `coefficients`.
     reads : float
         How often each row was read. An epoch of stochastic gradient descent counts two reads: the updates and the measurement.
     kernel, storage, threads, copies
@@ -139,10 +144,27 @@ class Result(Shown):
     carried: Carried | None = None
     encodings: tuple[Any, ...] | None = None
     reference: Reference | None = None
+    target: str = "y"
+    loss_name: str = "logistic"
+    library: str = "pyarrow"
+
+    def _line(self) -> str:
+        n = counted(len(self.w), "coefficient")
+        return f"{self.target}, {counted(self.n_rows, 'row')}, {n}; {self.method}, {self.reason}"
+
+    @property
+    def recorded(self) -> Result:
+        """The result itself."""
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the fields alone, whatever was computed since."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """Return JSON values of all fields except trace, `carried`, `reference` and `encodings`, with a `schema_version`.
+        """Return JSON values of the fields, with a `schema_version`.
 
+        Left out are the points of the trace, `carried`, `reference`, `encodings`, `target`, `loss_name` and `library`.
         Numbers that are not finite are None.
 
         Parameters
@@ -150,7 +172,17 @@ class Result(Shown):
         timings : bool
             False leaves out seconds and threads, the only fields that differ between runs of the same fit.
         """
-        left_out = {"trace", "certificate", "carried", "encodings", "findings", "reference"}
+        left_out = {
+            "trace",
+            "certificate",
+            "carried",
+            "encodings",
+            "findings",
+            "reference",
+            "target",
+            "loss_name",
+            "library",
+        }
         left_out |= set() if timings else {"seconds", "threads"}
         shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left_out}
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **plain(shown)}
