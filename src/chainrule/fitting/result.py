@@ -14,6 +14,7 @@ from chainrule.solvers.trace import Trace
 from chainrule.words import Shown, plain
 
 if TYPE_CHECKING:
+    from chainrule.data.variables import Facts
     from chainrule.fitting.reference import Reference
 
 Vector = NDArray[np.float64]
@@ -88,6 +89,8 @@ class Result(Shown):
         From newton: the optimum, from which other runs on the same data and objective can be measured.
     encodings : tuple or None
         For a table with categories: how each column became coefficients.
+    facts : Facts or None
+        What the rows say about the columns: means, deviations, rows of each level; see `data.variables`.
     reads : float
         How often each row was read. An epoch of stochastic gradient descent counts two reads: the updates and the measurement.
     kernel, storage, threads, copies
@@ -139,9 +142,10 @@ class Result(Shown):
     carried: Carried | None = None
     encodings: tuple[Any, ...] | None = None
     reference: Reference | None = None
+    facts: Facts | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """Return JSON values of all fields except trace, `carried`, `reference` and `encodings`, with a `schema_version`.
+        """Return JSON values of all fields except trace, `carried`, `encodings`, `facts` and `reference`, with a `schema_version`.
 
         Numbers that are not finite are None.
 
@@ -150,7 +154,7 @@ class Result(Shown):
         timings : bool
             False leaves out seconds and threads, the only fields that differ between runs of the same fit.
         """
-        left_out = {"trace", "certificate", "carried", "encodings", "findings", "reference"}
+        left_out = {"trace", "certificate", "carried", "encodings", "facts", "findings", "reference"}
         left_out |= set() if timings else {"seconds", "threads"}
         shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left_out}
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **plain(shown)}
