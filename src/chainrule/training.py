@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from chainrule.data.files import read_table
 from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.decode import expanded
+from chainrule.data.variables import Facts
 from chainrule.data.tables import Encoded, Prepared, prepare, stratified_split
 from chainrule.errors import InputError
-from chainrule.explain import explain_row
+from chainrule.explain import by_variable, explain_row
 from chainrule.fitting.fit import fit_rows
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.metrics import figures, log_loss
@@ -115,6 +116,9 @@ def train(
 def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
     """Make a model from a fit, and measure it on both parts."""
     schema = prepared.schema
+    rows.moments(correlations=False)  # of all training rows, where the fit took a sample
+    facts = Facts.of(rows)
+    result = replace(result, facts=facts)
     info = result.to_dict(timings=False)
     at = (result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale)
     model = Model(schema, *at, info)
@@ -136,7 +140,7 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
         train_figures=on_training,
         test_figures=measured(prepared.test) if len(prepared.test) else None,
         predictions=predictions(model, z[prepared.unknown], prepared.unknown + 1),
-        deviations=np.where(schema.numeric, rows.moments(correlations=False).sd, np.nan),
+        deviations=np.where(schema.numeric, facts.sd, np.nan),
     )
 
 
@@ -228,4 +232,5 @@ def explain(
         part = "training" if i in places else "held out"
     else:
         part = "other"
-    return {"whole_gradient": plain(whole) or None, "explanation": explanation.to_dict() | {"part": part}}
+    more = {"part": part, "variables": by_variable(explanation, model.schema.columns)}
+    return {"whole_gradient": plain(whole) or None, "explanation": explanation.to_dict() | more}

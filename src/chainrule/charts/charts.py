@@ -20,44 +20,57 @@ _BINS = 20  # even, so that 1/2 is an edge
 _SURE = 0.1  # probability of the row's own class, below which the model is sure and wrong
 
 
-def odds_forest(names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike = False) -> Picture:
-    """Draw odds ratios exp(w_j) on a log axis, from the largest to the smallest, with 1 (no effect) marked.
+def odds_forest(
+    names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike = False, inner: ArrayLike = False, left_out: int = 0
+) -> Picture:
+    """Draw odds ratios exp(w_j) on a log axis, in the order given, with 1 (no effect) marked; at most 30 lines.
 
-    names: of the columns. log_odds: (n,), w_j times the standard deviation if `per_sd`, else w_j.
+    names: one for each line. log_odds: (n,), w_j times the standard deviation if `per_sd`, else w_j; NaN for a line that is
+    the name of the lines below it; infinite ones get an arrow at the end of the axis.
     per_sd: (n,) bool, whether the ratio is for one standard deviation (a round mark); if not, it is for one unit, or for the
-    level against its reference (a diamond). The 30 strongest are drawn.
+    level against its reference (a diamond). inner: (n,) bool, which lines are levels of the name above them.
+    left_out: how many features have no line.
     """
     w = np.asarray(log_odds, dtype=np.float64)
-    by_sd = np.broadcast_to(np.asarray(per_sd, dtype=bool), w.shape)
-    finite = np.flatnonzero(np.isfinite(w))
-    order = finite[np.argsort(-np.abs(w[finite]), kind="stable")[:SHOWN_FEATURES]]
-    order = order[np.argsort(-w[order], kind="stable")]
-    values, weaker, rows = [odds(float(w[j]), 3) for j in order], len(w) - len(order), max(len(order), 1)
-    left, right, bottom = 168.0, 480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)), 14 + 24 * rows
-    left_out = f"{counted(weaker, 'weaker feature')} {'is' if weaker == 1 else 'are'} not drawn." if weaker else ""
-    with drawing(480, bottom + (78 if weaker else 58)) as d:
+    by_sd, is_inner = (np.broadcast_to(np.asarray(given, dtype=bool), w.shape) for given in (per_sd, inner))
+    left_out += int(np.count_nonzero(~is_inner[SHOWN_FEATURES:]))
+    names, w = list(names[:SHOWN_FEATURES]), w[:SHOWN_FEATURES]
+    values, told = [odds(float(v), 3) for v in w], ~np.isnan(w)
+    left, right, bottom = 168.0, 480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)), 14 + 24 * max(len(w), 1)
+    foot = f"{counted(left_out, 'weaker feature')} {'is' if left_out == 1 else 'are'} not drawn." if left_out else ""
+    with drawing(480, bottom + (78 if foot else 58)) as d:
         ax = d.axes(left, 14, right - left, bottom - 14)
-        ax.set(ylim=(rows - 0.5, -0.5), yticks=[])
+        ax.set(ylim=(max(len(w), 1) - 0.5, -0.5), yticks=[])
         at = np.exp(np.clip(w, -230, 230))
-        _odds_axis(ax, float(at[order].min(initial=0.95)), float(at[order].max(initial=1.05)))
-        for k, j in enumerate(order):
-            ink = colour("one" if w[j] > 0 else "zero" if w[j] < 0 else "line")
-            ax.plot([1, at[j]], [k, k], color=ink, linewidth=2.4, zorder=3)
-            ax.plot([at[j]], [k], color=ink, marker="o" if by_sd[j] else "D", markersize=7, zorder=4, clip_on=False)
-            d.text(left - 12, 30 + 24 * k, shortened(names[j], 18), size=12.5, anchor="right", tip=names[j])
+        finite = at[np.isfinite(w)]
+        _odds_axis(ax, float(finite.min(initial=0.95)), float(finite.max(initial=1.05)))
+        at[np.isinf(w)] = np.array(ax.get_xlim())[(w[np.isinf(w)] > 0).astype(int)]
+        for k in range(len(w)):
+            indent = 22 * is_inner[k]
+            room = 18 if not is_inner[k] else 16
+            d.text(left - 12, 30 + 24 * k, shortened(names[k], room), size=12.5 - is_inner[k], anchor="right", tip=names[k],
+                   bold=not told[k], role="muted" if is_inner[k] else "ink")  # fmt: skip
+            if not told[k]:
+                continue
+            ink = colour("one" if w[k] > 0 else "zero" if w[k] < 0 else "line")
+            mark = "<>"[int(w[k] > 0)] if np.isinf(w[k]) else "o" if by_sd[k] else "D"
+            ax.plot([1, at[k]], [k, k], color=ink, linewidth=2.4, zorder=3)
+            ax.plot([at[k]], [k], color=ink, marker=mark, markersize=7, zorder=4, clip_on=False)
             d.text(right + 14, 30 + 24 * k, values[k], size=12.5)
         d.text(8, bottom + 46, "odds ratio", "muted")
         for x, some, words in ((1, by_sd, "●  per standard deviation"), (190, ~by_sd, "◆  per level, or per unit")):
-            d.text(left - 60 + x, bottom + 46, words if some[order].any() else "", "muted")
-        d.text(8, bottom + 66, left_out, "muted")
-        says = "; ".join(f"{names[j]}: {odds(float(w[j]))}" for j in order)
-        title = f"Odds ratios of {counted(len(order), 'feature')} on a logarithmic axis"
-        return d.picture("odds", title, f"{says}. {left_out}".strip())
+            d.text(left - 60 + x, bottom + 46, words if some[: len(w)][told].any() else "", "muted")
+        d.text(8, bottom + 66, foot, "muted")
+        says = "; ".join(f"{name}: {odds(float(v))}" if known else name for name, v, known in zip(names, w, told, strict=True))
+        title = f"Odds ratios of {counted(int(np.count_nonzero(~is_inner[: len(w)])), 'feature')} on a logarithmic axis"
+        return d.picture("odds", title, f"{says}. {foot}".strip())
 
 
 def odds(log_odds: float, digits: int = 4) -> str:
     """Write exp(log_odds); beyond float64, as a power of ten."""
-    return pretty(math.exp(log_odds), digits) if abs(log_odds) < 700 else f"10^({pretty(log_odds / math.log(10), 3)})"
+    if math.isinf(log_odds):
+        return "∞" if log_odds > 0 else "0"
+    return pretty(math.exp(log_odds), digits) if not abs(log_odds) >= 700 else f"10^({pretty(log_odds / math.log(10), 3)})"
 
 
 def _odds_axis(ax: Axes, low: float, high: float) -> None:

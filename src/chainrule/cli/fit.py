@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chainrule.cli import DONE, INTERRUPTED, NOT_STRICT
 from chainrule.cli import options as opt
 from chainrule.cli.running import Voice, check_outputs, headed
@@ -17,6 +15,7 @@ from chainrule.documents.progress import FitProgress
 from chainrule.documents.report import report as report_blocks
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.findings import SHELL
+from chainrule.fitting.coefficients import by_column
 from chainrule.fitting.methods import METHODS
 from chainrule.fitting.result import REASONS, Result
 from chainrule.fitting.spec import FitSpec
@@ -114,25 +113,13 @@ def _document(training: Training, table: str, files: Mapping[str, Path | None]) 
         "training": training.train_figures,
         "held_out": training.test_figures,
         "intercept": {"b": model.b, "b_fit": model.b_fit, **results.how_near(model.b, error)},
-        "coefficients": _coefficients(training, result["certificate"]),
+        **by_column(training.result),
         "predictions": training.predictions,
         "notes": list(prepared.notes),
         "files": {name: None if path is None else str(path) for name, path in files.items()},
         "learned": progress_of(training.result, training.deviations).to_dict(),
         "result": result,
     }
-
-
-def _coefficients(training: Training, proven: Mapping[str, Any]) -> list[dict[str, Any]]:
-    model, sd = training.model, training.deviations
-    with np.errstate(over="ignore"):
-        odds, odds_fit, odds_sd = np.exp(model.w), np.exp(model.w_fit), np.exp(model.w * sd)
-    columns = {
-        "name": model.schema.feature_names, "w": model.w, "odds_ratio": odds, "w_fit": model.w_fit, "odds_ratio_fit": odds_fit,
-        "center": model.center, "scale": model.scale, "sd": sd, "odds_ratio_sd": odds_sd, "error": proven["coef"],
-        "digits": proven["digits"],
-    }  # fmt: skip
-    return [dict(zip(columns, line, strict=True)) for line in zip(*plain(columns).values(), strict=True)]
 
 
 def write_report(path: Path, training: Training, title: str, row: int | None = None) -> None:

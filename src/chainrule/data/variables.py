@@ -158,7 +158,7 @@ def _variable(
     named = [*column.levels, *[MISSING_LEVEL] * column.missing]
     has_reference = column.kind == "category" and not column.all_levels
     marked = list(places)[numbers:]
-    levels = [level(named[0], None)] * has_reference
+    levels = [level(name, None) for name in named[:has_reference]]
     levels += [level(name, place) for name, place in zip(named[has_reference:], marked, strict=True)]
     share = None if spread is None else spread / total if total > 0.0 else 0.0
     first = places[0] if numbers else None

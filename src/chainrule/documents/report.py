@@ -8,6 +8,7 @@ from chainrule.documents import results
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Role, Text, bullets, say
 from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.documents.rows import explanation
+from chainrule.documents.variables import SHOWN_IN_REPORT, coefficients, odds_chart
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
 from chainrule.studies.learned import Learned
@@ -26,6 +27,8 @@ GLOSSARY = {
     "0.6931 is a coin toss.",
     "odds ratio": "What multiplies the odds for one more unit, for one standard deviation (SD), or for this level in place of "
     "the reference. Units of two features can’t be compared; their standard deviations can.",
+    "spread": "The standard deviation of a feature’s whole contribution to z over the training rows, in log-odds: how much it moves "
+    "the prediction. It counts how common a level is, and how much a number varies.",
     "proven digits": "The optimum’s coefficient agrees in these digits: it is less than half a unit of the last one away.",
     "AUC": "The chance that a random row of y = 1 gets a larger g than a random row of y = 0.",
     "gradient": "The slope of the loss in each weight. Gradient descent steps against it: w ← w − learning rate · dL_dw. "
@@ -43,7 +46,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
     """
     result, trouble = document["result"], _trouble(document["result"])
     row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
-    heading, *table = results.coefficients(document)
+    heading, *tables = coefficients(document, SHOWN_IN_REPORT)
     return [
         *([say("{it}.", "cause", it=trouble)] if trouble else []),
         _lead(document, "" if trouble else "lead"),
@@ -59,7 +62,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
         results.figures({"training": document["training"], "held out": document["held_out"]}),
         *(explanation(row) if document.get("explanation") else []),
         heading,
-        Beside([table, [results.odds_chart(document)]]),
+        Beside([tables, [odds_chart(document)]]),
         Heading("The probabilities"),
         _probabilities((document["negative"], document["positive"]), parts),
         *results.predictions(document, SHOWN_PREDICTIONS, "Predictions", ", not listed here"),
