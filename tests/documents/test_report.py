@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from chainrule.certificate import Certificate, digits_of
+from chainrule.data.variables import Facts, variables
 from chainrule.documents.html import as_html
 from chainrule.documents.report import ARTICLE, report
 from chainrule.documents.terminal import as_text
 from chainrule.explain import explain_row
 from chainrule.findings import Finding
 from chainrule.solvers.trace import Trace
-from chainrule.words import NAME, number, shortened, typeset, visible
+from chainrule.words import NAME, number, plain, shortened, typeset, visible
 
 SCRIPT = "<script>alert(1)</script>"
 NAMES = (SCRIPT, "100% $x_1^2$ \\frac{1}{2}", "体重 العمر", "species=A&B \"q\" 'q'")
@@ -101,6 +102,7 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
              "odds_ratio_sd": None if np.isnan(sd[j]) else float(np.exp(w[j] * sd[j]))}
             for j, name in enumerate(names)
         ],
+        "variables": [plain(each) for each in variables(None, names, w, Facts(0.0 * w, np.where(np.isnan(sd), 0.5, sd), None, m))],
         "explanation": explanation.to_dict(),
         "predictions": [{"row": 3, "probability": 0.6875, "class": SCRIPT}, {"row": 1234, "probability": 1.0, "class": "x"}],
         "notes": ["a warning, said once", "a note & more"],
@@ -313,9 +315,11 @@ def test_five_hundred_features_and_many_rows():
     html = page_of(document, drawn)
     assert len(html) < 1_000_000
     text = Page(html).text
-    assert text.count("and 470 smaller ones") == 3
-    strongest = max(document["coefficients"], key=lambda entry: abs(entry["w"] * (entry["sd"] or 1.0)))
-    assert strongest["name"] in text
+    assert text.count("and 470 smaller ones") == 2
+    assert "and 440 features of smaller spread" in text
+    order = re.findall(r"feature_\d{3}", text[text.index("per SD", text.index("Coefficients: log-odds")) :])
+    spread = [abs(entry["w"] * (entry["sd"] or 0.5)) for entry in document["coefficients"]]
+    assert order[:60] == [names[j] for j in np.argsort(-np.array(spread), kind="stable")[:60]]
 
 
 def test_style_serves_dark_print_and_phone(html):

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.charts.axes import Floats, across, names_aside, nice, tick
 from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
@@ -21,49 +22,54 @@ _SURE = 0.1  # probability of the row's own class, below which the model is sure
 
 
 def odds_forest(
-    names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike = False, inner: ArrayLike = False, left_out: int = 0
-) -> Picture:
-    """Draw odds ratios exp(w_j) on a log axis, in the order given, with 1 (no effect) marked; at most 30 lines.
+    names: Sequence[str], log_odds: Sequence[float | Sequence[float]], *, per_sd: ArrayLike = False, inner: ArrayLike = False,
+    left_out: int = 0,
+) -> Picture:  # fmt: skip
+    """Draw odds ratios exp(w) on a log axis, in the order given, with 1 (no effect) marked; at most 30 lines.
 
-    names: one for each line. log_odds: (n,), w_j times the standard deviation if `per_sd`, else w_j; NaN for a line that is
-    the name of the lines below it; infinite ones get an arrow at the end of the axis.
+    names: one for each line. log_odds: w times the standard deviation for a line with `per_sd`, else w; NaN for the name of
+    the lines below; several for a line of all levels of a category; infinite ones get an arrow at the end of the axis.
     per_sd: (n,) bool, whether the ratio is for one standard deviation (a round mark); if not, it is for one unit, or for the
     level against its reference (a diamond). inner: (n,) bool, which lines are levels of the name above them.
     left_out: how many features have no line.
     """
-    w = np.asarray(log_odds, dtype=np.float64)
-    by_sd, is_inner = (np.broadcast_to(np.asarray(given, dtype=bool), w.shape) for given in (per_sd, inner))
+    by_sd, is_inner = (np.broadcast_to(np.asarray(given, dtype=bool), len(names)) for given in (per_sd, inner))
     left_out += int(np.count_nonzero(~is_inner[SHOWN_FEATURES:]))
-    names, w = list(names[:SHOWN_FEATURES]), w[:SHOWN_FEATURES]
-    values, told = [odds(float(v), 3) for v in w], ~np.isnan(w)
-    left, right, bottom = 168.0, 480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)), 14 + 24 * max(len(w), 1)
+    names, drawn = list(names[:SHOWN_FEATURES]), [np.atleast_1d(np.asarray(w, float)) for w in log_odds[:SHOWN_FEATURES]]
+    drawn = [w[~np.isnan(w)] for w in drawn]
+    values = [odds(float(w[0]), 3) if len(w) == 1 else "" for w in drawn]
+    left, right, bottom = 168.0, 480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)), 14 + 24 * max(len(names), 1)
     foot = f"{counted(left_out, 'weaker feature')} {'is' if left_out == 1 else 'are'} not drawn." if left_out else ""
     with drawing(480, bottom + (78 if foot else 58)) as d:
         ax = d.axes(left, 14, right - left, bottom - 14)
-        ax.set(ylim=(max(len(w), 1) - 0.5, -0.5), yticks=[])
-        at = np.exp(np.clip(w, -230, 230))
-        finite = at[np.isfinite(w)]
-        _odds_axis(ax, float(finite.min(initial=0.95)), float(finite.max(initial=1.05)))
-        at[np.isinf(w)] = np.array(ax.get_xlim())[(w[np.isinf(w)] > 0).astype(int)]
-        for k in range(len(w)):
-            indent = 22 * is_inner[k]
-            room = 18 if not is_inner[k] else 16
-            d.text(left - 12, 30 + 24 * k, shortened(names[k], room), size=12.5 - is_inner[k], anchor="right", tip=names[k],
-                   bold=not told[k], role="muted" if is_inner[k] else "ink")  # fmt: skip
-            if not told[k]:
-                continue
-            ink = colour("one" if w[k] > 0 else "zero" if w[k] < 0 else "line")
-            mark = "<>"[int(w[k] > 0)] if np.isinf(w[k]) else "o" if by_sd[k] else "D"
-            ax.plot([1, at[k]], [k, k], color=ink, linewidth=2.4, zorder=3)
-            ax.plot([at[k]], [k], color=ink, marker=mark, markersize=7, zorder=4, clip_on=False)
+        ax.set(ylim=(max(len(names), 1) - 0.5, -0.5), yticks=[])
+        every = np.concatenate([[math.log(0.95), math.log(1.05)], *drawn])
+        every = np.exp(np.clip(every[np.isfinite(every)], -230, 230))
+        _odds_axis(ax, float(every.min()), float(every.max()))
+        ends = np.log(ax.get_xlim())
+        for k, w in enumerate(drawn):
+            look: Any = {"size": 11.5, "role": "muted"} if is_inner[k] else {"size": 12.5, "bold": not len(w)}
+            d.text(left - 12, 30 + 24 * k, shortened(names[k], 18 - is_inner[k]), anchor="right", tip=names[k], **look)
             d.text(right + 14, 30 + 24 * k, values[k], size=12.5)
+            _odds_marks(ax, k, np.clip(w, *ends), np.isinf(w), "o" if by_sd[k] else "D")
         d.text(8, bottom + 46, "odds ratio", "muted")
+        with_mark = np.array([len(w) > 0 for w in drawn], dtype=bool)
         for x, some, words in ((1, by_sd, "●  per standard deviation"), (190, ~by_sd, "◆  per level, or per unit")):
-            d.text(left - 60 + x, bottom + 46, words if some[: len(w)][told].any() else "", "muted")
+            d.text(left - 60 + x, bottom + 46, words if some[: len(names)][with_mark].any() else "", "muted")
         d.text(8, bottom + 66, foot, "muted")
-        says = "; ".join(f"{name}: {odds(float(v))}" if known else name for name, v, known in zip(names, w, told, strict=True))
-        title = f"Odds ratios of {counted(int(np.count_nonzero(~is_inner[: len(w)])), 'feature')} on a logarithmic axis"
-        return d.picture("odds", title, f"{says}. {foot}".strip())
+        told = [f": {', '.join(odds(float(v)) for v in w)}" if len(w) else "" for w in drawn]
+        says = "; ".join(f"{name}{ratios}" for name, ratios in zip(names, told, strict=True))
+        count = counted(int(np.count_nonzero(~is_inner[:SHOWN_FEATURES])), "feature")
+        return d.picture("odds", f"Odds ratios of {count} on a logarithmic axis", f"{says}. {foot}".strip())
+
+
+def _odds_marks(ax: Axes, line: int, w: Floats, beyond: NDArray[np.bool_], mark: str) -> None:
+    """Draw the odds ratios exp(w) of one line, each with its distance from 1; beyond: which get an arrow."""
+    for v, is_beyond in zip(w.tolist(), beyond.tolist(), strict=True):
+        ink, at = colour("one" if v > 0 else "zero" if v < 0 else "line"), math.exp(v)
+        ax.plot([1, at], [line, line], color=ink, linewidth=2.4, zorder=3)
+        marker = "<>"[v > 0] if is_beyond else mark
+        ax.plot([at], [line], color=ink, marker=marker, markersize=7, zorder=4, clip_on=False)
 
 
 def odds(log_odds: float, digits: int = 4) -> str:

@@ -123,22 +123,25 @@ def _spread(
     if facts is None:
         return None
     own = np.asarray(places)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if column.kind == "category":
-            p, of = facts.mean[own], np.where(signs[own] == 0, w[own], 0.0)
-            kept = np.where(signs[own] == 0, p, 0.0)
-            rest = 0.0 if column.all_levels else max(1.0 - float(p.sum()), 0.0)
-            total = float(kept.sum()) + rest
-            mean = float(kept @ of) / total if total > 0.0 else 0.0
-            variance = (float(kept @ np.square(of - mean)) + rest * mean**2) / total if total > 0.0 else 0.0
-            return float(np.sqrt(variance))
-        terms = w[own] * facts.sd[own]
-        if len(own) < 2:
-            return float(np.abs(terms).sum())
+    size = float(np.max(np.abs(w[own]), initial=0.0))
+    if not 0.0 < size < np.inf:  # divided by it, no square can overflow
+        return size
+    of, p = w[own] / size, facts.mean[own]
+    if column.kind == "category":
+        kept = np.where(signs[own] == 0, p, 0.0)
+        values, shares = of, kept
+        if not column.all_levels:
+            values, shares = np.append(of, 0.0), np.append(kept, max(1.0 - float(p.sum()), 0.0))
+        total = float(shares.sum())
+        mean = float(shares @ values) / total if total > 0.0 else 0.0
+        return size * float(np.sqrt(shares @ np.square(values - mean) / total)) if total > 0.0 else 0.0
+    with np.errstate(over="ignore"):
+        terms = of * facts.sd[own]
+        if len(own) == 1:
+            return float(np.abs(terms[0])) * size
         # rows without a number are filled with column.mean, so their mark and the number are nearly uncorrelated
         gap = (column.mean or 0.0) - float(facts.mean[own[0]])
-        together = 2.0 * float(w[own[0]] * w[own[1]] * facts.mean[own[1]]) * gap
-        return float(np.sqrt(max(float(terms @ terms) + together, 0.0)))
+        return size * float(np.sqrt(max(float(terms @ terms) + 2.0 * float(of[0] * of[1] * p[1]) * gap, 0.0)))
 
 
 def _variable(

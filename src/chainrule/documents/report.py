@@ -62,7 +62,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
         results.figures({"training": document["training"], "held out": document["held_out"]}),
         *(explanation(row) if document.get("explanation") else []),
         heading,
-        Beside([tables, [odds_chart(document)]]),
+        Beside([[odds_chart(document)], tables]),
         Heading("The probabilities"),
         _probabilities((document["negative"], document["positive"]), parts),
         *results.predictions(document, SHOWN_PREDICTIONS, "Predictions", ", not listed here"),

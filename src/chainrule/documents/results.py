@@ -215,10 +215,12 @@ def of_result(result: Any) -> list[Block]:
         "intercept": {"b": b, **how_near(b, proven.intercept)}, **by_column(result),
     }  # fmt: skip
     loss = say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)
+    heading, *tables = coefficients(document)
     return [
         Heading(say("Logistic regression of {n_rows:row}", **told)),
         Facts([*_asked(told), *ending(told)[:1], ("log-loss", loss)]),
-        Beside([coefficients(document), [odds_chart(document)]]),
+        heading,
+        Beside([[odds_chart(document)], tables]),
         *(say("{it}", "cause", it=text) for text in result.warnings),
         Heading("How it learned"),
         *certificate(told, result.trace),

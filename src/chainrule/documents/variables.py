@@ -14,7 +14,7 @@ Line = dict[str, Any]
 
 BIAS = "b (bias)"  # a feature may be called b
 SHOWN = 30  # lines of a table, so that a result fits on a page
-SHOWN_IN_REPORT = 120
+SHOWN_IN_REPORT = 60
 VARIABLES = 20  # that get a line before any level does
 LEVELS = 6  # lines for the levels of one category
 
@@ -43,11 +43,11 @@ def odds_chart(document: Document) -> Chart:
 
     lines, left = _lines(document, SHOWN)
     lines = [line for line in lines if not line.get("folded")]
-    names, inner = [line["name"] for line in lines], [bool(line.get("inner")) for line in lines]
-    log_odds = [_log_odds(line) for line in lines]
+    names, inner = [line.get("column", line["name"]) for line in lines], [bool(line.get("inner")) for line in lines]
+    log_odds = [line.get("levels", [_log_odds(line)]) for line in lines]
     per_sd = [line.get("sd") is not None for line in lines]
-    text = "Odds ratios on a logarithmic axis, the feature that moves z most first. Right of 1 speaks for {positive:name}, left "
-    text += "of 1 for {negative:name}."
+    text = "Odds ratios on a logarithmic axis; the feature with the largest spread comes first. Right of 1 speaks for "
+    text += "{positive:name}, left of 1 for {negative:name}."
     return Chart(
         lambda: charts.odds_forest(names, log_odds, per_sd=per_sd, inner=inner, left_out=left), say(text, **document)
     )
@@ -85,7 +85,10 @@ def _head(variable: Document, entries: Sequence[Document], has_levels: bool) -> 
         return {**({} if place is None else entries[place]), "name": name, "spread": variable["spread"]}
     of = [level for level in levels if level["place"] is not None]
     if len(of) != 1:
-        return {"name": f"{name} ({counted(len(levels), 'level')})", "spread": variable["spread"]}
+        ws = sorted(level["w"] for level in levels if not level["infinite"])
+        several = ws[:: max(1, len(ws) // SHOWN)] + ws[-1:]  # the smallest and the largest among them
+        return {"name": f"{name} ({counted(len(levels), 'level')})", "column": name, "levels": several,
+                "spread": variable["spread"]}  # fmt: skip
     entry = entries[of[0]["place"]]
     return {**_line(of[0], entries), "name": entry["name"], "spread": variable["spread"]}
 
@@ -109,7 +112,7 @@ def _levels(variable: Document, entries: Sequence[Document], room: int) -> list[
         places = room - few - 1  # a line counts the others
         if places < 1:
             return []
-        common = sorted(common, key=lambda level: -(level["rows"] or 1) * level["w"] ** 2)
+        common = sorted(common, key=lambda level: -math.sqrt(level["rows"] or 1) * abs(level["w"]))
         common, others = common[:places], common[places:]
     else:
         others = []
