@@ -25,7 +25,7 @@ from chainrule.errors import InputError
 from chainrule.explain import by_variable, explain_row
 from chainrule.fitting.fit import fit_rows
 from chainrule.fitting.held_out import HeldOut
-from chainrule.fitting.metrics import figures, log_loss
+from chainrule.fitting.metrics import Rule, figures, log_loss, quality
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.reading import What
@@ -124,11 +124,11 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
     model = Model(schema, *at, info)
     z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.y, prepared.encoded.weights
 
-    def measured(places: Places) -> dict[str, Any]:
+    def measured_on(places: Places) -> dict[str, Any]:
         rows = slice(None) if len(places) == len(z) else places
         return figures(z[rows], y[rows], None if s is None else s[rows])
 
-    on_training = measured(prepared.train)
+    on_training = measured_on(prepared.train)
     # with these, the training rows can be found in the same table later
     info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed, "loss": on_training["loss"]}
     info["na"] = list(prepared.na)
@@ -138,10 +138,24 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
         model=model,
         z=z,
         train_figures=on_training,
-        test_figures=measured(prepared.test) if len(prepared.test) else None,
+        test_figures=measured_on(prepared.test) if len(prepared.test) else None,
         predictions=predictions(model, z[prepared.unknown], prepared.unknown + 1),
         deviations=np.where(schema.numeric, facts.sd, np.nan),
     )
+
+
+def measured(training: Training, rule: Rule) -> dict[str, Any]:
+    """Choose a threshold on the training rows, and measure the decisions and the curves of both parts with it.
+
+    Returns "threshold" and "quality" for a document.
+    """
+    design, z = training.prepared.encoded, training.z
+    parts = {"training": training.prepared.train, "held_out": training.prepared.test}
+    given = {name: (z[rows], design.y[rows], None if design.weights is None else design.weights[rows])
+             for name, rows in parts.items()}  # fmt: skip
+    at = rule.on(*given["training"])
+    found = {name: quality(*of, at, rule.costs) if len(of[0]) else None for name, of in given.items()}
+    return {"threshold": {"by": rule.by, "threshold": at, "costs": rule.costs}, "quality": plain(found)}
 
 
 def predictions(model: Model, z: Floats, rows: Places) -> list[dict[str, Any]]:

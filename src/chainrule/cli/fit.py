@@ -17,13 +17,14 @@ from chainrule.errors import ChainruleWarning, InputError
 from chainrule.findings import SHELL
 from chainrule.fitting.coefficients import by_column
 from chainrule.fitting.methods import METHODS
+from chainrule.fitting.metrics import Rule
 from chainrule.fitting.result import REASONS, Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import is_stream, write_atomically
 from chainrule.model.model import save_model, save_trace, trace_path
 from chainrule.studies.learned import learned_by
 from chainrule.studies.progress import progress_of
-from chainrule.training import Training, check_row, closest_call, explain, prepare_as_asked, train
+from chainrule.training import Training, check_row, closest_call, explain, measured, prepare_as_asked, train
 from chainrule.words import plain, visible
 
 
@@ -36,6 +37,8 @@ def run(
     out: Path | None,
     report: Path | None,
     row: int | None,
+    threshold: str | None,
+    cost: str | None,
     strict: bool,
     voice: Voice,
     **more: Any,
@@ -43,8 +46,10 @@ def run(
     """Train, write, print; return the exit code. more: how the table is prepared, and the options of `FitSpec.of`."""
     learned = {name: more.pop(name) for name in opt.LEARNED}
     spec = FitSpec.of(SHELL, seed=seed, **more)
-    if row is not None and report is None:
-        raise InputError("--row chooses the row of the report: add --report FILE")
+    rule = Rule.of(threshold, cost, Rule("f1"))
+    for option, given in (("--row", row), ("--threshold", threshold), ("--cost", cost)):
+        if given is not None and report is None:
+            raise InputError(f"{option} is about the report: add --report FILE")
     # nothing can be written beside a stream
     trace = None if out is None or is_stream(out) else trace_path(out)
     check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, [table])
@@ -57,7 +62,7 @@ def run(
         training = train(prepared, spec, progress=progress)
     result = training.result
     wanted = {"model": out, "trace": trace, "report": report}
-    written = _write({name: path for name, path in wanted.items() if path}, training, table.name, row)
+    written = _write({name: path for name, path in wanted.items() if path}, training, table.name, row, rule)
     document = _document(training, str(table), {name: written.get(name) for name in wanted})
     voice.note(*(result.warnings if voice.as_json else results.notes(document["result"])))
     voice.tell(document, lambda of: [*results.fit(of), *results.set_aside(of)])
@@ -73,12 +78,12 @@ def run(
     return DONE
 
 
-def _write(wanted: Mapping[str, Path], training: Training, title: str, row: int | None) -> Mapping[str, Path]:
+def _write(wanted: Mapping[str, Path], training: Training, title: str, row: int | None, rule: Rule) -> Mapping[str, Path]:
     """Write the files asked for, each whole or not at all; return those written: fewer if Ctrl-C came between."""
     writers: dict[str, Callable[[Path], None]] = {
         "model": lambda path: save_model(path, training.model),
         "trace": lambda path: save_trace(path, training.result.trace),
-        "report": lambda path: write_report(path, training, title, row),
+        "report": lambda path: write_report(path, training, title, row, rule),
     }
     written: dict[str, Path] = {}
     try:
@@ -122,10 +127,13 @@ def _document(training: Training, table: str, files: Mapping[str, Path | None]) 
     }
 
 
-def write_report(path: Path, training: Training, title: str, row: int | None = None) -> None:
+def write_report(
+    path: Path, training: Training, title: str, row: int | None = None, rule: Rule | None = None
+) -> None:
     """Write the report of a training as one HTML page.
 
     row: the row, from 1, that it explains; else the training row that the model gets right by the smallest margin.
+    rule: how the threshold of its decisions is chosen on the training rows; else by F1.
     """
     prepared, model, z = training.prepared, training.model, training.z
     y = prepared.encoded.y
@@ -136,5 +144,6 @@ def write_report(path: Path, training: Training, title: str, row: int | None = N
     is_right = told["y"] is not None and (2 * told["y"] - 1) * told["z"] > 0
     told["closest"] = row is None and is_right
     parts = [(z[rows], y[rows]) for rows in (prepared.train, prepared.test) if len(rows)]
+    document |= measured(training, rule or Rule("f1"))
     blocks = report_blocks(plain(document), training.result.trace, parts, learned_by(training))
     write_atomically(path, as_html(blocks, title))

@@ -7,6 +7,7 @@ from typing import Any
 from chainrule.documents import results
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Role, Text, bullets, say
 from chainrule.documents.learned import pictures, rate_told, story
+from chainrule.documents.quality import curves, decided, figures
 from chainrule.documents.rows import explanation
 from chainrule.documents.variables import SHOWN_IN_REPORT, coefficients, odds_chart
 from chainrule.losses import sigmoid
@@ -59,7 +60,8 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
         Heading("How it learned"),
         *_learning(document, trace, learned),
         Heading("How well it predicts"),
-        results.figures({"training": document["training"], "held out": document["held_out"]}),
+        figures({"training": document["training"], "held out": document["held_out"]}),
+        *_decisions(document),
         *(explanation(row) if document.get("explanation") else []),
         heading,
         Beside([[odds_chart(document)], tables]),
@@ -104,6 +106,14 @@ def _learning(document: Document, trace: Trace, learned: Learned | None) -> list
     absent = (*([] if learned is None else learned.notes), trace.note)
     notes = [say("{it}.", "note", it=text) for text in absent if text]
     return [*told, Beside([*curves.groups, *pictures(learned, classes)]), *notes]
+
+
+def _decisions(document: Document) -> list[Block]:
+    """Describe the decisions at the threshold, and draw the curves."""
+    both = {"training": "training", "held out": "held_out"}
+    parts = {name: {**document[key], **document["quality"][key]} for name, key in both.items() if document["quality"][key]}
+    labels = (document["negative"], document["positive"])
+    return [*decided(parts, document["threshold"], labels, "the training rows"), curves(parts, labels[1])]
 
 
 def _probabilities(classes: tuple[str, str], parts: Sequence[Spread]) -> Beside:

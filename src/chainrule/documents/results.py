@@ -7,6 +7,7 @@ import numpy as np
 
 from chainrule.certificate import digits_of
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
+from chainrule.documents.quality import figures
 from chainrule.documents.variables import coefficients, odds_chart, worst
 from chainrule.fitting.coefficients import by_column
 from chainrule.fitting.methods import METHODS, Method
@@ -97,15 +98,6 @@ def coded_warnings(result: Document) -> list[tuple[str, str]]:
     return [(found["code"], text) for found, text in zip(result["findings"][1:], result["warnings"], strict=True)]
 
 
-def figures(parts: Mapping[str, Document | None]) -> Table:
-    """Compare loss, accuracy and AUC of parts of the rows with predicting the base rate for every row."""
-    return Table.from_entries(
-        [{**part, "part": name} for name, part in parts.items() if part],
-        ("", "part", ""), ("rows", "rows", ""), ("log-loss", "loss", "f"), ("(base rate)", "base_loss", "f"),
-        ("accuracy", "accuracy", "%"), ("(base rate)", "base_accuracy", "%"), ("AUC", "auc", "f"),
-    )  # fmt: skip
-
-
 def certificate(result: Document, trace: Any = None) -> list[Block]:
     """Describe what is proven about a result, and how its run reached it."""
     told = result["certificate"]
@@ -188,23 +180,6 @@ def _how_far(told: Document) -> Text:
     text += ", and at least {lower:down}" if told["lower"] > 0.0 else ""
     text += ", in the model without the collinear directions" if told["kind"] == "reduced" else ""
     return say(text + "{why}.", gap=told["gap"], lower=told["lower"], why=reason)
-
-
-def evaluation(document: Document) -> list[Block]:
-    """Describe how well a model predicts a table's labels."""
-    part, counts = document["figures"], document["figures"]["confusion"]
-    negative, positive = document["negative"], document["positive"]
-    facts = {"model": "{model}: the probability that {target:name} is {positive:name}", "table": "{table}",
-             "base rate": "{base_rate:%} of these rows are {positive:name}"}  # fmt: skip
-    confusion = [[f"is {negative}", counts["true_negative"], counts["false_positive"]],
-                 [f"is {positive}", counts["false_negative"], counts["true_positive"]]]  # fmt: skip
-    return [
-        Facts.of(facts, **document, base_rate=part["base_rate"]),
-        Heading("How well it does"),
-        figures({"this table": part}),
-        Heading("Counts"),
-        Table.of(["", f"predicted {negative}", f"predicted {positive}"], confusion),
-    ]
 
 
 def of_result(result: Any) -> list[Block]:
