@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from chainrule.data.files import read_table
 from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.decode import expanded
-from chainrule.data.variables import Facts
 from chainrule.data.tables import Encoded, Prepared, prepare, stratified_split
+from chainrule.data.variables import Facts
 from chainrule.errors import InputError
 from chainrule.explain import by_variable, explain_row
 from chainrule.fitting.fit import fit_rows

@@ -74,7 +74,9 @@ def test_columns_of_an_array_are_ordered_by_w_times_sd():
 def test_infinite_levels_leave_the_spread_and_are_marked():
     columns = [Column("k", "category", levels=("a", "b", "c")), Column("x", "number")]
     w, facts = np.array([-1.0, 30.0, 0.5]), Facts(np.array([0.4, 0.2, 0.0]), np.ones(3), np.array([40, 20, 0]), 100)
-    found = {each.name: each for each in variables(columns, ["k=b", "k=c", "x"], w, facts, np.array([0, 1, 0], np.int8))}
+    found = {
+        each.name: each for each in variables(columns, ["k=b", "k=c", "x"], w, facts, np.array([0, 1, 0], np.int8))
+    }
     assert [level.infinite for level in found["k"].levels] == [0, 0, 1]
     assert found["k"].spread == pytest.approx(0.5)  # half of the other rows have -1, half 0
     assert found["x"].spread == 0.5

@@ -35,10 +35,17 @@ def odds_forest(
     """
     by_sd, is_inner = (np.broadcast_to(np.asarray(given, dtype=bool), len(names)) for given in (per_sd, inner))
     left_out += int(np.count_nonzero(~is_inner[SHOWN_FEATURES:]))
-    names, drawn = list(names[:SHOWN_FEATURES]), [np.atleast_1d(np.asarray(w, float)) for w in log_odds[:SHOWN_FEATURES]]
+    names, drawn = (
+        list(names[:SHOWN_FEATURES]),
+        [np.atleast_1d(np.asarray(w, float)) for w in log_odds[:SHOWN_FEATURES]],
+    )
     drawn = [w[~np.isnan(w)] for w in drawn]
     values = [odds(float(w[0]), 3) if len(w) == 1 else "" for w in drawn]
-    left, right, bottom = 168.0, 480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)), 14 + 24 * max(len(names), 1)
+    left, right, bottom = (
+        168.0,
+        480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)),
+        14 + 24 * max(len(names), 1),
+    )
     foot = f"{counted(left_out, 'weaker feature')} {'is' if left_out == 1 else 'are'} not drawn." if left_out else ""
     with drawing(480, bottom + (78 if foot else 58)) as d:
         ax = d.axes(left, 14, right - left, bottom - 14)
@@ -76,7 +83,9 @@ def odds(log_odds: float, digits: int = 4) -> str:
     """Write exp(log_odds); beyond float64, as a power of ten."""
     if math.isinf(log_odds):
         return "∞" if log_odds > 0 else "0"
-    return pretty(math.exp(log_odds), digits) if not abs(log_odds) >= 700 else f"10^({pretty(log_odds / math.log(10), 3)})"
+    return (
+        pretty(math.exp(log_odds), digits) if not abs(log_odds) >= 700 else f"10^({pretty(log_odds / math.log(10), 3)})"
+    )
 
 
 def _odds_axis(ax: Axes, low: float, high: float) -> None:

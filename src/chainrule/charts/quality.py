@@ -81,7 +81,10 @@ def calibration_picture(parts: Mapping[str, Sequence[Mapping[str, float]]], posi
             ax.vlines(x, low, high, color=ink, linewidth=1.6, alpha=0.75, zorder=3)
             lines += ax.plot(x, y, mark, color=ink, markersize=5.5, zorder=4, clip_on=False)
             names.append((name, f"{len(bins)} bins"))
-            each = (f"{pretty(a, 3)}: {pretty(b, 3)} ({pretty(c, 3)} to {pretty(e, 3)})" for a, b, c, e in zip(x, y, low, high, strict=True))
+            each = (
+                f"{pretty(a, 3)}: {pretty(b, 3)} ({pretty(c, 3)} to {pretty(e, 3)})"
+                for a, b, c, e in zip(x, y, low, high, strict=True)
+            )
             says.append(f"{name}, predicted: observed with its 95 % interval: {'; '.join(each)}.")
         lines += ax.plot([0, end], [0, end], color=colour("line"), linewidth=1.2, linestyle=_CHANCE)
         names_aside(ax, lines, [*names, ("predicted = observed", "")])
@@ -109,9 +112,10 @@ def _curve(ax: Axes, curve: Mapping[str, Sequence[float]], role: str, dashes: An
 
 
 def _point(ax: Axes, at: tuple[float | None, float | None], role: str) -> None:
-    if None not in at:
+    x, y = at
+    if x is not None and y is not None:
         look: Any = {"color": colour(role), "markeredgecolor": colour("paper"), "markersize": 8, "clip_on": False}
-        ax.plot([at[0]], [at[1]], "o", zorder=5, **look)
+        ax.plot([x], [y], "o", zorder=5, **look)
 
 
 def _at(decided: Mapping[str, Any], *names: str) -> str:

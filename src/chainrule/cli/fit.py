@@ -78,7 +78,9 @@ def run(
     return DONE
 
 
-def _write(wanted: Mapping[str, Path], training: Training, title: str, row: int | None, rule: Rule) -> Mapping[str, Path]:
+def _write(
+    wanted: Mapping[str, Path], training: Training, title: str, row: int | None, rule: Rule
+) -> Mapping[str, Path]:
     """Write the files asked for, each whole or not at all; return those written: fewer if Ctrl-C came between."""
     writers: dict[str, Callable[[Path], None]] = {
         "model": lambda path: save_model(path, training.model),
@@ -127,9 +129,7 @@ def _document(training: Training, table: str, files: Mapping[str, Path | None]) 
     }
 
 
-def write_report(
-    path: Path, training: Training, title: str, row: int | None = None, rule: Rule | None = None
-) -> None:
+def write_report(path: Path, training: Training, title: str, row: int | None = None, rule: Rule | None = None) -> None:
     """Write the report of a training as one HTML page.
 
     row: the row, from 1, that it explains; else the training row that the model gets right by the smallest margin.

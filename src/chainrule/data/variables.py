@@ -116,9 +116,7 @@ def variables(
     return made if facts is None else sorted(made, key=lambda variable: -(variable.spread or 0.0))
 
 
-def _spread(
-    column: Column, places: range, w: Vector, facts: Facts | None, signs: NDArray[np.int8]
-) -> float | None:
+def _spread(column: Column, places: range, w: Vector, facts: Facts | None, signs: NDArray[np.int8]) -> float | None:
     """Compute the standard deviation of x.w over the rows, for the x and w of one column."""
     if facts is None:
         return None

@@ -20,13 +20,16 @@ def figures(parts: Mapping[str, Document | None]) -> Table:
 
 
 def decided(parts: Parts, rule: Document, labels: tuple[str, str], chosen_on: str) -> list[Block]:
-    """Describe the classes at the threshold: how it was chosen, what it costs, and the counts. labels: of y = 0 and y = 1."""
+    """Describe the classes at the threshold: how it was chosen, what it gives, the counts, and the curves.
+
+    labels: of y = 0 and y = 1. chosen_on: the rows that the threshold was chosen on.
+    """
     entries = [{**part["decisions"], "part": name} for name, part in parts.items()]
     table = Table.from_entries(
         entries, ("", "part", "name"), ("precision", "precision", "%"), ("recall", "recall", "%"),
         ("specificity", "specificity", "%"), ("F1", "f1", "f"), ("accuracy", "accuracy", "%"), ("cost a row", "cost", "4"),
     )  # fmt: skip
-    return [_chosen(rule, labels[1], chosen_on), table, _confusion(parts, labels)]
+    return [_chosen(rule, labels[1], chosen_on), table, _curves(parts, labels)]
 
 
 def _chosen(rule: Document, positive: str, chosen_on: str) -> Text:
@@ -50,8 +53,8 @@ def _confusion(parts: Parts, labels: tuple[str, str]) -> Table:
     return Table.of(["", f"predicted {negative}", f"predicted {positive}"], rows)
 
 
-def curves(parts: Parts, positive: str) -> Beside:
-    """Draw the ROC curve, precision over recall, and the calibration."""
+def _curves(parts: Parts, labels: tuple[str, str]) -> Beside:
+    """Draw the ROC curve, precision over recall and the calibration, beside the counts."""
     from chainrule.charts import quality
 
     bins = {name: part["calibration"] for name, part in parts.items()}
@@ -60,14 +63,15 @@ def curves(parts: Parts, positive: str) -> Beside:
                "ROC curve: for each threshold, the share of y = 1 that is found, over the share of y = 0 called so too.")],
         [Chart(partial(quality.precision_recall_picture, parts),
                "Precision: the share of the rows called positive that are. Recall: the share of y = 1 that is found.")],
-        [Chart(partial(quality.calibration_picture, bins, positive),
-               "Calibration: rows in bins of equal size by their probability, with 95 % intervals (Wilson). On the dotted line, "
-               "probabilities are right.")],
+        [Chart(partial(quality.calibration_picture, bins, labels[1]),
+               "Calibration: rows in bins of equal size by their probability, with 95 % intervals (Wilson). On the dotted "
+               "line, probabilities are right.")],
+        [_confusion(parts, labels)],
     ])  # fmt: skip
 
 
 def calibration(bins: Sequence[Document]) -> list[Block]:
-    """Tabulate predicted and observed probabilities."""
+    """Tabulate predicted and observed probabilities, and say which predictions are outside the interval."""
     entries = [{**of, "bin": f"{k} of {len(bins)}", "off": "" if of["low"] <= of["predicted"] <= of["high"] else "outside"}
                for k, of in enumerate(bins, 1)]  # fmt: skip
     table = Table.from_entries(
@@ -86,8 +90,8 @@ def groups(document: Document) -> list[Block]:
         ("observed", "base_rate", "%"), ("95 %", "interval", ""), ("AUC", "auc", "f"),
         ("recall", "recall", "%"), ("specificity", "specificity", "%"),
     )  # fmt: skip
-    says = "predicted: mean probability; observed: share of {positive:name}, with its 95 % interval; recall and specificity at the "
-    says += "threshold."
+    says = "predicted: mean probability; observed: share of {positive:name}, with its 95 % interval; recall and specificity are "
+    says += "at the threshold."
     return [Heading(say("By {by:name}", by=of["by"])), table, say(says, "note", **document)]
 
 
@@ -104,6 +108,5 @@ def evaluation(document: Document) -> list[Block]:
         Heading("Decisions"),
         *decided({"this table": whole}, document["threshold"], labels, "these rows"),
         *calibration(document["quality"]["calibration"]),
-        curves({"this table": whole}, labels[1]),
         *(groups(document) if document["groups"] else []),
     ]

@@ -1,6 +1,6 @@
 """Describes a fit, its certificate, predictions, and what `certify` proved, from the documents that `--json` prints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np

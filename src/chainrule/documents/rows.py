@@ -93,7 +93,9 @@ def _backward(document: Document) -> tuple[list[dict[str, Any]], list[Text]]:
     sums = whole["dL_dw"] if whole else [None] * len(told["features"])
     bias = {"name": BIAS, "dz_dw": 1.0, "dL_dw": told["dL_db"], "share": told["share_b"],
             "all_rows": whole and whole["dL_db"]}  # fmt: skip
-    features = {entry["name"]: {**entry, "all_rows": total} for entry, total in zip(told["features"], sums, strict=True)}
+    features = {
+        entry["name"]: {**entry, "all_rows": total} for entry, total in zip(told["features"], sums, strict=True)
+    }
     ordered = [features[name] for name, _ in told["path"][1:]]
     if "variables" not in told:
         return [bias, *ordered[:SHOWN]], rest(len(ordered))

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.data.schema import MISSING_LEVEL
 from chainrule.data.variables import RARE_ROWS
 from chainrule.documents.blocks import Block, Chart, Heading, Table, Text, say
 from chainrule.words import counted
@@ -43,7 +42,10 @@ def odds_chart(document: Document) -> Chart:
 
     lines, left = _lines(document, SHOWN)
     lines = [line for line in lines if not line.get("folded")]
-    names, inner = [line.get("column", line["name"]) for line in lines], [bool(line.get("inner")) for line in lines]
+    names, inner = (
+        [str(line.get("column", line["name"])) for line in lines],
+        [bool(line.get("inner")) for line in lines],
+    )
     log_odds = [line.get("levels", [_log_odds(line)]) for line in lines]
     per_sd = [line.get("sd") is not None for line in lines]
     text = "Odds ratios on a logarithmic axis; the feature with the largest spread comes first. Right of 1 speaks for "

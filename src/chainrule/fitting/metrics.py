@@ -181,9 +181,7 @@ class Bin:
     high: float
 
 
-def calibration(
-    z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None, bins: int = 10
-) -> list[Bin]:
+def calibration(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None, bins: int = 10) -> list[Bin]:
     """Compare predicted probabilities with what happened, in bins of equal weight.
 
     Rows of equal z stay together, so there may be fewer bins. The interval is Wilson's (1927) for a share of k rows; with
@@ -207,7 +205,12 @@ def calibration(
 
 
 def by_group(
-    group: npt.NDArray[np.int64], names: Sequence[str], z: Floats, y: Floats, weight: Floats | None, threshold: float = 0.5
+    group: npt.NDArray[np.int64],
+    names: Sequence[str],
+    z: Floats,
+    y: Floats,
+    weight: Floats | None,
+    threshold: float = 0.5,
 ) -> list[dict[str, Any]]:
     """Measure each group of rows by itself: figures, mean probability, share of class 1 with its interval, decisions.
 
@@ -223,7 +226,9 @@ def by_group(
         size = float(len(z[of])) if s is None else (s / s.max()).sum() ** 2 / np.square(s / s.max()).sum()
         low, high = wilson(told["base_rate"], size)
         more = {"predicted": float(np.average(sigmoid(z[of]), weights=s)), "low": low, "high": high}
-        found.append({"group": name, **told, **more, **{key: decided[key] for key in ("confusion", "recall", "specificity")}})
+        found.append(
+            {"group": name, **told, **more, **{key: decided[key] for key in ("confusion", "recall", "specificity")}}
+        )
     return found
 
 
@@ -276,7 +281,9 @@ class Rule:
         if cost is not None:
             parts = _numbers(cost.split(","))
             if len(parts) != 2 or not all(0.0 < part < math.inf for part in parts):
-                raise InputError(f"--cost must be two positive numbers such as 1,5 (false positive, false negative), not {cost!r}")
+                raise InputError(
+                    f"--cost must be two positive numbers such as 1,5 (false positive, false negative), not {cost!r}"
+                )
             return cls("cost", costs=(parts[0], parts[1]))
         if threshold is None:
             return default or cls("given")
@@ -315,7 +322,9 @@ def quality(
     curves = {"roc": roc(z, y, weight), "precision_recall": precision_recall(z, y, weight)}
     return {
         "decisions": decisions(z, y, weight, threshold, costs),
-        "average_precision": None if curves["precision_recall"] is None else average_precision(curves["precision_recall"]),
+        "average_precision": None
+        if curves["precision_recall"] is None
+        else average_precision(curves["precision_recall"]),
         **{name: None if curve is None else thinned(curve) for name, curve in curves.items()},
         "calibration": calibration(z, y, weight),
     }
@@ -333,8 +342,8 @@ def log_odds(g: float) -> float:
 def best_f1(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float | None:
     """Choose the threshold whose classes have the largest F1 = 2 TP / (2 TP + FP + FN): of equal ones the highest.
 
-    It is the number of fewest digits between the two probabilities that it separates. Parameters: as `log_loss`. None if
-    class 1 has no weight.
+    It is the number of fewest digits between the two probabilities that it separates; float64 can't separate all that differ
+    in z. Parameters: as `log_loss`. None if class 1 has no weight.
     """
     steps, false, true = _called(z, y, weight)
     if true[-1] == 0.0:

@@ -145,9 +145,9 @@ class Result(Shown):
     facts: Facts | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """Return JSON values of all fields except trace, `carried`, `encodings`, `facts` and `reference`, with a `schema_version`.
+        """Return JSON values of the fields, with a `schema_version`.
 
-        Numbers that are not finite are None.
+        Left out are the trace, `carried`, `encodings`, `facts` and `reference`. Numbers that are not finite are None.
 
         Parameters
         ----------
