@@ -599,7 +599,7 @@ def test_curves_tell_their_figures():
         assert title in parsed(svg).find(f"{SVG}title").text
         assert "at the threshold 0.4" in words(svg)
         for name, part in parts.items():
-            assert visible(name) in words(svg)
+            assert visible(name) in description(svg)
             assert f"recall {pretty(part['decisions']['recall'], 3)}" in description(svg)
     assert f"AUC {pretty(parts['training']['auc'], 3)}" in words(roc_picture(parts))
     assert f"average {pretty(parts['training']['average_precision'], 3)}" in " ".join(

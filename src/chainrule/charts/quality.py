@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter
 
 from chainrule.charts.axes import LEFT, names_aside, nice, tick
 from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing
-from chainrule.words import pretty
+from chainrule.words import pretty, short
 
 SIDE = 246.0  # of the square, CSS pixels
 HEIGHT = 348.0
@@ -120,10 +120,10 @@ def _point(ax: Axes, at: tuple[float | None, float | None], role: str) -> None:
 
 def _at(decided: Mapping[str, Any], *names: str) -> str:
     told = ", ".join(f"{name} {pretty(decided[name], 3)}" for name in names)
-    return f"at the threshold {pretty(decided['threshold'])}: {told}"
+    return f"at the threshold {short(decided['threshold'])}: {told}"
 
 
 def _foot(d: Drawing, parts: Mapping[str, Quality]) -> None:
     """Say at which threshold the points are."""
     for part in list(parts.values())[:1]:
-        d.text(LEFT, d.height - 4, f"●  at the threshold {pretty(part['decisions']['threshold'])}", "muted")
+        d.text(LEFT, d.height - 4, f"●  at the threshold {short(part['decisions']['threshold'])}", "muted")

@@ -53,9 +53,9 @@ def run(
         raise InputError(f"{table} has no row with a known {target}, so there is nothing to compare")
     kept, more = _kept(z, y, target)
     z, y, s = z[kept], y[kept], np.concatenate(weights)[kept] if weights else None
+    cells = None if by is None else np.array(_column(table, by, na), dtype=object)[kept].tolist()
     voice.note(*notes, *more)
     at = rule.on(z, y, s)
-    cells = None if by is None else np.array(_column(table, by, na), dtype=object)[kept].tolist()
     document = headed("evaluate", trained.schema, model=model, table=table) | {
         "notes": [*notes, *more],
         "figures": figures(z, y, s),

@@ -90,8 +90,8 @@ def groups(document: Document) -> list[Block]:
         ("observed", "base_rate", "%"), ("95 %", "interval", ""), ("AUC", "auc", "f"),
         ("recall", "recall", "%"), ("specificity", "specificity", "%"),
     )  # fmt: skip
-    says = "predicted: mean probability; observed: share of {positive:name}, with its 95 % interval; recall and specificity are "
-    says += "at the threshold."
+    says = "predicted: mean probability; observed: share of {positive:name}, with its 95 % interval; recall and specificity "
+    says += "are at the threshold."
     return [Heading(say("By {by:name}", by=of["by"])), table, say(says, "note", **document)]
 
 

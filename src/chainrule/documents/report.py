@@ -32,8 +32,8 @@ GLOSSARY = {
     "moves the prediction. It counts how common a level is, and how much a number varies.",
     "proven digits": "The optimum’s coefficient agrees in these digits: it is less than half a unit of the last one away.",
     "AUC": "The chance that a random row of y = 1 gets a larger g than a random row of y = 0.",
-    "precision, recall": "Of the rows called positive, the share that are. Of the positive rows, the share that are called so. F1 "
-    "is their harmonic mean; specificity is the recall of the negative rows.",
+    "precision, recall": "Of the rows called positive, the share that are. Of the positive rows, the share called so. F1 is "
+    "their harmonic mean; specificity is the recall of the negative rows.",
     "gradient": "The slope of the loss in each weight. Gradient descent steps against it: w ← w − learning rate · dL_dw. "
     "Newton’s method divides by the curvature, the Hessian H: w ← w − H⁻¹ dL_dw.",
     "F, F*": "The objective, and the smallest value that any w and b can give. F is convex: where the gradient is small "
