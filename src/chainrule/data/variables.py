@@ -102,9 +102,9 @@ def variables(
     names : (n,), of the coefficients.
     w : (n,), in the user's units.
     facts : about the rows; without them, the columns stay in their order.
-    infinite : (n,), the signs of infinite coefficients, 0 for finite ones.
+    infinite : (n,), numbers of the sign of infinite coefficients, 0 for finite ones; None or empty if all are finite.
     """
-    signs = np.zeros(len(w), dtype=np.int8) if infinite is None else infinite
+    signs = np.zeros(len(w), dtype=np.int8) if infinite is None or not len(infinite) else np.sign(infinite)
     if columns is None:
         columns = [Column(name, "number") for name in names]
     found, at = [], 0
@@ -120,7 +120,7 @@ def _spread(column: Column, places: range, w: Vector, facts: Facts | None, signs
     """Compute the standard deviation of x.w over the rows, for the x and w of one column."""
     if facts is None:
         return None
-    own = np.asarray(places)
+    own = np.asarray(places, dtype=np.intp)
     size = float(np.max(np.abs(w[own]), initial=0.0))
     if not 0.0 < size < np.inf:  # divided by it, no square can overflow
         return size

@@ -29,7 +29,7 @@ def coefficients(document: Document, most: int = SHOWN) -> list[Block]:
         ("spread", "spread", "3"),
     )  # fmt: skip
     more = [say("and {n:feature} of smaller spread (--json gives all)", "note", n=left)] if left else []
-    notes = ["spread: how much the feature moves z, the standard deviation of its whole contribution over the rows"]
+    notes = ["spread: standard deviation of the feature's whole contribution to z"]
     notes = notes if any(line.get("spread") is not None for line in lines) else []
     notes += [f"rare: under {RARE_ROWS} rows"] if any(line.get("is_rare") for line in lines) else []
     heading = Heading(say("Coefficients: log-odds of {positive:name}", **document))
@@ -41,7 +41,7 @@ def odds_chart(document: Document) -> Chart:
     from chainrule.charts import charts
 
     lines, left = _lines(document, SHOWN)
-    lines = [line for line in lines if not line.get("folded")]
+    lines = [line for line in lines if "w" in line or not line.get("folded")]
     names, inner = (
         [str(line.get("column", line["name"])) for line in lines],
         [bool(line.get("inner")) for line in lines],

@@ -21,20 +21,24 @@ def by_column(result: Result) -> dict[str, Any]:
     """Return "coefficients", in the order of w, and "variables", the largest spread first.
 
     A coefficient has its name, w, odds_ratio, the same in the fit's units (w_fit, odds_ratio_fit, center, scale), the
-    column's sd and odds_ratio_sd (None for levels and marks), the proven error and digits. A variable is a
+    column's sd and odds_ratio_sd (None for levels and marks), the proven error and digits, and the sign of an infinite coefficient. A variable is a
     `data.variables.Variable`; its places are those of its coefficients.
     """
     found, proven = variables_of(result), result.certificate
     numbers = [variable.place for variable in found if variable.place is not None]
-    sd = np.full(len(result.w), np.nan)
+    sd, signs = np.full(len(result.w), np.nan), np.zeros(len(result.w), dtype=np.int8)
+    for level in (level for variable in found for level in variable.levels if level.infinite):
+        signs[level.place] = level.infinite
     if result.facts is not None:
         sd[numbers] = result.facts.sd[numbers]
     with np.errstate(over="ignore"):
-        odds, odds_fit, odds_sd = np.exp(result.w), np.exp(result.w_fit), np.exp(result.w * sd)
+        odds, odds_fit, odds_sd = (
+            np.exp(np.where(signs == 0, w, np.inf * signs)) for w in (result.w, result.w_fit, result.w * sd)
+        )
     columns = {
         "name": result.feature_names, "w": result.w, "odds_ratio": odds, "w_fit": result.w_fit, "odds_ratio_fit": odds_fit,
         "center": result.center, "scale": result.scale, "sd": sd, "odds_ratio_sd": odds_sd, "error": proven.coef,
-        "digits": proven.digits,
+        "digits": proven.digits, "infinite": signs,
     }  # fmt: skip
     entries = [dict(zip(columns, line, strict=True)) for line in zip(*plain(columns).values(), strict=True)]
     return {"coefficients": entries, "variables": [plain(variable) for variable in found]}
