@@ -21,8 +21,8 @@ def by_column(result: Result) -> dict[str, Any]:
     """Return "coefficients", in the order of w, and "variables", the largest spread first.
 
     A coefficient has its name, w, odds_ratio, the same in the fit's units (w_fit, odds_ratio_fit, center, scale), the
-    column's sd and odds_ratio_sd (None for levels and marks), the proven error and digits, and the sign of an infinite coefficient. A variable is a
-    `data.variables.Variable`; its places are those of its coefficients.
+    column's sd and odds_ratio_sd (None for levels and marks), the proven error and digits, and "infinite", the sign of an
+    infinite one. A variable is a `data.variables.Variable`; its places are those of its coefficients.
     """
     found, proven = variables_of(result), result.certificate
     numbers = [variable.place for variable in found if variable.place is not None]
@@ -31,10 +31,10 @@ def by_column(result: Result) -> dict[str, Any]:
         signs[level.place] = level.infinite
     if result.facts is not None:
         sd[numbers] = result.facts.sd[numbers]
+    limit = np.copysign(np.inf, signs)
     with np.errstate(over="ignore"):
-        odds, odds_fit, odds_sd = (
-            np.exp(np.where(signs == 0, w, np.inf * signs)) for w in (result.w, result.w_fit, result.w * sd)
-        )
+        given = (result.w, result.w_fit, result.w * sd)
+        odds, odds_fit, odds_sd = (np.exp(np.where(signs == 0, w, limit)) for w in given)
     columns = {
         "name": result.feature_names, "w": result.w, "odds_ratio": odds, "w_fit": result.w_fit, "odds_ratio_fit": odds_fit,
         "center": result.center, "scale": result.scale, "sd": sd, "odds_ratio_sd": odds_sd, "error": proven.coef,
