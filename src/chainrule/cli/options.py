@@ -99,11 +99,6 @@ NA = option(
     DATA, "--na", "TEXT", "Another spelling of missing, besides empty, NA, N/A, NaN and null; may repeat.", str, [], many=True)
 THREADS = option(TRAINING, "--threads", "T", "Threads to use. The result is the same to the bit.", int, low=1)
 
-THRESHOLD = option(
-    DATA, "--threshold", "HOW", "Probability above which a row is called positive, or f1: the one with the largest F1.")
-COST = option(
-    DATA, "--cost", "FP,FN", "Costs of a false positive and of a false negative, such as 1,5. They choose the threshold.")
-
 LEARNED = {"positive": POSITIVE, "features": FEATURES, "drop": DROP, "weights": WEIGHTS, "na": NA}  # how a table is prepared
 
 JSON = option(OUTPUT, "--json", None, "Print one JSON document instead of text.", bool, False)

@@ -29,13 +29,14 @@ def decided(parts: Parts, rule: Document, labels: tuple[str, str], chosen_on: st
         entries, ("", "part", "name"), ("precision", "precision", "%"), ("recall", "recall", "%"),
         ("specificity", "specificity", "%"), ("F1", "f1", "f"), ("accuracy", "accuracy", "%"), ("cost a row", "cost", "4"),
     )  # fmt: skip
-    return [_chosen(rule, labels[1], chosen_on), table, _curves(parts, labels)]
+    return [_chosen(parts, rule, labels[1], chosen_on), table, _curves(parts, labels)]
 
 
-def _chosen(rule: Document, positive: str, chosen_on: str) -> Text:
+def _chosen(parts: Parts, rule: Document, positive: str, chosen_on: str) -> Text:
     why = ""
     if rule["by"] == "f1":
         why = f", which has the largest F1 on {chosen_on}"
+        why += "" if len(parts) > 1 else "; on other rows it will be lower"
     elif rule["by"] == "cost":
         why = ", where both mistakes cost the same on average: {false:g} a false positive, {missed:g} a false negative"
     false, missed = rule["costs"] or (None, None)
