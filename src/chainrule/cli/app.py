@@ -110,8 +110,8 @@ opt.command(
         OUTPUT, "--threshold", "HOW", "Probability above which the report calls a row positive. Default: f1, the one with the "
         "largest F1 on the training rows."),
     "cost": opt.option(
-        OUTPUT, "--cost", "FP,FN", "Costs of a false positive and of a false negative, such as 1,5. They choose the threshold of "
-        "the report."),
+        OUTPUT, "--cost", "FP,FN", "Costs of a false positive and of a false negative, such as 1,5. They choose the threshold "
+        "of the report."),
     "row": opt.option(
         OUTPUT, "--row", "K", "Row that the report explains. Default: the row that is right by the smallest margin.", int),
     **SAID,

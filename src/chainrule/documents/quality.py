@@ -51,7 +51,10 @@ def _confusion(parts: Parts, labels: tuple[str, str]) -> Table:
         of, where = part["decisions"]["confusion"], f"{name}, " if len(parts) > 1 else ""
         rows.append([f"{where}is {negative}", of["true_negative"], of["false_positive"]])
         rows.append([f"{where}is {positive}", of["false_negative"], of["true_positive"]])
-    return Table.of(["", f"predicted {negative}", f"predicted {positive}"], rows)
+    unit = (
+        "rows" if isinstance(next(iter(parts.values()))["decisions"]["confusion"]["true_positive"], int) else "weight"
+    )
+    return Table.of([unit, f"predicted {negative}", f"predicted {positive}"], rows)
 
 
 def _curves(parts: Parts, labels: tuple[str, str]) -> Beside:

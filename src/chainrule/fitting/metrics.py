@@ -14,6 +14,7 @@ from chainrule.errors import InputError
 from chainrule.losses import LOGISTIC, sigmoid
 
 Floats = npt.NDArray[np.float64]
+Called = tuple[Floats, Floats, Floats]  # as `_called` gives them
 
 NORMAL = 1.959963984540054  # the normal distribution's quantile of 0.975
 LARGEST = 36.0  # log-odds above it have no threshold g below 1 in float64
@@ -99,7 +100,11 @@ def roc(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None)
     It runs from (0, 0) to (1, 1); rows of equal z are called together. Parameters: as `log_loss`. None if only one class has
     weight.
     """
-    steps, false, true = _called(z, y, weight)
+    return _roc(_called(z, y, weight))
+
+
+def _roc(called: Called) -> Curve | None:
+    steps, false, true = called
     return Curve(false / false[-1], true / true[-1], steps) if false[-1] > 0.0 and true[-1] > 0.0 else None
 
 
@@ -108,7 +113,11 @@ def precision_recall(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike |
 
     Parameters: as `log_loss`. None if class 1 has no weight.
     """
-    steps, false, true = _called(z, y, weight)
+    return _precision_recall(_called(z, y, weight))
+
+
+def _precision_recall(called: Called) -> Curve | None:
+    steps, false, true = called
     if true[-1] == 0.0:
         return None
     with np.errstate(invalid="ignore"):
@@ -122,13 +131,13 @@ def average_precision(curve: Curve) -> float:
     return float(np.diff(curve.x) @ curve.y[1:])
 
 
-def _called(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None) -> tuple[Floats, Floats, Floats]:
+def _called(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None) -> Called:
     """Return thresholds from inf down to -inf, and the weight of false and of true positives above each.
 
     At each distinct z but the largest there is a threshold that calls just the rows above it positive.
     """
     z, y, s = _of_weight(z, y, weight)
-    order = np.argsort(-z, kind="stable")
+    order = np.argsort(-z)
     z, ones = z[order], y[order] > 0.0
     s = np.ones_like(z) if s is None else s[order]
     last = np.append(np.flatnonzero(np.diff(z)), len(z) - 1)  # of each group of ties
@@ -188,19 +197,20 @@ def calibration(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None
     weights, k is Kish's effective number of rows, (sum s)^2 / sum s^2. Parameters: as `log_loss`.
     """
     z, y, s = _of_weight(z, y, weight)
-    order = np.argsort(z, kind="stable")
+    order = np.argsort(z)
     z, y, s = z[order], y[order], np.ones_like(z) if s is None else s[order]
-    middle = np.cumsum(s) - s / 2.0
-    group = np.cumsum(np.append(False, np.diff(z) > 0.0))  # ties
-    center = (np.bincount(group, s * middle) / np.bincount(group, s))[group]
-    place = np.minimum((bins * center / float(s.sum())).astype(np.int64), bins - 1)
+    before = np.cumsum(s) - s
+    tied = np.append(True, np.diff(z) > 0.0)  # the first row of each group of ties
+    first = np.flatnonzero(tied)
+    centers = (before[first] + np.append(before[first[1:]], before[-1] + s[-1])) / 2.0
+    place = np.minimum(bins * centers / (before[-1] + s[-1]), bins - 1).astype(np.int64)[np.cumsum(tied) - 1]
     g, found = sigmoid(z), []
-    for k in np.unique(place):
-        at = place == k
+    edges = [0, *(np.flatnonzero(np.diff(place)) + 1).tolist(), len(z)]
+    for at in map(slice, edges, edges[1:]):
         total = float(s[at].sum())
         share, size = float(s[at] @ y[at]) / total, total**2 / float(s[at] @ s[at])
         low, high = wilson(share, size)
-        found.append(Bin(int(np.count_nonzero(at)), float(s[at] @ g[at]) / total, share, low, high))
+        found.append(Bin(at.stop - at.start, float(s[at] @ g[at]) / total, share, low, high))
     return found
 
 
@@ -319,7 +329,8 @@ def quality(
     costs: tuple[float, float] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the decisions at a threshold, both curves, thinned, and the calibration; parameters as `decisions`."""
-    curves = {"roc": roc(z, y, weight), "precision_recall": precision_recall(z, y, weight)}
+    called = _called(z, y, weight)
+    curves = {"roc": _roc(called), "precision_recall": _precision_recall(called)}
     return {
         "decisions": decisions(z, y, weight, threshold, costs),
         "average_precision": None
