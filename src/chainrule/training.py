@@ -150,7 +150,8 @@ def measured(training: Training, rule: Rule) -> dict[str, Any]:
     Returns "threshold" and "quality" for a document.
     """
     design, z = training.prepared.encoded, training.z
-    parts = {"training": training.prepared.train, "held_out": training.prepared.test}
+    both = {"training": training.prepared.train, "held_out": training.prepared.test}
+    parts = {name: rows[~np.isnan(z[rows])] for name, rows in both.items()}  # undetermined rows have no class
     given = {name: (z[rows], design.y[rows], None if design.weights is None else design.weights[rows])
              for name, rows in parts.items()}  # fmt: skip
     at = rule.on(*given["training"])

@@ -204,6 +204,16 @@ def test_no_threshold_has_a_larger_f1(problem):
         assert chosen >= 2 * tp / (2 * tp + fp + fn) * (1 - 1e-12)
 
 
+def test_infinite_log_odds_are_ties_with_one_another():
+    z, y = np.array([np.inf, np.inf, 1.0, -np.inf, -np.inf]), np.array([1.0, 0.0, 1.0, 0.0, 0.0])
+    of = roc(z, y)
+    assert of.x.tolist() == pytest.approx([0.0, 1 / 3, 1 / 3, 1.0])
+    assert of.y.tolist() == pytest.approx([0.0, 0.5, 1.0, 1.0])
+    assert decisions(z, y, None, best_f1(z, y))["f1"] == pytest.approx(0.8)
+    first = calibration(z, y, bins=3)[0]
+    assert (first.rows, first.predicted) == (2, 0.0)
+
+
 def test_the_threshold_has_few_digits():
     assert best_f1(np.array([-2.0, -1.0, 0.4, 2.0]), np.array([0.0, 0.0, 1.0, 1.0])) in (0.3, 0.4, 0.5)
     assert shortest_between(log_odds(0.12), log_odds(0.13)) in (0.12, 0.125)

@@ -140,7 +140,7 @@ def _called(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None) ->
     order = np.argsort(-z)
     z, ones = z[order], y[order] > 0.0
     s = np.ones_like(z) if s is None else s[order]
-    last = np.append(np.flatnonzero(np.diff(z)), len(z) - 1)  # of each group of ties
+    last = np.append(np.flatnonzero(z[1:] != z[:-1]), len(z) - 1)  # of each group of ties
     true, false = np.cumsum(np.where(ones, s, 0.0))[last], np.cumsum(np.where(ones, 0.0, s))[last]
     below = np.append(z[last[:-1] + 1], -np.inf)
     return np.append(np.inf, below), np.append(0.0, false), np.append(0.0, true)
@@ -200,7 +200,7 @@ def calibration(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None
     order = np.argsort(z)
     z, y, s = z[order], y[order], np.ones_like(z) if s is None else s[order]
     before = np.cumsum(s) - s
-    tied = np.append(True, np.diff(z) > 0.0)  # the first row of each group of ties
+    tied = np.append(True, z[1:] != z[:-1])  # the first row of each group of ties
     first = np.flatnonzero(tied)
     centers = (before[first] + np.append(before[first[1:]], before[-1] + s[-1])) / 2.0
     place = np.minimum(bins * centers / (before[-1] + s[-1]), bins - 1).astype(np.int64)[np.cumsum(tied) - 1]
