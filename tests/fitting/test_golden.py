@@ -14,7 +14,12 @@ LATER = (
     "ended",
     "n_checked",
     "n_entries",
-)  # came later: codes of what is said, the message without the proof, and how much of a gradient was checked
+    "variables",
+    "infinite",
+    "threshold",
+    "quality",
+    "groups",
+)  # came later: codes, the message without the proof, how much of a gradient was checked, columns, decisions
 STRENGTH = ("bound", "reduced", "ridge", "infimum", "none")  # of a proof, the strongest first
 
 

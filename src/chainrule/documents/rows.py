@@ -32,7 +32,7 @@ def explanation(document: Document) -> list[Block]:
               runs if known else "Without a class there is no loss, so the graph ends at g."),
         Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
         Table.from_entries(
-            forward, ("feature", "name", "name"), ("value", "value", "g"), ("x", "x", "4"),
+            forward, ("feature", "name", "name"), ("value", "value", "g"), ("x", "x" if scaled or "variables" not in told else "", "4"),
             ("w", "w", "4"), ("x w", "contribution", "4"), ("odds times", "odds_factor", "3"), ("g so far", "g", "f"),
         ),
         *rest(len(told.get("variables", told["features"]))),
@@ -99,7 +99,8 @@ def _backward(document: Document) -> tuple[list[dict[str, Any]], list[Text]]:
     ordered = [features[name] for name, _ in told["path"][1:]]
     if "variables" not in told:
         return [bias, *ordered[:SHOWN]], rest(len(ordered))
-    present = [entry for entry in ordered if entry["x"] != 0.0]
+    numbers = {part["name"] for part in told["variables"] if not isinstance(part["value"], str)}
+    present = [entry for entry in ordered if entry["x"] != 0.0 or entry["name"] in numbers]
     absent, more = len(ordered) - len(present), rest(len(present))
     zeros = [say("and {n:coefficient} with x = 0, and so dL_dw = 0", "note", n=absent)] if absent else []
     return [bias, *present[:SHOWN]], [*more, *zeros]
