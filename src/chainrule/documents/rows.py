@@ -23,7 +23,9 @@ def explanation(document: Document) -> list[Block]:
     """Describe one row forward and backward: values, contributions, derivatives, the chain rule, its share of the gradient."""
     told = document["explanation"]
     known, forward, (backward, left) = told["y"] is not None, _forward(document), _backward(document)
+    # in the table's own units, a column's value is its x
     scaled = any(entry["x_user"] != entry["x"] for entry in told["features"])
+    own = "x" if scaled or "variables" not in told else ""
     runs = "Values run from left to right; derivatives run back, and the chain rule multiplies them."
     blocks: list[Block] = [
         Heading(_heading(document)),
@@ -32,7 +34,7 @@ def explanation(document: Document) -> list[Block]:
               runs if known else "Without a class there is no loss, so the graph ends at g."),
         Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
         Table.from_entries(
-            forward, ("feature", "name", "name"), ("value", "value", "g"), ("x", "x" if scaled or "variables" not in told else "", "4"),
+            forward, ("feature", "name", "name"), ("value", "value", "g"), ("x", own, "4"),
             ("w", "w", "4"), ("x w", "contribution", "4"), ("odds times", "odds_factor", "3"), ("g so far", "g", "f"),
         ),
         *rest(len(told.get("variables", told["features"]))),
