@@ -7,12 +7,14 @@ The path of the probability starts at sigmoid(b) and adds the contributions from
 value; a step is the change of g there, and the last step ends at g. Another order gives other steps and the same end.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from chainrule.data.schema import MISSING_LEVEL, Column
 from chainrule.errors import InputError
 from chainrule.graph.check import COMPLEX_STEP, gradient_check
 from chainrule.graph.logistic import LogisticGraph, logistic_graph
@@ -215,6 +217,44 @@ def explain_row(
                "n_checked": check.n_checked, "n_entries": check.n_entries},
         note=_note(graph) if known else None,
     )  # fmt: skip
+
+
+def by_variable(row: RowExplanation, columns: Sequence[Column]) -> list[dict[str, Any]]:
+    """Return the parts of a table's columns in the row, as JSON values; the largest contribution first.
+
+    Each has its name, its value in the user's units (a number, a level, or "(missing)"), x and w of its coefficient in the
+    fit's units (None for a reference level and a missing number), its contribution to z, odds_factor, and g, the probability
+    after it and all before it.
+
+    columns: of the table, in the order of the row's features.
+    """
+    found, at = [], 0
+    for column in columns:
+        own = row.features[at : at + len(column.design_names())]
+        at += len(own)
+        value, used = _value_in(own, column)
+        x, w = (None, None) if used is None else (used.x, used.w)
+        term = sum(feature.contribution for feature in own)
+        found.append({"name": column.name, "value": value, "x": x, "w": w, "contribution": term})
+    found.sort(key=lambda part: -abs(part["contribution"]))
+    terms = np.array([part["contribution"] for part in found])
+    with np.errstate(over="ignore"):
+        ends = zip(found, np.exp(terms), sigmoid(row.b + np.cumsum(terms)), strict=True)
+    return [dict(plain({**part, "odds_factor": float(factor), "g": float(g)})) for part, factor, g in ends]
+
+
+def _value_in(own: Sequence[FeatureExplanation], column: Column) -> tuple[Any, FeatureExplanation | None]:
+    """Return a column's value in a row, and the feature that is multiplied by it, if there is one."""
+    is_number = column.kind == "number"
+    levels = [*([] if is_number else column.levels), *[MISSING_LEVEL] * column.missing]
+    is_compared = not is_number and not column.all_levels
+    marks = own[1:] if is_number and not column.constant else own
+    for level, feature in zip(levels[is_compared:], marks, strict=True):
+        if feature.x != 0.0:
+            return level, None if is_number else feature
+    if is_number:
+        return (column.mean, None) if column.constant else (own[0].x_user, own[0])
+    return column.levels[0], None
 
 
 def _vector(values: npt.ArrayLike, n: int, name: str) -> Array:

@@ -20,11 +20,12 @@ from chainrule.data.files import read_table
 from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.decode import expanded
 from chainrule.data.tables import Encoded, Prepared, prepare, stratified_split
+from chainrule.data.variables import Facts
 from chainrule.errors import InputError
-from chainrule.explain import RowExplanation, explain_row
+from chainrule.explain import RowExplanation, by_variable, explain_row
 from chainrule.fitting.fit import fit_rows
 from chainrule.fitting.held_out import HeldOut
-from chainrule.fitting.metrics import figures, log_loss
+from chainrule.fitting.metrics import Rule, figures, log_loss, quality
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.reading import What
@@ -115,14 +116,17 @@ def train(
 def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
     """Make a model from a fit, and measure it on both parts."""
     schema = prepared.schema
+    rows.moments(correlations=False)  # of all training rows, where the fit took a sample
+    facts = Facts.of(rows)
+    result = replace(result, facts=facts)
     model = Model.of(result, schema)
     z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.y, prepared.encoded.weights
 
-    def measured(places: Places) -> dict[str, Any]:
+    def measured_on(places: Places) -> dict[str, Any]:
         rows = slice(None) if len(places) == len(z) else places
         return figures(z[rows], y[rows], None if s is None else s[rows])
 
-    on_training = measured(prepared.train)
+    on_training = measured_on(prepared.train)
     # with these, the training rows can be found in the same table later
     model.info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed, "loss": on_training["loss"]}
     model.info["na"] = list(prepared.na)
@@ -132,9 +136,9 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
         model=model,
         z=z,
         train_figures=on_training,
-        test_figures=measured(prepared.test) if len(prepared.test) else None,
+        test_figures=measured_on(prepared.test) if len(prepared.test) else None,
         predictions=predictions(model, z[prepared.unknown], prepared.unknown + 1),
-        deviations=np.where(schema.numeric, rows.moments(correlations=False).sd, np.nan),
+        deviations=np.where(schema.numeric, facts.sd, np.nan),
     )
 
 
@@ -146,6 +150,21 @@ def training_on(result: Result, design: Encoded) -> Training:
     unknown = np.flatnonzero(np.isnan(design.y))
     prepared = Prepared(design, None, known, nothing, unknown, 0.0, 0, (), ())
     return _measured(prepared, result, prepared.training_rows(result.threads))
+
+
+def measured(training: Training, rule: Rule) -> dict[str, Any]:
+    """Choose a threshold on the training rows, and measure the decisions and the curves of both parts with it.
+
+    Returns "threshold" and "quality" for a document.
+    """
+    design, z = training.prepared.encoded, training.z
+    both = {"training": training.prepared.train, "held_out": training.prepared.test}
+    parts = {name: rows[~np.isnan(z[rows])] for name, rows in both.items()}  # undetermined rows have no class
+    given = {name: (z[rows], design.y[rows], None if design.weights is None else design.weights[rows])
+             for name, rows in parts.items()}  # fmt: skip
+    at = rule.on(*given["training"])
+    found = {name: quality(*of, at, rule.costs) if len(of[0]) else None for name, of in given.items()}
+    return {"threshold": {"by": rule.by, "threshold": at, "costs": rule.costs}, "quality": plain(found)}
 
 
 def predictions(model: Model, z: Floats, rows: Places) -> list[dict[str, Any]]:
@@ -242,7 +261,7 @@ def explained(
         part = "other"
     context = {
         **model.schema.labels, "part": part, "method": model.info["method"], "epochs": model.info["n_epochs"],
-        "whole_gradient": plain(whole) or None,
+        "whole_gradient": plain(whole) or None, "variables": by_variable(explanation, model.schema.columns),
     }  # fmt: skip
     return replace(explanation, context=context)
 
@@ -250,5 +269,5 @@ def explained(
 def explain(model: Model, design: Encoded, row: int, **of: Any) -> dict[str, Any]:
     """Explain one row as `explained`; return "explanation" and "whole_gradient" for a document."""
     found = explained(model, design, row, **of)
-    told = found.to_dict() | {"part": found.context["part"]}
+    told = found.to_dict() | {name: found.context[name] for name in ("part", "variables")}
     return {"whole_gradient": found.context["whole_gradient"], "explanation": told}

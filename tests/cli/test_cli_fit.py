@@ -44,8 +44,9 @@ def test_text_says_what_matters_within_80_columns(run, penguins):
     assert "249 to train on, 84 held out, 11 set aside, sex unknown" in text
     assert "F(w, b) = (1/249) sum l(z, y) + (0.004/2) w.w" in text
     assert re.search(r"learning rate +\S+ \(auto\), the largest stable", text)
-    for word in ("training", "held out", "log-loss", "accuracy", "AUC", "(base rate)", "odds ratio", "species=Gentoo"):
+    for word in ("training", "held out", "log-loss", "accuracy", "AUC", "(base rate)", "odds ratio", "spread"):
         assert word in text
+    assert re.search(r"\n  species +[\d.]+\n    Adelie +\d+ +reference\n", text)
     assert "converged after" in text
     assert max(len(line) for line in text.splitlines()) <= 80
     assert not any(line.endswith(" ") for line in text.splitlines())
@@ -424,7 +425,7 @@ def test_many_features_are_counted_and_not_all_printed(run, tmp_path):
     (tmp_path / "t.csv").write_text(f"{head},y\n" + "\n".join(lines) + "\n")
     outcome = run("fit", tmp_path / "t.csv", "--target", "y", "--alpha", "0.1")
     assert outcome.out.count("column_") == 30
-    assert "and 20 smaller ones (--json gives all)" in " ".join(outcome.out.split())
+    assert "and 20 features of smaller spread (--json gives all)" in " ".join(outcome.out.split())
     assert len(json.loads(run("fit", tmp_path / "t.csv", "--target", "y", "--json").out)["coefficients"]) == 50
 
 

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from chainrule.certificate import Certificate, digits_of
+from chainrule.data.variables import Facts, variables
 from chainrule.documents.html import as_html
 from chainrule.documents.report import ARTICLE, report
 from chainrule.documents.terminal import as_text
 from chainrule.explain import explain_row
 from chainrule.findings import Finding
+from chainrule.fitting.metrics import quality
 from chainrule.solvers.trace import Trace
-from chainrule.words import NAME, number, shortened, typeset, visible
+from chainrule.words import NAME, number, plain, shortened, typeset, visible
 
 SCRIPT = "<script>alert(1)</script>"
 NAMES = (SCRIPT, "100% $x_1^2$ \\frac{1}{2}", "体重 العمر", "species=A&B \"q\" 'q'")
@@ -80,6 +82,7 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
     )  # fmt: skip
     w = w_fit / scale
     sd = np.where(scale == 1, np.nan, scale)
+    facts = Facts(0.0 * w, np.where(np.isnan(sd), 0.5, sd), None, m)
     document = {
         "table": "a & b.csv", "target": "out<b>come", "negative": SCRIPT, "positive": "yes & $no_1$",
         "rows": {"training": m, "held_out": 20 if held_out else 0, "set_aside": 0},
@@ -101,6 +104,12 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
              "odds_ratio_sd": None if np.isnan(sd[j]) else float(np.exp(w[j] * sd[j]))}
             for j, name in enumerate(names)
         ],
+        "threshold": {"by": "cost", "threshold": 0.25, "costs": [1.0, 3.0]},
+        "quality": {
+            "training": plain(quality(z, labels, None, 0.25, (1.0, 3.0))),
+            "held_out": plain(quality(z[:20], labels[:20], None, 0.25, (1.0, 3.0))) if held_out else None,
+        },
+        "variables": [plain(each) for each in variables(None, names, w, facts)],
         "explanation": explanation.to_dict(),
         "predictions": [{"row": 3, "probability": 0.6875, "class": SCRIPT}, {"row": 1234, "probability": 1.0, "class": "x"}],
         "notes": ["a warning, said once", "a note & more"],
@@ -173,7 +182,7 @@ def test_ids_are_unique_and_references_resolve(html, page):
 
 def test_every_picture_is_well_formed(html):
     pictures = re.findall(r"<svg.*?</svg>", html, flags=re.S)
-    assert len(pictures) == 7, "loss, accuracy, graph, odds, two histograms, loss of z"
+    assert len(pictures) == 10, "loss, accuracy, ROC, precision, calibration, graph, odds, two histograms, loss of z"
     for svg in pictures:
         ET.fromstring(svg)
 
@@ -249,6 +258,21 @@ def test_the_tables_of_the_row_have_every_number(page):
         assert f"{e[key]:.6g}".lstrip("-") in page.text, key
 
 
+def test_decisions_at_the_threshold_on_both_parts(page):
+    assert (
+        "above 0.25, where both mistakes cost the same on average: 1 a false positive, 3 a false negative." in page.text
+    )
+    for name in ("training", "held_out"):
+        told = DOCUMENT["quality"][name]["decisions"]
+        assert f"{100 * told['recall']:.1f}%" in page.text
+        assert number(told["cost"]) in page.text
+        line = [
+            f"{name.replace('_', ' ')}, is {visible('yes & $no_1$')}",
+            *map(str, (told["confusion"]["false_negative"],)),
+        ]
+        assert "".join(line) in re.sub(r"\s+", " ", page.text).replace("> ", ">")
+
+
 def test_notes_are_said_once(page):
     assert page.text.count("a warning, said once") == 1
     assert "a note & more" in page.text
@@ -313,9 +337,11 @@ def test_five_hundred_features_and_many_rows():
     html = page_of(document, drawn)
     assert len(html) < 1_000_000
     text = Page(html).text
-    assert text.count("and 470 smaller ones") == 3
-    strongest = max(document["coefficients"], key=lambda entry: abs(entry["w"] * (entry["sd"] or 1.0)))
-    assert strongest["name"] in text
+    assert text.count("and 470 smaller ones") == 2
+    assert "and 440 features of smaller spread" in text
+    order = re.findall(r"feature_\d{3}", text[text.index("per SD", text.index("Coefficients: log-odds")) :])
+    spread = [abs(entry["w"] * (entry["sd"] or 0.5)) for entry in document["coefficients"]]
+    assert order[:60] == [names[j] for j in np.argsort(-np.array(spread), kind="stable")[:60]]
 
 
 def test_style_serves_dark_print_and_phone(html):

@@ -15,7 +15,12 @@ LATER = (
     "ended",
     "n_checked",
     "n_entries",
-)  # came later: notes of an explanation, codes of what is said, the message without the proof, and how much was checked
+    "variables",
+    "infinite",
+    "threshold",
+    "quality",
+    "groups",
+)  # came later: codes, notes, the message without the proof, how much of a gradient was checked, columns, decisions
 RENAMED = {"svg": "picture"}  # keys of documents
 STRENGTH = ("bound", "reduced", "ridge", "infimum", "none")  # of a proof, the strongest first
 

@@ -106,6 +106,12 @@ opt.command(
     "n_threads": opt.THREADS,
     "out": opt.option(OUTPUT, "--out", "MODEL", "Write the model here, and its trace beside it as NAME.trace.", Path),
     "report": opt.option(OUTPUT, "--report", "FILE", "Write a report here: one HTML file.", Path),
+    "threshold": opt.option(
+        OUTPUT, "--threshold", "HOW", "Probability above which the report calls a row positive. Default: f1, the one with the "
+        "largest F1 on the training rows."),
+    "cost": opt.option(
+        OUTPUT, "--cost", "FP,FN", "Costs of a false positive and of a false negative, such as 1,5. They choose the threshold "
+        "of the report."),
     "row": opt.option(
         OUTPUT, "--row", "K", "Row that the report explains. Default: the row that is right by the smallest margin.", int),
     "title": opt.option(OUTPUT, "--title", "TEXT", "Title of the report. Default: what is learned, TARGET = POSITIVE."),
@@ -140,8 +146,20 @@ opt.command(app, "predict", "Predict each row of a table: row, probability of th
     **FILES, "out": opt.option(OUTPUT, "--out", "FILE", "Write here instead of to stdout.", Path), **PREDICTED, **SAID,
 }, _run)
 opt.command(
-    app, "evaluate", "Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, counts.",
-    {**FILES, **PREDICTED, **SAID}, _run)
+    app, "evaluate",
+    "Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, decisions, calibration.\n\n"
+    "Weighted rows count by their weight. Rows without a label are left out, and counted.", {
+    **FILES,
+    "threshold": opt.option(
+        DATA, "--threshold", "HOW", "Probability above which a row is called positive, or f1: the one with the largest F1 on "
+        "these rows. Default: 0.5."),
+    "cost": opt.option(
+        DATA, "--cost", "FP,FN", "Costs of a false positive and of a false negative, such as 1,5. They choose the threshold."),
+    "by": opt.option(DATA, "--by", "COLUMN", "Also compare groups of rows. Many numbers are grouped by quartiles."),
+    **PREDICTED,
+    "report": opt.option(OUTPUT, "--report", "FILE", "Also write a page with the curves here: one HTML file.", Path),
+    **SAID,
+}, _run)
 opt.command(app, "explain", "Explain one row step by step: its forward pass, and the chain rule with its numbers.", {
     **FILES,
     "row": opt.option(DATA, "--row", "K", "The row to explain, from 1.", int, opt.REQUIRED),

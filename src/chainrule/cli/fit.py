@@ -15,6 +15,7 @@ from chainrule.documents.progress import FitProgress
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.findings import SHELL
 from chainrule.fitting.methods import METHODS
+from chainrule.fitting.metrics import Rule
 from chainrule.fitting.result import REASONS, Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import is_stream
@@ -33,6 +34,8 @@ def run(
     report: Path | None,
     row: int | None,
     title: str | None,
+    threshold: str | None,
+    cost: str | None,
     strict: bool,
     voice: Voice,
     **more: Any,
@@ -40,9 +43,10 @@ def run(
     """Train, write, print; return the exit code. more: how the table is prepared, and the options of `FitSpec.of`."""
     learned = {name: more.pop(name) for name in opt.LEARNED}
     spec = FitSpec.of(SHELL, seed=seed, **more)
-    for name, value, what in (("--row", row, "chooses the row"), ("--title", title, "is the title")):
+    rule = Rule.of(threshold, cost, Rule("f1"))
+    for name, value in (("--row", row), ("--title", title), ("--threshold", threshold), ("--cost", cost)):
         if value is not None and report is None:
-            raise InputError(f"{name} {what} of the report: add --report FILE")
+            raise InputError(f"{name} is about the report: add --report FILE")
     # nothing can be written beside a stream
     trace = None if out is None or is_stream(out) else trace_path(out)
     check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, [table])
@@ -55,7 +59,8 @@ def run(
         training = train(prepared, spec, progress=progress)
     result = training.result
     wanted = {"model": out, "trace": trace, "report": report}
-    written = _write({name: path for name, path in wanted.items() if path}, training, table.name, row, title)
+    of_report = {"table": table.name, "row": row, "title": title, "rule": rule}
+    written = _write({name: path for name, path in wanted.items() if path}, training, of_report)
     document = {
         **headed("fit", prepared.schema, table=str(table)),
         **fit_document(training, {name: written.get(name) for name in wanted}),
@@ -74,14 +79,12 @@ def run(
     return DONE
 
 
-def _write(
-    wanted: Mapping[str, Path], training: Training, table: str, row: int | None, title: str | None
-) -> Mapping[str, Path]:
+def _write(wanted: Mapping[str, Path], training: Training, of_report: Mapping[str, Any]) -> Mapping[str, Path]:
     """Write the files asked for, each whole or not at all; return those written: fewer if Ctrl-C came between."""
     writers: dict[str, Callable[[Path], None]] = {
         "model": lambda path: save_model(path, training.model),
         "trace": lambda path: save_trace(path, training.result.trace),
-        "report": lambda path: write_report(path, training, table, row, title),
+        "report": lambda path: write_report(path, training, **of_report),
     }
     written: dict[str, Path] = {}
     try:

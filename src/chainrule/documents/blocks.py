@@ -74,9 +74,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length; the first has the names of the rows."""
+    """Columns of equal length; the first has the names of the rows. inner: which rows are parts of a row above them."""
 
     columns: Sequence[Column]
+    inner: Sequence[bool] = ()
 
     @classmethod
     def of(cls, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
@@ -87,7 +88,8 @@ class Table:
     def from_entries(cls, entries: Sequence[Mapping[str, Any]], *columns: tuple[str, str, str]) -> Table:
         """Make a table from a document's entries; columns: heading, key, format. Keys that no entry has are left out."""
         return cls([Column(head, [entry.get(key) for entry in entries], how)
-                    for head, key, how in columns if any(entry.get(key) is not None for entry in entries)])  # fmt: skip
+                    for head, key, how in columns if any(entry.get(key) is not None for entry in entries)],
+                   [bool(entry.get("inner")) for entry in entries])  # fmt: skip
 
 
 @dataclass(frozen=True)

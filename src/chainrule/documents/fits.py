@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chainrule.documents import results
 from chainrule.documents.html import as_html
 from chainrule.documents.report import report as report_blocks
+from chainrule.fitting.coefficients import by_column
+from chainrule.fitting.metrics import Rule
 from chainrule.fitting.result import Result
 from chainrule.model.files import write_atomically
 from chainrule.studies.learned import learned_by
 from chainrule.studies.progress import progress_of
-from chainrule.training import Training, closest_call, explain
+from chainrule.training import Training, closest_call, explain, measured
 from chainrule.words import plain, shortened
 
 
@@ -28,7 +28,7 @@ def fit_document(training: Training, files: Mapping[str, Path | None]) -> dict[s
         "training": training.train_figures,
         "held_out": training.test_figures,
         "intercept": {"b": model.b, "b_fit": model.b_fit, **results.how_near(model.b, error)},
-        "coefficients": _coefficients(training, result["certificate"]),
+        **by_column(training.result),
         "predictions": training.predictions,
         "notes": list(prepared.notes),
         "files": {name: None if path is None else str(path) for name, path in files.items()},
@@ -37,25 +37,19 @@ def fit_document(training: Training, files: Mapping[str, Path | None]) -> dict[s
     }
 
 
-def _coefficients(training: Training, proven: Mapping[str, Any]) -> list[dict[str, Any]]:
-    model, sd = training.model, training.deviations
-    with np.errstate(over="ignore"):
-        odds, odds_fit, odds_sd = np.exp(model.w), np.exp(model.w_fit), np.exp(model.w * sd)
-    columns = {
-        "name": model.schema.feature_names, "w": model.w, "odds_ratio": odds, "w_fit": model.w_fit, "odds_ratio_fit": odds_fit,
-        "center": model.center, "scale": model.scale, "sd": sd, "odds_ratio_sd": odds_sd, "error": proven["coef"],
-        "digits": proven["digits"],
-    }  # fmt: skip
-    return [dict(zip(columns, line, strict=True)) for line in zip(*plain(columns).values(), strict=True)]
-
-
 def write_report(
-    path: Path, training: Training, table: str = "", row: int | None = None, title: str | None = None
+    path: Path,
+    training: Training,
+    table: str = "",
+    row: int | None = None,
+    title: str | None = None,
+    rule: Rule | None = None,
 ) -> None:
     """Write the report of a training as one HTML page.
 
     table: its name, if it has one. row: the row, from 1, that it explains; else the training row that the model gets right by
-    the smallest margin. title: else what is learned, as in "sex = male".
+    the smallest margin. title: else what is learned, as in "sex = male". rule: how the threshold of its decisions is chosen on
+    the training rows; else by F1.
     """
     prepared, model, z = training.prepared, training.model, training.z
     y = prepared.encoded.y
@@ -65,6 +59,7 @@ def write_report(
     # if every row is at g = 1/2 or wrong, no row is right by any margin
     is_right = told["y"] is not None and (2 * told["y"] - 1) * told["z"] > 0
     told["closest"] = row is None and is_right
+    document |= measured(training, rule or Rule("f1"))
     parts = [(z[rows], y[rows]) for rows in (prepared.train, prepared.test) if len(rows)]
     blocks = report_blocks(plain(document), training.result.trace, parts, learned_by(training))
     asked = f"{shortened(prepared.schema.target)} = {shortened(prepared.schema.positive)}"

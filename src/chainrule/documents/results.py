@@ -1,18 +1,20 @@
 """Describes a fit, its certificate, predictions, and what `certify` proved, from the documents that `--json` prints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule.certificate import digits_of
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
+from chainrule.documents.quality import figures
+from chainrule.documents.variables import SHOWN, coefficients, odds_chart, worst
+from chainrule.fitting.coefficients import by_column
 from chainrule.fitting.methods import METHODS, Method
 from chainrule.words import BIAS, counted
 
 Document = Mapping[str, Any]
 
-SHOWN = 30  # features in a table
 SHOWN_PREDICTIONS = 20
 
 
@@ -96,56 +98,6 @@ def coded_warnings(result: Document) -> list[tuple[str, str]]:
     return [(found["code"], text) for found, text in zip(result["findings"][1:], result["warnings"], strict=True)]
 
 
-def figures(parts: Mapping[str, Document | None]) -> Table:
-    """Compare loss, accuracy and AUC of parts of the rows with predicting the base rate for every row."""
-    return Table.from_entries(
-        [{**part, "part": name} for name, part in parts.items() if part],
-        ("", "part", ""), ("rows", "rows", ""), ("log-loss", "loss", "f"), ("(base rate)", "base_loss", "f"),
-        ("accuracy", "accuracy", "%"), ("(base rate)", "base_accuracy", "%"), ("AUC", "auc", "f"),
-    )  # fmt: skip
-
-
-def coefficients(document: Document) -> list[Block]:
-    """List coefficients and odds ratios, per unit and per standard deviation (SD); only the strongest if there are many."""
-    entries = [{**entry, "w_sd": entry["sd"] and entry["w"] * entry["sd"], "effect": _effect(entry)}
-               for entry in document["coefficients"]]  # fmt: skip
-    digits = ("proven digits", "digits" if document["result"]["certificate"]["kind"] == "bound" else "", "")
-    columns = (digits, ("odds ratio", "odds_ratio", "4"), ("w per SD", "w_sd", "4"),
-               ("odds ratio per SD", "odds_ratio_sd", "4"))  # fmt: skip
-    heading = Heading(say("Coefficients: log-odds of {positive:name}", **document))
-    return [heading, *_listed(document, entries, "effect", *columns)]
-
-
-def _effect(entry: Document) -> float:
-    """Return the log-odds of one standard deviation if that is known, else of one unit."""
-    return float(entry["w"] * (1.0 if entry["sd"] is None else entry["sd"]))
-
-
-def _listed(document: Document, entries: Sequence[Document], by: str, *columns: tuple[str, str, str]) -> list[Block]:
-    """Tabulate the bias and the coefficients whose entry `by` is largest, in the order of the columns."""
-    order = sorted(range(len(entries)), key=lambda j: -abs(entries[j][by] or 0.0))[:SHOWN]
-    bias = {**document["intercept"], "name": BIAS, "w": document["intercept"]["b"]}
-    names = ("feature", "name", "name"), ("w per unit", "w", "4")
-    table = Table.from_entries([bias, *(entries[j] for j in sorted(order))], *names, *columns)
-    return [table, *rest(len(entries))]
-
-
-def rest(count: int) -> list[Text]:
-    """Say how many of `count` coefficients are not shown."""
-    return [say("and {n:smaller one} (--json gives all)", "note", n=count - SHOWN)] if count > SHOWN else []
-
-
-def odds_chart(document: Document) -> Chart:
-    """Draw the odds ratios, per standard deviation if that is known."""
-    from chainrule.charts import charts
-
-    entries = document["coefficients"]
-    names, per_sd = [entry["name"] for entry in entries], [entry["sd"] is not None for entry in entries]
-    log_odds = [_effect(entry) for entry in entries]
-    text = "Odds ratios on a logarithmic axis. Right of 1 speaks for {positive:name}, left of 1 for {negative:name}."
-    return Chart(lambda: charts.odds_forest(names, log_odds, per_sd=per_sd), say(text, **document))
-
-
 def certificate(result: Document, trace: Any = None) -> list[Block]:
     """Describe what is proven about a result, and how its run reached it."""
     told = result["certificate"]
@@ -216,7 +168,7 @@ def certify(document: Document) -> list[Block]:
     if told["gap"] is None or all(entry["error"] is None for entry in entries):
         return blocks
     columns = ("off by at most", "error", "up"), ("proven digits", "digits", "")
-    return [*blocks, *_listed(document, entries, "error", *columns)]
+    return [*blocks, *worst(document, "error", *columns)]
 
 
 def _how_far(told: Document) -> Text:
@@ -230,39 +182,20 @@ def _how_far(told: Document) -> Text:
     return say(text + "{why}.", gap=told["gap"], lower=told["lower"], why=reason)
 
 
-def evaluation(document: Document) -> list[Block]:
-    """Describe how well a model predicts a table's labels."""
-    part, counts = document["figures"], document["figures"]["confusion"]
-    negative, positive = document["negative"], document["positive"]
-    facts = {"model": "{model}: the probability that {target:name} is {positive:name}", "table": "{table}",
-             "base rate": "{base_rate:%} of these rows are {positive:name}"}  # fmt: skip
-    confusion = [[f"is {negative}", counts["true_negative"], counts["false_positive"]],
-                 [f"is {positive}", counts["false_negative"], counts["true_positive"]]]  # fmt: skip
-    return [
-        Facts.of(facts, **document, base_rate=part["base_rate"]),
-        Heading("How well it does"),
-        figures({"this table": part}),
-        Heading("Counts"),
-        Table.of(["", f"predicted {negative}", f"predicted {positive}"], confusion),
-    ]
-
-
 def of_result(result: Any) -> list[Block]:
     """Describe what `chainrule.fit` returned."""
     told, b, proven = result.to_dict(), float(result.b), result.certificate
-    with np.errstate(over="ignore"):
-        columns = (result.feature_names, result.w.tolist(), proven.digits.tolist(), np.exp(result.w).tolist())
     document = {
         "result": told, "negative": str(result.classes[0]), "positive": str(result.classes[1]),
-        "intercept": {"b": b, **how_near(b, proven.intercept)},
-        "coefficients": [{"name": name, "w": w, "sd": None, "digits": digits, "odds_ratio": odds}
-                         for name, w, digits, odds in zip(*columns, strict=True)],
+        "intercept": {"b": b, **how_near(b, proven.intercept)}, **by_column(result),
     }  # fmt: skip
     loss = say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)
+    heading, *tables = coefficients(document)
     return [
         Heading(say("Logistic regression of {n_rows:row}", **told)),
         Facts([*_asked(told), *ending(told)[:1], ("log-loss", loss)]),
-        Beside([coefficients(document), [odds_chart(document)]]),
+        heading,
+        Beside([[odds_chart(document)], tables]),
         *(say("{it}", "cause", it=text) for text in result.warnings),
         Heading("How it learned"),
         *certificate(told, result.trace),

@@ -113,15 +113,19 @@ def _table(block: b.Table, width: int) -> list[Line]:
     """Lay out a table, names flush left and numbers flush right; if that is too wide, each row as a block of lines."""
     heads = [shortened(column.head) for column in block.columns]
     columns = [[b.PLAIN.format_field(cell, column.format) for cell in column.cells] for column in block.columns]
+    indents = [INDENT * inner for inner in block.inner] or [""] * len(columns[0])
     least = [max(map(cells, [*column, *head.split(" ")])) for head, column in zip(heads, columns, strict=True)]
-    room, natural = width - sum(least[1:]) - GAP * len(least[1:]), max(map(cells, columns[0]), default=0)
+    room = width - sum(least[1:]) - GAP * len(least[1:])
+    natural = max((len(indent) + cells(name) for indent, name in zip(indents, columns[0], strict=True)), default=0)
     if room < min(LEAST_NAME, natural):
         lines: list[Line] = []
         for name, *row in map(list, zip(*columns, strict=True)):
             lines += [Line(line, HEADING) for line in wrapped(name, width)]
             lines += _facts([pair for pair in zip(heads[1:], row, strict=True) if pair[1]], width)
         return lines
-    columns[0], least[0] = ["\n".join(wrapped(name, room)) for name in columns[0]], min(room, natural)
+    names = [[indent + line for line in wrapped(name, room - len(indent))]
+             for indent, name in zip(indents, columns[0], strict=True)]  # fmt: skip
+    columns[0], least[0] = ["\n".join(lines) for lines in names], min(room, natural)
     room -= least[0]
     for j, head in enumerate(heads):  # headings take fewer lines if there is room
         more = min(max(cells(head) - least[j], 0), room)

@@ -14,6 +14,7 @@ from chainrule.data.designs import rows_of
 from chainrule.data.inputs import check_start
 from chainrule.data.rows import Rows
 from chainrule.data.rows.batches import as_batches, digest
+from chainrule.data.variables import Facts
 from chainrule.errors import InputError
 from chainrule.findings import say, warn_of
 from chainrule.fitting.choice import Shape, choose_method, is_for_newton
@@ -231,6 +232,7 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
         schedule=None if batches is None else batches.schedule,
         rows_digest=None if batches is None else digest(rows),
         carried=ending.carried, reference=_reference(ending), loss_name=options.loss.name,
+        facts=Facts.of(rows),  # last: its sample is not counted among the reads
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from chainrule.solvers.trace import Trace
 from chainrule.words import counted, plain
 
 if TYPE_CHECKING:
+    from chainrule.data.variables import Facts
     from chainrule.fitting.reference import Reference
 
 Vector = NDArray[np.float64]
@@ -91,6 +92,8 @@ class Result(Fitted):
         From newton: the optimum, from which other runs on the same data and objective can be measured.
     encodings : tuple or None
         For a table: how each column became coefficients.
+    facts : Facts or None
+        What the rows say about the columns: means, deviations, rows of each level; see `data.variables`.
     target, loss_name, library : str
         The name of y, the name of the loss, and the library of the frame X, for `coefficients`.
     reads : float
@@ -144,6 +147,7 @@ class Result(Fitted):
     carried: Carried | None = None
     encodings: tuple[Any, ...] | None = None
     reference: Reference | None = None
+    facts: Facts | None = None
     target: str = "y"
     loss_name: str = "logistic"
     library: str = "pyarrow"
@@ -164,25 +168,16 @@ class Result(Fitted):
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
         """Return JSON values of the fields, with a `schema_version`.
 
-        Left out are the points of the trace, `carried`, `reference`, `encodings`, `target`, `loss_name` and `library`.
-        Numbers that are not finite are None.
+        Left out are the points of the trace, and `carried`, `encodings`, `facts`, `library`, `loss_name`, `reference`, and
+        `target`. Numbers that are not finite are None.
 
         Parameters
         ----------
         timings : bool
             False leaves out seconds and threads, the only fields that differ between runs of the same fit.
         """
-        left_out = {
-            "trace",
-            "certificate",
-            "carried",
-            "encodings",
-            "findings",
-            "reference",
-            "target",
-            "loss_name",
-            "library",
-        }
+        left_out = {"trace", "certificate", "carried", "encodings", "facts", "findings", "reference", "target"}
+        left_out |= {"loss_name", "library"}
         left_out |= set() if timings else {"seconds", "threads"}
         shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left_out}
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **plain(shown)}
