@@ -18,6 +18,8 @@ from chainrule.data.frames import fields_of
 from chainrule.data.rows.decode import expanded
 from drawn_tools import CELLS, drawn
 
+pytestmark = pytest.mark.usefixtures("any_mark")
+
 M = 160
 
 

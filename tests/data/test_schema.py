@@ -20,6 +20,8 @@ from chainrule.data.tables import encode_table, prepare
 from cli_tools import refused
 from drawn_tools import CELLS, classes, few
 
+pytestmark = pytest.mark.usefixtures("any_mark")
+
 Y4 = ["no", "yes", "no", "yes"]
 
 

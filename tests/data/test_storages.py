@@ -15,6 +15,8 @@ from chainrule.kernels.reading import What
 from finding_tools import levels_of, sums_of, values_of
 from storage_tools import random_case
 
+pytestmark = pytest.mark.usefixtures("any_mark")
+
 TOLERANCE = 1e-13  # of the sum of absolute terms
 
 

@@ -20,6 +20,9 @@ from chainrule.data.schema import Schema
 from chainrule.data.tables import encode_table, prepare
 from cli_tools import refused
 from drawn_tools import CELLS, drawn
+from missing_tools import any_mark
+
+pytestmark = pytest.mark.usefixtures("any_mark")
 
 
 def learn_schema(table, target, rows=None, **options):
@@ -40,7 +43,8 @@ TRAIN = pa.table({
     "s": [1.0, 2.0, 3.0, 4.0],
     "y": ["no", "yes", "no", "yes"],
 })  # fmt: skip
-SCHEMA = learn_schema(TRAIN, "y", weights="s")
+with any_mark():
+    SCHEMA = learn_schema(TRAIN, "y", weights="s")
 NAMES = ("x", "holes", "holes missing", "word=b", "word=c", "gaps=v", "gaps=(missing)", "flag=true")
 
 

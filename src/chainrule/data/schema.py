@@ -29,7 +29,7 @@ class Column:
     kind : "number" or "category"
         A frame's booleans are numbers, 0 and 1; a file's are the levels false and true.
     missing : bool
-        Some rows of the fit have no value: a coefficient marks them.
+        A coefficient marks the rows that have no value, as some of the fit's.
     mean : float, optional
         Weighted mean of a column of numbers, in its own units; it replaces missing values.
     constant : bool
@@ -38,6 +38,10 @@ class Column:
         A category's levels, in order; the first is the reference.
     all_levels : bool
         The first level has a coefficient too.
+    lost : "", "filled" or "dropped"
+        What the fit did with rows that have no value and no mark: filled them in, or left them out; "" if it had none.
+    common : str, optional
+        A category's most frequent level, by weight, if some rows of the fit have no value and no mark: it fills these in.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Column:
     constant: bool = False
     levels: tuple[str, ...] = ()
     all_levels: bool = field(default=False, repr=False)  # not in files: their first level never has one
+    lost: Literal["", "filled", "dropped"] = ""
+    common: str | None = None
 
     def design_names(self) -> list[str]:
         """Name the column's coefficients; two columns may still give the same name."""
@@ -61,7 +67,10 @@ class Column:
         column = cls(**{**given, "levels": tuple(given["levels"])})
         require_kinds(vars(column), get_type_hints(cls))
         number = column.mean is not None and math.isfinite(column.mean)
-        if not (number if column.kind == "number" else 0 < len(set(column.levels)) == len(column.levels)):
+        levels = 0 < len(set(column.levels)) == len(column.levels) and (
+            not column.lost or column.common in column.levels
+        )
+        if not (number if column.kind == "number" else levels):
             raise TypeError(f"column {column.name!r}")
         return column
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -187,6 +187,7 @@ def certify(
     standardize: bool | str | ArrayLike = False,
     feature_names: Sequence[str] | None = None,
     coding: str = "reference",
+    missing: str | Mapping[str, str] | None = None,
     n_threads: int | None = None,
     loss: str = "logistic",
     penalty: str = "ridge",
@@ -200,7 +201,8 @@ def certify(
 
     Parameters
     ----------
-    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, coding, n_threads, loss, penalty
+    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, coding, missing, n_threads, loss,
+    penalty
         As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
     C : float, optional
         scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
@@ -234,7 +236,7 @@ def certify(
     'bound'
     """
     started = time.perf_counter()
-    rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads)
+    rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads, missing)
     w, b = _point(*_of_model(coef, intercept), rows.n_features, switch("fit_intercept", fit_intercept))
     alpha = strength(alpha, C, rows.sum_weights)
     spec = FitSpec.of(

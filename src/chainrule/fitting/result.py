@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
+from chainrule.data.missing import Missing
 from chainrule.findings import Finding
 from chainrule.solvers.trace import Trace
 from chainrule.words import Shown, plain
@@ -88,6 +89,10 @@ class Result(Shown):
         From newton: the optimum, from which other runs on the same data and objective can be measured.
     encodings : tuple or None
         For a table with categories: how each column became coefficients.
+    missing : tuple of Missing
+        For a table: each column in which something was missing, in how many rows of each class, and what was done.
+    n_dropped : int
+        How many rows were left out because of it.
     reads : float
         How often each row was read. An epoch of stochastic gradient descent counts two reads: the updates and the measurement.
     kernel, storage, threads, copies
@@ -138,6 +143,8 @@ class Result(Shown):
     rows_digest: str | None = None
     carried: Carried | None = None
     encodings: tuple[Any, ...] | None = None
+    missing: tuple[Missing, ...] = ()
+    n_dropped: int = 0
     reference: Reference | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
