@@ -14,7 +14,9 @@ LATER = (
     "ended",
     "n_checked",
     "n_entries",
-)  # came later: codes of what is said, the message without the proof, and how much of a gradient was checked
+    "missing",
+    "n_dropped",
+)  # came later: codes of what is said, the message without the proof, how much of a gradient was checked, what was missing
 STRENGTH = ("bound", "reduced", "ridge", "infimum", "none")  # of a proof, the strongest first
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.cli import DONE, NOT_STRICT
 from chainrule.cli.coefficients import model_of
 from chainrule.cli.running import Voice, check_outputs, headed
+from chainrule.data.encoding import Met
 from chainrule.data.files import read_table
 from chainrule.data.inputs import strength
 from chainrule.data.missing import note_of
@@ -50,16 +51,22 @@ def run(
         raise InputError("--alpha and --C say the same in two ways, alpha = 1/(C S): give one of them")
     model, data, missing = _read(coefficients, table, na, learned)
     schema = model.schema
-    design = encode_table(schema, data, need_target=True)
+    seen = Met()
+    design = encode_table(schema, data, need_target=True, met=seen)
     places, of_training = rows_of_training(model, design)
     measured = places if design.weights is None else places[design.weights[places] > 0]
     for label, value in ((schema.negative, 0.0), (schema.positive, 1.0)):
         if not (design.y[measured] == value).any():
             raise InputError(f"no row has the label {shown(label)} and a weight: rows of both labels are needed")
     if len(measured) < data.num_rows:  # so that the notes are about rows that count
-        design = encode_table(schema, data.take(measured), need_target=True)
+        seen = Met()
+        design = encode_table(schema, data.take(measured), need_target=True, met=seen)
     is_learned_here = of_training or "method" not in model.info
-    notes = [*([*schema.notes, *note_of(missing)] if is_learned_here else ()), *design.notes]
+    if is_learned_here:
+        filled = [column["column"] for column in missing]
+        notes = [*schema.notes, *note_of(missing), *seen.notes(schema, "reference", filled)]
+    else:
+        notes = [*design.notes]
     voice.note(*notes)
     if alpha is None and C is None:
         alpha = float(model.info["alpha"])

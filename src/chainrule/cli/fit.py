@@ -110,7 +110,7 @@ def _document(training: Training, table: str, files: Mapping[str, Path | None]) 
     parts = {"training": prepared.train, "held_out": prepared.test, "set_aside": prepared.unknown}
     error = result["certificate"]["intercept"]
     return headed("fit", prepared.schema, table=table) | {
-        "rows": {**{name: len(rows) for name, rows in parts.items()}, "left_out": training.result.n_dropped},
+        "rows": {name: len(rows) for name, rows in parts.items()},
         "training": training.train_figures,
         "held_out": training.test_figures,
         "intercept": {"b": model.b, "b_fit": model.b_fit, **results.how_near(model.b, error)},

@@ -314,8 +314,8 @@ def encode(
     """
     met = Met() if met is None else met
     fields = [_as_learnt(field, column, first) for field, column in zip(fields, columns, strict=True)]
-    if new is not None and not len(new):  # the fit has met every level and missing value
-        return blocks_of(fields, columns)[0]
+    if new is not None and not len(new):  # the fit has met every level and missing value, or left its row out
+        return blocks_of(fields, columns, unseen)[0]
     seen = _survey(fields, index=new, threads=thread_count(None), first=first)
     for field, column, misses, rows in zip(fields, columns, seen.lost, seen.level_rows, strict=True):
         known, found = _places(column), zip(field.levels or (), rows, strict=False)

@@ -62,8 +62,9 @@ class Treatment:
 
     def check_names(self, names: Iterable[str]) -> None:
         """Refuse names that are not among the columns to train on."""
+        often = Counter(names)
         for name in self.of:
-            check_name(name, Counter(names), of=", which missing names")
+            check_name(name, often, "column to train on called", ", which the option missing names")
 
 
 def _way(given: object) -> str:

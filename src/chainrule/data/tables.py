@@ -190,18 +190,16 @@ def prepare(
     learnt = learn(
         fields, y[train], given, index=index, leave_out_constants=True, threads=thread_count(None), treatment=missing
     )
+    new = np.delete(np.arange(len(y)), train if s is None else train[s[train] > 0])
     train = train if learnt.index is None else learnt.index
     notes += _notes(learnt)
     kind = label_kind(table.column(target)) or "text"
     schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
     met, kept = Met(), {column.name for column in learnt.columns}
     fields = [field for field in fields if field.name in kept]
-    new = np.delete(np.arange(len(y)), train if s is None else train[s[train] > 0])
     encoded = encode(fields, schema.columns, "reference", met, new=new)
     known = None if s is None else np.where(np.isnan(y), 0.0, s)
-    # those of the training rows are in a table
     told = [column.column for column in learnt.missing if column.done != "dropped"]
-    met.missing.subtract({column.column: column.rows for column in learnt.missing if column.done == "dropped"})
     said = met.notes(schema, "reference", told)
     design = Encoded(schema, encoded, y, known, said, _is_whole(fields, schema))
     notes += design.notes

@@ -50,9 +50,9 @@ def setting(document: Document) -> Facts:
     counts = document["rows"]
     parts = ["{training} to train on", *["{held_out} held out"] * bool(counts["held_out"]),
              *["{set_aside} set aside, {target:name} unknown"] * bool(counts["set_aside"]),
-             *["{left_out} left out, with missing values"] * bool(counts["left_out"])]  # fmt: skip
+             *["{n_dropped} left out, with missing values"] * bool(document["result"]["n_dropped"])]  # fmt: skip
     target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **document)
-    rows = say(", ".join(parts), **{**document, **counts})
+    rows = say(", ".join(parts), **{**document["result"], **document, **counts})
     return Facts([("target", target), ("rows", rows), *_asked(document["result"])])
 
 
@@ -108,8 +108,8 @@ def missing(document: Document) -> list[Block]:
     most = sorted(entries, key=lambda entry: -entry["rows"])[:SHOWN]
     lines = [{**entry, "of_0": entry["by_class"][0], "of_1": entry["by_class"][1]} for entry in most]
     table = Table.from_entries(
-        lines, ("column", "column", "name"), ("rows", "rows", ""), (document["negative"], "of_0", ""),
-        (document["positive"], "of_1", ""), ("what was done", "told", ""),
+        lines, ("column", "column", "name"), ("rows", "rows", ""), (f"of {document['negative']}", "of_0", ""),
+        (f"of {document['positive']}", "of_1", ""), ("what was done", "told", "text"),
     )  # fmt: skip
     few = any("too few" in entry["told"] for entry in most)
     why = (

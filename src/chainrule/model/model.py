@@ -23,7 +23,7 @@ _BLOCK = 32768
 # the keys that other modules read from a model's `info`, and from its `split`
 _INFO = {
     "alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int, "na": list[str],
-    "missing": list[dict[str, Any]], "test_size": float | int, "seed": int,
+    "missing": list, "test_size": float | int, "seed": int,
 }  # fmt: skip
 _TENSORS = ("b", "b_fit", "center", "check_X", "scale", "w", "w_fit")
 
