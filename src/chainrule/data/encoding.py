@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as of
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from chainrule.data.frames import Codes, Field, Parts, code_type, fields_of, is_
 from chainrule.data.missing import Marking, Missing, Treatment, without_rows
 from chainrule.data.rows import power_of_two
 from chainrule.data.rows.decode import present
-from chainrule.data.schema import BOOLEANS, Column, Schema
+from chainrule.data.schema import BOOLEANS, Column, Lost, Schema
 from chainrule.data.words import looks_like_number, mistaken, option, shown, some, unusable
 from chainrule.errors import InputError
 from chainrule.findings import two_fronts
@@ -112,7 +112,6 @@ def learn(
         y, kept, s = y[stay], kept[stay], None if s is None else s[stay]
     found = _survey(fields, s=s, index=index, threads=threads)
     marking = Marking(treatment, y, kept, index)
-    dropped = {of.column for of in missing}
     columns: list[Column] = []
     constants, level_rows, extremes = [], {}, []
     for k, field in enumerate(fields):
@@ -122,7 +121,9 @@ def learn(
             raise unusable(field.name, f"has no value in any {'training ' * is_part}row{positive}")
         record = marking.treat(field, int(found.lost[k]), found.fill[k])
         missing += [record] if record else []
-        column = _column(field, found.fill[k], rows, record, field.name in dropped, coding == "all")
+        marked = record is not None and record.done == "marked"
+        lost = "" if marked else treatment.lost(field.name, record is not None)
+        column = _column(field, found.fill[k], rows, marked, lost, coding == "all")
         column = replace(column, constant=leave_out_constants and field.levels is None and low == high)
         if leave_out_constants and not column.design_names():
             constants.append(field.name)
@@ -138,12 +139,8 @@ def learn(
     return Learnt(tuple(columns), level_rows, extremes, tuple(missing), tuple(constants), index, n_dropped)
 
 
-def _column(
-    field: Field, fill: float | str, rows: Index, record: Missing | None, is_dropped: bool, all_levels: bool
-) -> Column:
+def _column(field: Field, fill: float | str, rows: Index, marked: bool, lost: Lost, all_levels: bool) -> Column:
     """Make the schema's column. rows : of each level; those without one are added to the level that they are filled with."""
-    marked = record is not None and record.done == "marked"
-    lost: Literal["", "filled", "dropped"] = "dropped" if is_dropped else "filled" if record and not marked else ""
     if field.levels is None:
         return Column(field.name, "number", marked, float(fill), lost=lost)
     levels = tuple(level for level, count in zip(field.levels, rows, strict=False) if count)

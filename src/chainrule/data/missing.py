@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.frames import Field
 from chainrule.data.rows.decode import present
+from chainrule.data.schema import Lost
 from chainrule.data.words import check_name, mistaken, option, shown
 from chainrule.errors import InputError
 from chainrule.words import counted
@@ -26,13 +27,15 @@ Index = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Treatment:
-    """How a fit treats missing values: one of `WAYS` for all columns, and other ways for some, by name.
+    """How a fit treats missing values: one of `WAYS` for all columns, and other ways for some, by name. None is "mark".
+
+    Predictions fill in missing values in a column whose way was given, also if the fit's rows had none.
 
     mark : fill in, and add a coefficient for these rows if both classes have enough of them. mean : fill in. A category is
     filled with its most frequent level. drop-rows : leave these rows out. error : refuse them.
     """
 
-    way: str = "mark"
+    way: str | None = None
     of: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -40,7 +43,7 @@ class Treatment:
         """Check what Python's users give: a way, or ways by column; the other columns then have "mark"."""
         if isinstance(given, Mapping):
             return cls(of={str(name): _way(way) for name, way in given.items()})
-        return cls("mark" if given is None else _way(given))
+        return cls(None if given is None else _way(given))
 
     @classmethod
     def read_options(cls, given: Sequence[str]) -> Treatment:
@@ -54,11 +57,16 @@ class Treatment:
                 whom = f"column {shown(name)}" if name else "all columns"
                 raise InputError(f"--missing is given twice for {whom}: give it once")
         by_name = {name: way for name, _, way in ways}
-        return cls(by_name.pop("", "mark"), by_name)
+        return cls(by_name.pop("", None), by_name)
 
     def of_column(self, name: str) -> str:
         """Return a column's way."""
-        return self.of.get(name, self.way)
+        return self.of.get(name, self.way) or "mark"
+
+    def lost(self, name: str, is_filled: bool) -> Lost:
+        """Say for the schema what becomes of rows without a value and without a mark. is_filled : whether the fit had some."""
+        way = self.of.get(name, self.way)
+        return "dropped" if way == "drop-rows" else "filled" if is_filled or way in ("mark", "mean") else ""
 
     def check_names(self, names: Iterable[str]) -> None:
         """Refuse names that are not among the columns to train on."""

@@ -14,6 +14,7 @@ from chainrule.errors import InputError
 from chainrule.words import plain
 
 LabelKind = Literal["number", "boolean", "text"]
+Lost = Literal["", "filled", "dropped"]
 MISSING_LEVEL = "(missing)"
 BOOLEANS = ("false", "true")
 
@@ -39,9 +40,9 @@ class Column:
     all_levels : bool
         The first level has a coefficient too.
     lost : "", "filled" or "dropped"
-        What the fit did with rows that have no value and no mark: filled them in, or left them out; "" if it had none.
+        What the fit does with rows that have no value and no mark: fill them in, or leave them out. "" if it had none.
     common : str, optional
-        A category's most frequent level, by weight, if some rows of the fit have no value and no mark: it fills these in.
+        A category's most frequent level, by weight, if `lost` is not empty: it fills in rows that have no value.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Column:
     constant: bool = False
     levels: tuple[str, ...] = ()
     all_levels: bool = field(default=False, repr=False)  # not in files: their first level never has one
-    lost: Literal["", "filled", "dropped"] = ""
+    lost: Lost = ""
     common: str | None = None
 
     def design_names(self) -> list[str]:
