@@ -132,9 +132,8 @@ def test_missing_as_never_in_training_is_counted_and_said():
     np.testing.assert_array_equal(design.X[0, 3:5], [0, 0])
     np.testing.assert_array_equal(design.X[:, 7], 0)
     assert design.notes == (
-        "column x: missing in 2 rows; filled with the training mean 3.8",
-        "column word: missing in 1 row; treated as the reference a",
-        "column flag: missing in 4 rows; treated as the reference false",
+        "missing values filled in: x in 2 rows (mean 3.8), word in 1 row (as a, the reference), flag in 4 rows (as false, the "
+        "reference)",
     )
 
 

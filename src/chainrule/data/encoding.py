@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.frames import Codes, Field, Parts, code_type, fields_of, is_frame, recoded
-from chainrule.data.missing import Marking, Missing, Treatment, without_rows
+from chainrule.data.missing import Marking, Missing, Treatment, filled_note, without_rows
 from chainrule.data.rows import power_of_two
 from chainrule.data.rows.decode import present
 from chainrule.data.schema import BOOLEANS, Column, Lost, Schema
@@ -104,14 +104,14 @@ def learn(
     """
     treatment = Treatment() if treatment is None else treatment
     treatment.check_names(field.name for field in fields)
-    kept = np.ones(len(y), dtype=np.bool_) if s is None else s > 0.0
-    stay, missing = without_rows(fields, y, kept, index, treatment)
+    is_one, kept = y == 1, np.ones(len(y), dtype=np.bool_) if s is None else s > 0.0
+    stay, missing = without_rows(fields, is_one, kept, index, treatment)
     n_dropped, is_part = int(np.count_nonzero(~stay & kept)), index is not None
     if missing:
         index = np.flatnonzero(stay) if index is None else index[stay]
-        y, kept, s = y[stay], kept[stay], None if s is None else s[stay]
+        is_one, kept, s = is_one[stay], kept[stay], None if s is None else s[stay]
     found = _survey(fields, s=s, index=index, threads=threads)
-    marking = Marking(treatment, y, kept, index)
+    marking = Marking(treatment, is_one, kept, index)
     columns: list[Column] = []
     constants, level_rows, extremes = [], {}, []
     for k, field in enumerate(fields):
@@ -263,33 +263,27 @@ class Met:
     labels: int = 0
     no_weights: bool = False
 
-    def notes(self, schema: Schema, unseen: str, told: Collection[str] = ()) -> tuple[str, ...]:
-        """Say what was found and how it is treated: one sentence for each column and cause.
+    def notes(self, schema: Schema, unseen: str, told: Collection[str] = (), where: str = "") -> tuple[str, ...]:
+        """Say what was found and how it is treated: one sentence for new levels of each column, one for missing values.
 
-        told : columns whose missing values are filled in as the fit's were, which is said elsewhere.
+        told : columns whose missing values are filled in as the fit's were, which is said elsewhere. where : in which rows.
         """
-        said = []
+        said, filled = [], []
         for column in schema.columns:
             levels, lost = self.levels.get(column.name), self.missing[column.name]
-            reference = f"treated as the reference {shown(column.levels[0])}" if column.levels else ""
             if levels:
                 have = f"{counted(levels.total(), 'row')} {'has a level' if levels.total() == 1 else 'have levels'}"
-                way = "treated as missing" if unseen == "missing" else reference
-                said.append((column.name, f"{have} that training never saw ({some(sorted(levels), 3)}): {way}"))
-            if lost and column.name not in told:
-                way = reference or f"filled with the training mean {column.mean:.6g}"
-                way = (
-                    way
-                    if column.common is None
-                    else f"treated as {shown(column.common)}, the most frequent in training"
+                way = "missing" if unseen == "missing" else f"the reference {shown(column.levels[0])}"
+                said.append(
+                    (column.name, f"{have} that training never saw ({some(sorted(levels), 3)}): treated as {way}")
                 )
-                left_out = "training left such rows out; " * (column.lost == "dropped")
-                said.append((column.name, f"missing in {counted(lost, 'row')}; {left_out}{way}"))
+            if lost and column.name not in told:
+                filled.append((column, lost))
         if self.labels:
             known = f"neither {shown(schema.negative)} nor {shown(schema.positive)}"
             what = f"{counted(self.labels, 'row')} with a label that is {known}: taken as unknown"
             said.append((schema.target, what))
-        notes = [f"column {shown(name)}: {what}" for name, what in said]
+        notes = [f"column {shown(name)}: {what}" for name, what in said] + filled_note(filled, where)
         if self.no_weights:
             notes.append(f"no column {shown(schema.weights or '')} with weights here: every row counts once")
         return tuple(notes)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.frames import Field
 from chainrule.data.rows.decode import present
-from chainrule.data.schema import Lost
+from chainrule.data.schema import Column, Lost
 from chainrule.data.words import check_name, mistaken, option, shown
 from chainrule.errors import InputError
 from chainrule.words import counted
@@ -105,32 +105,32 @@ def absent(field: Field) -> Mask:
     return np.concatenate([np.zeros(0, dtype=np.bool_), *parts])
 
 
-def count_classes(lost: Mask, y: NDArray[Any]) -> tuple[int, int]:
-    """Count the rows of a mask by class."""
-    ones, rows = int(np.count_nonzero(y[lost])), int(np.count_nonzero(lost))
+def count_classes(lost: Mask, is_one: Mask) -> tuple[int, int]:
+    """Count the rows of a mask by class. is_one : whether y = 1, (k,)."""
+    ones, rows = int(np.count_nonzero(lost & is_one)), int(np.count_nonzero(lost))
     return rows - ones, ones
 
 
 def without_rows(
-    fields: Sequence[Field], y: NDArray[Any], kept: Mask, index: Index | None, treatment: Treatment
+    fields: Sequence[Field], is_one: Mask, kept: Mask, index: Index | None, treatment: Treatment
 ) -> tuple[Mask, list[Missing]]:
     """Find the rows that stay when those without a value in a column of way drop-rows are left out.
 
-    y, kept : (k,), labels and whether the weight is positive, of the rows at `index` or of all. Returns a mask (k,), and what
-    was left out. Raises InputError if a class has no rows left.
+    is_one, kept : (k,), whether y = 1 and whether the weight is positive, of the rows at `index` or of all. Returns a mask
+    (k,), and what was left out. Raises InputError if a class has no rows left.
     """
-    stay, found = np.ones(len(y), dtype=np.bool_), []
+    stay, found = np.ones(len(is_one), dtype=np.bool_), []
     for each in fields:
         if treatment.of_column(each.name) != "drop-rows":
             continue
         lost = absent(each) if index is None else absent(each)[index]
-        rows = count_classes(lost & kept, y)
+        rows = count_classes(lost & kept, is_one)
         stay &= ~lost
         if any(rows):
             found.append(Missing(each.name, sum(rows), rows, "dropped", None, "rows left out"))
-    if found and not all(count_classes(stay & kept, y)):
+    if found and not all(count_classes(stay & kept, is_one)):
         most = max(found, key=lambda column: column.rows)
-        what = f"has no value in {counted(most.rows, 'row')}, and without such rows a class has none"
+        what = f"has no value in {counted(most.rows, 'row')}, and if such rows are left out, a class has none left"
         raise mistaken(
             most.column, what, "use missing='mean' for it, or drop it",
             f"use {option('--missing', f'{most.column}=mean')}, or leave it out with {option('--drop', most.column)}",
@@ -140,13 +140,14 @@ def without_rows(
 
 @dataclass(frozen=True)
 class Marking:
-    """Decides what is done about each column's missing values; y, kept : of the rows of the fit, which are at `index`.
+    """Decides what is done about each column's missing values.
 
+    is_one, kept : whether y = 1 and whether the weight is positive, (k,), in the rows of the fit, which are at `index`.
     marks : the columns that have a mark, by a digest of the rows that it marks.
     """
 
     treatment: Treatment
-    y: NDArray[Any]
+    is_one: Mask
     kept: Mask
     index: Index | None
     marks: dict[bytes, str] = field(default_factory=dict)
@@ -160,7 +161,7 @@ class Marking:
         if way == "error":
             row = int(np.argmax(where))
             raise _refused(column.name, lost, 1 + (row if self.index is None else int(self.index[row])))
-        by_class, twin = count_classes(where, self.y), None
+        by_class, twin = count_classes(where, self.is_one), None
         if way == "mark" and min(by_class) >= ENOUGH:
             twin = self.marks.setdefault(sha256(np.packbits(where).tobytes()).digest(), column.name)
         is_marked = twin == column.name
@@ -170,11 +171,7 @@ class Marking:
 
 def _refused(name: str, rows: int, first: int) -> InputError:
     """Make the error about missing values in a column of way error; first : its first such row, from 1."""
-    where = (
-        f"has no value in {counted(rows, 'row')}, the first is row {first}"
-        if rows > 1
-        else f"has no value in row {first}"
-    )
+    where = f"has no value in {f'row {first}' if rows == 1 else f'{rows:,} rows, the first is row {first}'}"
     way = "fill it in, or choose another way than"
     return mistaken(name, where, f"{way} missing='error'", f"{way} --missing error")
 
@@ -190,10 +187,22 @@ def _told(fill: float | str, is_marked: bool, is_asked: bool, twin: str | None) 
 
 def note_of(missing: Sequence[Mapping[str, Any]]) -> list[str]:
     """Say in one sentence what was missing and what was done, for commands that show no table of it."""
-    told = [f"{shown(of['column'])} in {counted(of['rows'], 'row')} ({of['told']})" for of in missing]
-    return [f"missing values: {some_of(told)}"] if told else []
+    told = [(of["column"], of["rows"], of["told"]) for of in missing]
+    return [f"missing values: {_listed(told)}"] if told else []
 
 
-def some_of(told: Sequence[str], limit: int = 8) -> str:
-    """List the first sentences and count the rest."""
-    return ", ".join(told[:limit]) + (f" and {len(told) - limit:,} more columns" if len(told) > limit else "")
+def filled_note(filled: Sequence[tuple[Column, int]], where: str) -> list[str]:
+    """Say in one sentence which columns of a table were filled in, in how many rows, and with what."""
+    told = []
+    for column, rows in filled:
+        level = f"as {shown(column.common)}, the most frequent" if column.common is not None else ""
+        level = level or (f"as {shown(column.levels[0])}, the reference" if column.levels else "")
+        left_out = "; training left such rows out" * (column.lost == "dropped")
+        told.append((column.name, rows, (level or f"mean {column.mean:.6g}") + left_out))
+    return [f"missing values{where} filled in: {_listed(told)}"] if told else []
+
+
+def _listed(told: Sequence[tuple[str, int, str]], limit: int = 20) -> str:
+    """List columns, rows and what was done; of many columns, only the first."""
+    words = [f"{shown(name)} in {counted(rows, 'row')} ({what})" for name, rows, what in told]
+    return ", ".join(words[:limit]) + (f" and {len(words) - limit:,} more columns" if len(words) > limit else "")

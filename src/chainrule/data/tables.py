@@ -200,7 +200,7 @@ def prepare(
     encoded = encode(fields, schema.columns, "reference", met, new=new)
     known = None if s is None else np.where(np.isnan(y), 0.0, s)
     told = [column.column for column in learnt.missing if column.done != "dropped"]
-    said = met.notes(schema, "reference", told)
+    said = met.notes(schema, "reference", told, " in rows not trained on")
     design = Encoded(schema, encoded, y, known, said, _is_whole(fields, schema))
     notes += design.notes
     return Prepared(design, learnt, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes))
