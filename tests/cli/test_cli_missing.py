@@ -103,8 +103,8 @@ def test_studies_treat_missing_values_as_asked(run, loans):  # noqa: F811
     [
         (["--missing", "zero"], ["--missing must be mark, mean, drop-rows, error or COLUMN=WAY", "zero"]),
         (["--missing", "mean", "--missing", "mark"], ["twice for all columns"]),
-        (["--missing", "rte=mean"], ["column to train on called rte", "did you mean rate"]),
-        (["--missing", "status=mean"], ["column to train on called status"]),
+        (["--missing", "rte=mean"], ["called rte,", "did you mean rate"]),
+        (["--missing", "status=mean"], ["called status,"]),
         (["--missing", "error"], ["column income has no value in row 6", "--missing error"]),
         (["--missing", "rate=error"], ["column rate has no value in 40 rows, the first is row 101"]),
     ],
