@@ -2,6 +2,7 @@
 
 from unittest.mock import patch
 
+import chainrule.documents.results  # noqa: F401 - it is to know the real number of rows, also if it is first used here
 from chainrule.data import missing
 
 
