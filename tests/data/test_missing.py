@@ -190,6 +190,13 @@ def test_leaving_out_a_whole_class_is_refused(loans):
         fit(holed(frame, "rate", np.flatnonzero(y == "bad")), y, missing="drop-rows")
 
 
+@pytest.mark.parametrize("way", ["mark", "mean", "drop-rows"])
+def test_a_column_without_any_value_is_refused_in_every_way(loans, way):
+    frame, y = loans
+    with pytest.raises(InputError, match="column 'rate' has no value in any row: leave it out"):
+        fit(frame.assign(rate=np.nan), y, missing=way)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_table_without_missing_values_is_fitted_alike_in_every_way(loans, way):
     frame, y = loans

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from chainrule.data.frames import Field
 from chainrule.data.rows.decode import present
 from chainrule.data.schema import Column, Lost
-from chainrule.data.words import check_name, mistaken, option, shown
+from chainrule.data.words import check_name, mistaken, option, shown, unusable
 from chainrule.errors import InputError
 from chainrule.words import counted
 
@@ -117,13 +117,15 @@ def without_rows(
     """Find the rows that stay when those without a value in a column of way drop-rows are left out.
 
     is_one, kept : (k,), whether y = 1 and whether the weight is positive, of the rows at `index` or of all. Returns a mask
-    (k,), and what was left out. Raises InputError if a class has no rows left.
+    (k,), and what was left out. Raises InputError if a column has no value, or a class no rows left.
     """
     stay, found = np.ones(len(is_one), dtype=np.bool_), []
     for each in fields:
         if treatment.of_column(each.name) != "drop-rows":
             continue
         lost = absent(each) if index is None else absent(each)[index]
+        if not (kept & ~lost).any():
+            raise unusable(each.name, "has no value in any row")
         rows = count_classes(lost & kept, is_one)
         stay &= ~lost
         if any(rows):
