@@ -18,7 +18,7 @@ except ImportError:
     CallbackSupportMixin, with_callbacks = object, lambda method: method
 
 from chainrule.data.encoding import UNSEEN, scores
-from chainrule.data.frames import collected, column_names, is_table
+from chainrule.data.frames import collected, column_names, is_frame, is_table
 from chainrule.data.inputs import check_weights, choice, number, was_copied
 from chainrule.errors import InputError, NotConvergedWarning
 from chainrule.findings import warnings_as
@@ -28,7 +28,7 @@ from chainrule.solvers import Step
 
 FLOATS = [np.float64, np.float32]
 PASSED = (
-    "alpha", "C", "fit_intercept", "method", "tol", "max_reads", "learning_rate", "standardize", "coding",
+    "alpha", "C", "fit_intercept", "method", "tol", "max_reads", "learning_rate", "standardize", "coding", "missing",
     "n_threads", "loss", "penalty",
 )  # fmt: skip
 
@@ -47,6 +47,9 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     ----------
     alpha, C, tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads, loss, penalty
         As in `chainrule.fit`.
+    missing : "mark", "mean", "drop-rows", "error", or a dictionary of these by column
+        As in `chainrule.fit`; needed if X is an array with missing values. Predictions treat missing values as the fit did. If
+        it left such rows out, they are filled with the mean, or the most frequent level, of the rows that it used.
     unseen : "error", "reference" or "missing"
         How predictions treat a level that the fit did not see: refuse it, or take it as the first level or as missing.
         "reference" also fills missing numbers with the mean in columns that had none missing in the fit.
@@ -78,6 +81,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         learning_rate: float | str = "auto",
         standardize: bool | str = False,
         coding: str = "reference",
+        missing: str | dict[str, str] | None = None,
         unseen: str = "error",
         n_threads: int | None = None,
         loss: str = "logistic",
@@ -95,6 +99,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         self.learning_rate = learning_rate
         self.standardize = standardize
         self.coding = coding
+        self.missing = missing
         self.unseen = unseen
         self.n_threads = n_threads
         self.loss = loss
@@ -178,13 +183,17 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self.missing is None
+        tags.input_tags.allow_nan = self.missing is not None
         return tags
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Log-odds z = x.w + b of each row, (m,)."""
         check_is_fitted(self)
         if self._encodings is not None:
+            if not is_frame(X) and self.missing is not None:
+                array = _validated(self, X, dtype=FLOATS, reset=False, ensure_all_finite=False)
+                X = dict(zip([column.name for column in self._encodings], array.T, strict=True))
             return scores(X, self._encodings, self.coef_[0], float(self.intercept_[0]), self.unseen)
         X = _validated(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
         return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)

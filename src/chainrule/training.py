@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from chainrule.data.files import read_table
+from chainrule.data.missing import Treatment
 from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.decode import expanded
 from chainrule.data.tables import Encoded, Prepared, prepare, stratified_split
@@ -62,11 +63,13 @@ def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> pa.Table
 
 
 def prepare_as_asked(
-    table: pa.Table, target: str, *, features: Sequence[str] | None = None, drop: Sequence[str] | None = None, **how: Any
+    table: pa.Table, target: str, *, features: Sequence[str] | None = None, drop: Sequence[str] | None = None,
+    missing: Sequence[str] | None = None, **how: Any,
 ) -> Prepared:  # fmt: skip
     """Prepare a table by a command's options: features and drop as in `column_names`, the others as in `prepare`."""
     features = column_names(features, table.column_names) if features else None
-    return prepare(table, target, features=features, drop=column_names(drop or (), table.column_names), **how)
+    how |= {"missing": Treatment.read_options(missing or ()), "drop": column_names(drop or (), table.column_names)}
+    return prepare(table, target, features=features, **how)
 
 
 def column_names(given: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -184,7 +187,7 @@ def whole_gradient(model: Model, design: Encoded, places: Places, w: Floats, b: 
 
 
 def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
-    """Find the training rows if the table is the one trained on (True), else all rows of known label (False).
+    """Find the training rows if the table is the one trained on (True), else those of known label to train on (False).
 
     The split is made again; its rows are the training rows if they have the model's loss.
     """
@@ -192,12 +195,13 @@ def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
     if split:
         with suppress(InputError):  # labels that can't be split like this aren't the training labels
             rows, _ = stratified_split(design.y, split["test_size"], split["seed"])
+            rows = np.intersect1d(rows, design.labelled, assume_unique=True)
             s = None if design.weights is None else design.weights[rows]
             loss = log_loss(model.decision(design.blocks)[rows], design.y[rows], s)
             was = split.get("loss", model.info["loss"])  # files of 0.1.0 have only the latter
             if len(rows) == model.info["n_rows"] and math.isclose(loss, was, rel_tol=1e-9, abs_tol=1e-12):
                 return rows, True
-    return np.flatnonzero(np.isfinite(design.y)), False
+    return design.labelled, False
 
 
 def check_row(design: Encoded, row: int) -> None:
@@ -220,8 +224,8 @@ def explained(
 ) -> RowExplanation:
     """Explain one row of a table, at the end of training or as it was after `epoch` (from the trace).
 
-    row: counts from 1 without the header. The context's part is "training", "held out", "unknown" (no label) or "other" (a
-    row of a table that was not trained on).
+    row: counts from 1 without the header. The context's part is "training", "held out", "left out" (a value is missing),
+    "unknown" (no label) or "other" (a row of a table that was not trained on).
     Raises InputError for a row that the table lacks or an epoch that the trace lacks.
     """
     check_row(design, row)
@@ -256,7 +260,8 @@ def explained(
     if y is None:
         part = "unknown"
     elif of_training:
-        part = "training" if i in places else "held out"
+        is_whole = design.is_whole is None or design.is_whole[i]
+        part = "training" if i in places else "held out" if is_whole else "left out"
     else:
         part = "other"
     context = {

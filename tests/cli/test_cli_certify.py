@@ -387,4 +387,4 @@ def test_notes_are_on_rows_that_are_measured(run, tmp_path):
     other = tmp_path / "o.csv"
     other.write_text("\n".join(["x,u,y,s", *lines, ",1,yes,1", "1,,,1"]) + "\n")
     (note,) = json.loads(run("certify", model, other, "--json").out)["notes"]
-    assert note.startswith("column x: missing in 1 row")
+    assert note.startswith("missing values filled in: x in 1 row (mean")

@@ -376,7 +376,9 @@ def test_other_missing_words_and_the_model_remembers_them(run, tmp_path):
     model = tmp_path / "m.safetensors"
     told = json.loads(run("fit", table, "--target", "y", "--na", "?", "--na=-99", "--out", model, "--json").out)
     assert told["rows"]["set_aside"] == 1
-    assert [entry["name"] for entry in told["coefficients"]] == ["x", "x missing"]
+    assert [(entry["column"], entry["rows"], entry["done"]) for entry in told["result"]["missing"]] == [
+        ("x", 1, "filled")
+    ]
     predicted = run("predict", model, table)
     assert predicted.code == 0
     assert len(predicted.out.splitlines()) == 41

@@ -18,6 +18,8 @@ from chainrule.model.model import load_model
 from chainrule.training import figures
 from cli_tools import assert_mistake, run  # noqa: F401
 
+pytestmark = pytest.mark.usefixtures("any_mark")
+
 M = 4000
 
 

@@ -15,6 +15,8 @@ from chainrule.kernels.reading import What
 from finding_tools import levels_of, sums_of, values_of
 from storage_tools import random_case
 
+pytestmark = pytest.mark.usefixtures("any_mark")
+
 TOLERANCE = 1e-13  # of the sum of absolute terms
 
 
@@ -277,9 +279,3 @@ def test_levels_that_add_up_are_said_in_words(carriers):
         fit(table[["carrier", "x"]], y, coding="all")
     assert sums_of(said) == {tuple(f"carrier={level}" for level in "abcde"): 1.0}
     assert fit(table, y, coding="all", alpha=1e-3).certificate.kind == "bound"
-    lost = np.random.default_rng(0).random(len(y)) < 0.1
-    both = pd.DataFrame(
-        {"carrier": pd.Categorical(np.where(lost, None, carrier)), "x": np.where(lost, np.nan, x)}, index=table.index
-    )
-    with pytest.warns(CollinearityWarning, match=r"x missing = carrier=\(missing\)|carrier=\(missing\) = x missing"):
-        fit(both, y)

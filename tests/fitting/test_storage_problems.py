@@ -31,6 +31,7 @@ TABLES = STORAGES[-2:]
 SLICES, EACH = 7, 60  # every kind in every storage, four times
 
 
+pytestmark = pytest.mark.usefixtures("any_mark")
 needs_wide = pytest.mark.skipif(not IS_WIDE, reason="longdouble has no 64-bit mantissa here")
 
 
@@ -45,19 +46,22 @@ class Column:
     values: np.ndarray
     levels: list[str] | None = None
 
-    def expanded(self, s, coding, fill=None):
-        """The columns of numbers that it stands for, and their names."""
-        kept = s > 0
+    def expanded(self, s, coding, marks, fill=None):
+        """The columns of numbers that it stands for, and their names; marks: of which rows other columns have a mark."""
+        kept, lost = s > 0, np.isnan(self.values) if self.levels is None else self.values < 0
+        there, mark = kept & ~lost, lost[kept].tobytes()
+        is_marked = bool(lost[kept].any()) and mark not in marks
+        marks.add(mark)
         if self.levels is not None:
-            seen = [j for j in [*range(len(self.levels)), -1] if (kept & (self.values == j)).any()]
+            codes = self.values
+            if not is_marked and there.any():
+                codes = np.where(lost, np.argmax(np.bincount(codes[there], weights=s[there])), codes)
+            seen = [j for j in [*range(len(self.levels)), -1] if (kept & (codes == j)).any()]
             seen = seen[int(coding == "reference") :]
             names = [f"{self.name}={self.levels[j] if j >= 0 else '(missing)'}" for j in seen]
-            return [(self.values == j) * 1.0 for j in seen], names
-        lost = np.isnan(self.values)
-        there = kept & ~lost
+            return [(codes == j) * 1.0 for j in seen], names
         if fill is None:
             fill = np.average(self.values[there], weights=s[there])
-        is_marked = bool((kept & lost).any())
         columns = [np.where(lost, fill, self.values), *([lost * 1.0] if is_marked else [])]
         return columns, [self.name, *([f"{self.name} missing"] if is_marked else [])]
 
@@ -75,8 +79,8 @@ class Column:
 
 def expanded(columns, s, coding, fills=()):
     """All columns as one matrix of numbers, and its columns' names."""
-    fills = dict(fills)
-    parts = [column.expanded(s, coding, fills.get(column.name)) for column in columns]
+    fills, marks = dict(fills), set()
+    parts = [column.expanded(s, coding, marks, fills.get(column.name)) for column in columns]
     names = [name for _, some in parts for name in some]
     return np.column_stack([x for xs, _ in parts for x in xs] or [np.zeros((len(s), 0))]), names
 

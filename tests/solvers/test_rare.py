@@ -87,8 +87,8 @@ def test_levels_that_add_up_to_the_bias_make_no_leverage(rng):
 def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
     m = 30_000
     frame, y = frame_of(rng, m, levels=(60, 90)), rng.integers(0, 2, m)
-    frame.loc[rng.choice(m, 40, replace=False), "x1"] = np.nan  # a mark of missing numbers is as rare
-    frame.loc[rng.choice(m, 30, replace=False), "c0"] = np.nan
+    frame.loc[rng.choice(m, 80, replace=False), "x1"] = np.nan  # a mark of missing numbers is as rare
+    frame.loc[rng.choice(m, 70, replace=False), "c0"] = np.nan
     s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
     rows = as_rows(frame, y, coding, s)
     rare = rare_rows(rows, 1 / 16, m / 8)

@@ -97,6 +97,10 @@ DROP = option(DATA, "--drop", "NAMES", "Columns to leave out, separated by comma
 WEIGHTS = option(DATA, "--weights", "COLUMN", "Column of row weights.")
 NA = option(
     DATA, "--na", "TEXT", "Another spelling of missing, besides empty, NA, N/A, NaN and null; may repeat.", str, [], many=True)
+MISSING = option(
+    DATA, "--missing", "WAY", "How to treat missing values. mark: fill in the mean, and add a coefficient for these rows if "
+    "both classes have 10 of them. mean: only fill in. drop-rows: leave these rows out. error: refuse them. A category is "
+    "filled with its most frequent level. COLUMN=WAY is for one column; may repeat. Default: mark.", many=True)
 THREADS = option(TRAINING, "--threads", "T", "Threads to use. The result is the same to the bit.", int, low=1)
 
 ALPHA = option(
@@ -105,7 +109,9 @@ C = option(
     TRAINING, "--C", "C", "scikit-learn's inverse strength, instead of --alpha: alpha = 1/(C S), S the sum of the weights.",
     float, above=0)
 
-LEARNED = {"positive": POSITIVE, "features": FEATURES, "drop": DROP, "weights": WEIGHTS, "na": NA}  # how a table is prepared
+LEARNED = {  # how a table is prepared
+    "positive": POSITIVE, "features": FEATURES, "drop": DROP, "weights": WEIGHTS, "na": NA, "missing": MISSING,
+}
 
 JSON = option(OUTPUT, "--json", None, "Print one JSON document instead of text.", bool, False)
 QUIET = option(OUTPUT, "--quiet -q", None, "No progress and no notes on stderr.", bool, False)

@@ -77,8 +77,9 @@ def collected(X: Any) -> Any:
 
 
 def is_table(X: Any) -> bool:
-    """Whether X is a frame to read column by column; a pandas frame of plain numbers is a matrix."""
-    return is_frame(X) and not (_is_pandas(X) and all(_is_plain(dtype) for dtype in X.dtypes))
+    """Whether X is a frame to read column by column; a pandas frame of plain numbers, none of them missing, is a matrix."""
+    is_matrix = _is_pandas(X) and all(map(_is_plain, X.dtypes)) and not X.isna().to_numpy().any()
+    return is_frame(X) and not is_matrix
 
 
 def column_names(X: Any) -> list[str]:

@@ -14,6 +14,7 @@ from chainrule.errors import InputError
 from chainrule.words import plain
 
 LabelKind = Literal["number", "boolean", "text"]
+Lost = Literal["", "filled", "dropped"]
 MISSING_LEVEL = "(missing)"
 BOOLEANS = ("false", "true")
 Source = Literal["file", "frame", "array"]
@@ -30,7 +31,7 @@ class Column:
     kind : "number" or "category"
         A frame's booleans are numbers, 0 and 1; a file's are the levels false and true.
     missing : bool
-        Some rows of the fit have no value: a coefficient marks them.
+        A coefficient marks the rows that have no value, as some of the fit's.
     mean : float, optional
         Weighted mean of a column of numbers, in its own units; it replaces missing values. None if the fit was on an array.
     constant : bool
@@ -39,6 +40,10 @@ class Column:
         A category's levels, in order; the first is the reference.
     all_levels : bool
         The first level has a coefficient too.
+    lost : "", "filled" or "dropped"
+        What the fit does with rows that have no value and no mark: fill them in, or leave them out. "" if it had none.
+    common : str, optional
+        A category's most frequent level, by weight, if `lost` is not empty: it fills in rows that have no value.
     """
 
     name: str
@@ -48,6 +53,8 @@ class Column:
     constant: bool = False
     levels: tuple[str, ...] = ()
     all_levels: bool = False
+    lost: Lost = ""
+    common: str | None = None
 
     def design_names(self) -> list[str]:
         """Name the column's coefficients; two columns may still give the same name."""
@@ -62,7 +69,10 @@ class Column:
         column = cls(**{**given, "levels": tuple(given["levels"])})
         require_kinds(vars(column), get_type_hints(cls))
         number = column.mean is not None and math.isfinite(column.mean)
-        if not (number if column.kind == "number" else 0 < len(set(column.levels)) == len(column.levels)):
+        levels = 0 < len(set(column.levels)) == len(column.levels) and (
+            not column.lost or column.common in column.levels
+        )
+        if not (number if column.kind == "number" else levels):
             raise TypeError(f"column {column.name!r}")
         return column
 

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow as pa
 from chainrule.data.encoding import Learnt, Met, encode, first_row, learn
 from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of
 from chainrule.data.labels import Floats, known_labels, label_kind, read_weights, target_labels
+from chainrule.data.missing import Missing, Treatment, absent
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import expanded
 from chainrule.data.schema import Schema, feature_names
@@ -40,6 +41,8 @@ class Encoded:
         0 where the label is unknown; None if the model or the table has no weights.
     notes : tuple of str
         What was filled in or unknown, and in how many rows, one sentence each.
+    is_whole : (m,) bool, optional
+        Rows that have a value in every column whose other rows the fit left out. None: all.
     """
 
     schema: Schema
@@ -47,6 +50,13 @@ class Encoded:
     y: Floats
     weights: Floats | None
     notes: tuple[str, ...]
+    is_whole: npt.NDArray[np.bool_] | None = None
+
+    @cached_property
+    def labelled(self) -> Index:
+        """Places of the rows that a fit on this table would use: those with a label, without those that it would leave out."""
+        known = ~np.isnan(self.y)
+        return np.flatnonzero(known if self.is_whole is None else known & self.is_whole)
 
     @cached_property
     def X(self) -> Floats:
@@ -65,7 +75,8 @@ class Encoded:
 class Prepared:
     """A table ready to train on: its training rows, held-out rows and rows without a label, by their numbers from 0.
 
-    learnt : levels, means and missing values of the training rows, if they were learnt here.
+    learnt : levels, means and missing values of the training rows, if they were learnt here. Training rows that were left out
+    are in no part.
     """
 
     encoded: Encoded
@@ -83,10 +94,16 @@ class Prepared:
         """How the table is encoded."""
         return self.encoded.schema
 
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """What was missing in the training rows, and what was done about it."""
+        return () if self.learnt is None else self.learnt.missing
+
     def training_rows(self, threads: int | None = None) -> Rows:
         """Return the training rows in the table's units."""
         rows = self.encoded.rows(self.train, threads)
         if self.learnt is not None:
+            rows = replace(rows, missing=self.learnt.missing, dropped=self.learnt.dropped)
             rows.learned.update(self.learnt.known)
         return rows
 
@@ -134,6 +151,7 @@ def prepare(
     test_size: float = 0.0,
     seed: int = 0,
     na: Sequence[str] = (),
+    missing: Treatment | None = None,
 ) -> Prepared:
     """Learn a table's schema from its training rows alone, and encode all rows by it.
 
@@ -155,6 +173,8 @@ def prepare(
         As in `stratified_split`.
     na : sequence of str
         Cells that were read as missing besides the usual ones; the model stores them.
+    missing : Treatment, optional
+        How missing values are treated.
 
     Raises
     ------
@@ -174,29 +194,28 @@ def prepare(
         _refuse_text_among_numbers(field)
     index = None if len(train) == len(y) else train
     given = None if s is None else s[train]
-    learnt = learn(fields, given, index=index, leave_out_constants=True, threads=thread_count(None))
+    learnt = learn(
+        fields, y[train], given, index=index, leave_out_constants=True, threads=thread_count(None), treatment=missing
+    )
+    new = np.delete(np.arange(len(y)), train if s is None else train[s[train] > 0])
+    train = train if learnt.index is None else learnt.index
     notes += _notes(learnt)
     kind = label_kind(table.column(target)) or "text"
     schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
     met, kept = Met(), {column.name for column in learnt.columns}
     fields = [field for field in fields if field.name in kept]
-    new = np.delete(np.arange(len(y)), train if s is None else train[s[train] > 0])
     encoded = encode(fields, schema.columns, "reference", met, new=new)
     known = None if s is None else np.where(np.isnan(y), 0.0, s)
-    design = Encoded(schema, encoded, y, known, met.notes(schema, "reference"))
+    told = [column.column for column in learnt.missing if column.done != "dropped"]
+    said = met.notes(schema, "reference", told, " in rows not trained on")
+    design = Encoded(schema, encoded, y, known, said, _is_whole(fields, schema))
     notes += design.notes
     return Prepared(design, learnt, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes))
 
 
 def _notes(learnt: Learnt) -> list[str]:
-    """Say what was filled in, left out or renamed."""
+    """Say what was left out or renamed."""
     notes = []
-    for column in learnt.columns:
-        lost = learnt.missing.get(column.name)
-        if lost:
-            mean = f"filled with the mean {column.mean or 0.0:.6g} and marked by a coefficient"
-            way = "a level of its own" if column.levels else mean
-            notes.append(f"column {shown(column.name)}: missing in {counted(lost, 'training row')}; {way}")
     if learnt.constants:
         notes.append(f"constant column{'s' * (len(learnt.constants) > 1)} left out: {some(learnt.constants, 20)}")
     plain = [name for column in learnt.columns for name in column.design_names()]
@@ -204,6 +223,13 @@ def _notes(learnt: Learnt) -> list[str]:
     if renamed:
         notes.append(f"coefficients renamed because the name was taken: {some(renamed, 20)}")
     return notes
+
+
+def _is_whole(fields: Sequence[Field], schema: Schema) -> npt.NDArray[np.bool_] | None:
+    """Mask the rows with a value in every column whose other rows the fit left out; None if there is no such column."""
+    dropped = {column.name for column in schema.columns if column.lost == "dropped"}
+    lost = [absent(field) for field in fields if field.name in dropped]
+    return ~np.logical_or.reduce(lost) if lost else None
 
 
 def _check_weights(s: Floats, name: str, y: Floats, labels: tuple[str, str], parts: tuple[Index, Index]) -> None:
@@ -263,7 +289,7 @@ def encode_table(
             s = read_weights(table, name, known & need_target, first)
             weights = np.where(known & np.isfinite(s) & (s >= 0), s, 0.0)
         met.no_weights = need_target and name is not None and name not in often
-    return Encoded(schema, design, y, weights, met.notes(schema, unseen))
+    return Encoded(schema, design, y, weights, met.notes(schema, unseen), _is_whole(fields, schema))
 
 
 def _feature_names(

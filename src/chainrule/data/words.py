@@ -65,12 +65,12 @@ def check_columns(wanted: Sequence[str], names: Sequence[str]) -> None:
         raise InputError(two_fronts(f"{python}{which}", f"the table has {what} {some(missing)}{which}"))
 
 
-def check_name(name: str, names: Counter[str], role: str = "column") -> None:
-    """Refuse a name that the table lacks or has twice. names : how often each occurs."""
+def check_name(name: str, names: Counter[str], role: str = "column", of: str = "") -> None:
+    """Refuse a name that the table lacks or has twice. names : how often each occurs. of : more words about the name."""
     if names[name] != 1:
         what, way = ("two columns called", "rename one") if names[name] else (f"no {role}", near(name, list(names)))
-        shell = f"the table has {what} {shown(name)}: {way}"
-        raise InputError(two_fronts(f"X has {what} {name!r}: {way}", shell))
+        shell = f"the table has {what} {shown(name)}{of}: {way}"
+        raise InputError(two_fronts(f"X has {what} {name!r}{of}: {way}", shell))
 
 
 def unusable(name: str, what: str, way: str = "") -> InputError:

@@ -65,7 +65,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column: a heading, cells, and the format of cells that aren't text; "bar" draws a share as a bar on a page."""
+    """A table's column: a heading, cells, and their format: "bar" draws a share as a bar on a page, "text" is flush left."""
 
     head: str
     cells: Sequence[Any]

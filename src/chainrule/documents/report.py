@@ -58,6 +58,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
         results.setting(document),
         *([] if result["reason"] == "no_optimum" else [say("{it}.", it=results.ending(result)[0][1])]),
         _tiles(result),
+        *results.missing(document),
         Heading("How near the optimum it is"),
         *results.certificate(result, trace),
         Heading("How it learned"),

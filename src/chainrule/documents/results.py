@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.certificate import digits_of
+from chainrule.data.missing import ENOUGH
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
 from chainrule.documents.quality import figures
 from chainrule.documents.variables import SHOWN, coefficients, odds_chart, worst
@@ -36,6 +37,7 @@ def fit(document: Document) -> list[Block]:
     wrote = [("wrote", f"{path} ({name})") for name, path in document["files"].items() if path]
     return [
         setting(document),
+        *missing(document),
         Heading("How well it does"),
         figures({"training": document["training"], "held out": document["held_out"]}),
         *coefficients(document),
@@ -48,9 +50,10 @@ def setting(document: Document) -> Facts:
     """Describe the task: the target, the rows, the objective, the method."""
     counts = document["rows"]
     parts = ["{training} to train on", *["{held_out} held out"] * bool(counts["held_out"]),
-             *["{set_aside} set aside, {target:name} unknown"] * bool(counts["set_aside"])]  # fmt: skip
+             *["{set_aside} set aside, {target:name} unknown"] * bool(counts["set_aside"]),
+             *["{n_dropped} left out, with missing values"] * bool(document["result"]["n_dropped"])]  # fmt: skip
     target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **document)
-    rows = say(", ".join(parts), **{**document, **counts})
+    rows = say(", ".join(parts), **{**document["result"], **document, **counts})
     return Facts([("target", target), ("rows", rows), *_asked(document["result"])])
 
 
@@ -96,6 +99,29 @@ def notes(result: Document, *said: str) -> list[str]:
 def coded_warnings(result: Document) -> list[tuple[str, str]]:
     """List the warnings, each with its code."""
     return [(found["code"], text) for found, text in zip(result["findings"][1:], result["warnings"], strict=True)]
+
+
+def missing(document: Document) -> list[Block]:
+    """Tabulate what was missing in the rows of the fit, and what was done about it; the columns with most of it first."""
+    entries = document["result"]["missing"]
+    if not entries:
+        return []
+    most = sorted(entries, key=lambda entry: -entry["rows"])[:SHOWN]
+    lines = [{**entry, "of_0": entry["by_class"][0], "of_1": entry["by_class"][1]} for entry in most]
+    table = Table.from_entries(
+        lines, ("column", "column", "name"), ("rows", "rows", ""), (f"of {document['negative']}", "of_0", ""),
+        (f"of {document['positive']}", "of_1", ""), ("what was done", "told", "text"),
+    )  # fmt: skip
+    few = any("too few" in entry["told"] for entry in most)
+    why = (
+        [say("A mark of these rows, or a level for them, needs {n} rows of each class.", "note", n=ENOUGH)]
+        if few
+        else []
+    )
+    more = (
+        [say("and {n} more columns (--json gives all)", "note", n=len(entries) - SHOWN)] if len(entries) > SHOWN else []
+    )
+    return [Heading("Missing values"), table, *more, *why]
 
 
 def certificate(result: Document, trace: Any = None) -> list[Block]:
@@ -194,6 +220,7 @@ def of_result(result: Any) -> list[Block]:
     return [
         Heading(say("Logistic regression of {n_rows:row}", **told)),
         Facts([*_asked(told), *ending(told)[:1], ("log-loss", loss)]),
+        *missing(document),
         heading,
         Beside([[odds_chart(document)], tables]),
         *(say("{it}", "cause", it=text) for text in result.warnings),

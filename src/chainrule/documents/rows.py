@@ -15,6 +15,10 @@ LEVEL = 24  # most terminal cells of a level among the values
 PARTS = {  # the row's part of the data, and the meaning of its share
     "training": ("; a training row", "what this row adds to the gradient"),
     "held out": ("; held out", "what this row would add to the gradient, but it was held out and adds nothing"),
+    "left out": (
+        "; not trained on, as a value is missing",
+        "what this row would add to the gradient, but it adds nothing",
+    ),
     "other": ("; not among the training rows", "what this row would add to the gradient over the rows of this table"),
 }
 

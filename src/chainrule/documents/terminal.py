@@ -110,7 +110,7 @@ def _facts(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
 
 
 def _table(block: b.Table, width: int) -> list[Line]:
-    """Lay out a table, names flush left and numbers flush right; if that is too wide, each row as a block of lines."""
+    """Lay out a table, names and text flush left, numbers flush right; if that is too wide, each row as a block of lines."""
     heads = [shortened(column.head) for column in block.columns]
     columns = [[b.PLAIN.format_field(cell, column.format) for cell in column.cells] for column in block.columns]
     indents = [INDENT * inner for inner in block.inner] or [""] * len(columns[0])
@@ -133,17 +133,27 @@ def _table(block: b.Table, width: int) -> list[Line]:
         least[j] += more
         heads[j] = "\n".join(wrapped(head, least[j]))
     rule = "\N{BOX DRAWINGS LIGHT HORIZONTAL}" * (sum(least) + GAP * len(least[1:]))
-    rows = [line for row in zip(*columns, strict=True) for line in _beside(row, least)]
+    is_left = [not j or column.format == "text" for j, column in enumerate(block.columns)]
+    rows = [line for row in zip(*columns, strict=True) for line in _beside(row, least, is_left)]
     # short headings stand right above the rule
-    return [*(Line(line, HEADING) for line in _beside(heads, least, lowered=True)), Line(rule, DIM), *map(Line, rows)]
+    return [
+        *(Line(line, HEADING) for line in _beside(heads, least, is_left, lowered=True)),
+        Line(rule, DIM),
+        *map(Line, rows),
+    ]
 
 
-def _beside(texts: Sequence[str], widths: Sequence[int], *, lowered: bool = False) -> list[str]:
-    """Set texts of several lines beside one another: the first flush left, the others flush right."""
+def _beside(
+    texts: Sequence[str], widths: Sequence[int], is_left: Sequence[bool], *, lowered: bool = False
+) -> list[str]:
+    """Set texts of several lines beside one another, flush left or right."""
     columns = [text.split("\n") for text in texts]
     height = max(map(len, columns)) if lowered else 0
     lines = []
-    for left, *others in zip_longest(*([""] * (height - len(column)) + column for column in columns), fillvalue=""):
-        right = [" " * (width - cells(text)) + text for text, width in zip(others, widths[1:], strict=True)]
-        lines.append((" " * GAP).join([left + " " * (widths[0] - cells(left)), *right]).rstrip())
+    for row in zip_longest(*([""] * (height - len(column)) + column for column in columns), fillvalue=""):
+        parts = []
+        for text, width, left in zip(row, widths, is_left, strict=True):
+            blanks = " " * (width - cells(text))
+            parts.append(text + blanks if left else blanks + text)
+        lines.append((" " * GAP).join(parts).rstrip())
     return lines

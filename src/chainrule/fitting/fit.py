@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ def fit(
     b0: float | None = None,
     feature_names: Sequence[str] | None = None,
     coding: str = "reference",
+    missing: str | Mapping[str, str] | None = None,
     n_threads: int | None = None,
     callbacks: Sequence[Callback] = (),
     batch_size: int | None = None,
@@ -68,8 +69,7 @@ def fit(
     X : (m, n) array
         Arrays of float64 and float32, in any memory order, and SciPy's CSR form are used without a copy. Others are converted
         once, and the copy is counted. Arrow tables and data frames may have categories; their numbers, booleans and codes are
-        used without a copy. Text becomes a category with sorted levels. Missing numbers are filled with the mean and marked by
-        a column of their own; missing categories become a level of their own.
+        used without a copy. Text becomes a category with sorted levels. `missing` says what is done about missing values.
     y : (m,) array
         Two labels of any kind; y = 1 is the second in sorted order.
     sample_weight : (m,) array, optional
@@ -108,6 +108,12 @@ def fit(
         Default: the frame's columns, or x1, x2, ...
     coding : "reference" or "all"
         For categories: coefficients for all levels except the first, or for all levels.
+    missing : "mark", "mean", "drop-rows", "error", or a dictionary of these by column
+        "mark": fill missing numbers with the mean, and add a 0/1 column that marks these rows, if both classes have at least 10
+        of them. A missing category becomes a level of its own, under the same condition; else it counts as the most frequent
+        level. "mean": fill in without a mark. "drop-rows": leave these rows out of the fit. "error": refuse them. Columns that
+        a dictionary does not name have "mark". The default is "mark" for tables; an array with missing values is refused.
+        `Result.missing` lists what was done.
     n_threads : int, optional
         Default: CHAINRULE_THREADS, or the processors that this process may use. The result doesn't depend on it.
     callbacks : callables
@@ -153,7 +159,7 @@ def fit(
         callbacks=callbacks, batch_size=batch_size, schedule=schedule, seed=seed, resume=resume, loss=loss, penalty=penalty,
     )  # fmt: skip
     try:
-        rows, classes = rows_of(X, y, sample_weight, feature_names, coding, spec.n_threads)
+        rows, classes = rows_of(X, y, sample_weight, feature_names, coding, spec.n_threads, missing)
         return replace(fit_rows(spec, rows, classes, started), **_names(X, y))
     except KeyboardInterrupt as stop:
         so_far = getattr(stop, "result", None)
@@ -222,6 +228,7 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
         learning_rate=ending.learning_rate, learning_rate_limit=ending.learning_rate_limit,
         epochs_needed=ending.epochs_needed, epoch=outcome.epoch, n_epochs=outcome.n_epochs, trace=outcome.trace,
         n_rows=rows.n_rows, sum_weights=rows.sum_weights, encodings=rows.encodings,
+        missing=rows.missing, n_dropped=rows.dropped,
         reads=rows.reads + (0.0 if before is None else before.reads),
         seconds=seconds + (0.0 if before is None else before.seconds),
         kernel=kernel + in_numpy, storage=rows.design.storage, threads=rows.threads, copies=rows.copies + ending.copies,

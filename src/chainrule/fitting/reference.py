@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -203,6 +203,7 @@ def certify(
     standardize: bool | str | ArrayLike = False,
     feature_names: Sequence[str] | None = None,
     coding: str = "reference",
+    missing: str | Mapping[str, str] | None = None,
     n_threads: int | None = None,
     loss: str = "logistic",
     penalty: str = "ridge",
@@ -216,7 +217,7 @@ def certify(
 
     Parameters
     ----------
-    X, y, alpha, C, sample_weight, fit_intercept, standardize, feature_names, coding, n_threads, loss, penalty
+    X, y, alpha, C, sample_weight, fit_intercept, standardize, feature_names, coding, missing, n_threads, loss, penalty
         As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
     coef : (n,) or (1, n), or a fitted model
         Weights w, for the columns as they are in X. From a model: its `coef_` and `intercept_` (scikit-learn, glum), its
@@ -248,7 +249,7 @@ def certify(
     'bound'
     """
     started = time.perf_counter()
-    rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads)
+    rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads, missing)
     w, b = _point(*_of_model(coef, intercept), rows.n_features, switch("fit_intercept", fit_intercept))
     spec = FitSpec.of(
         alpha=alpha, C=C, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty, standardize=standardize

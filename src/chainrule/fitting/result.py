@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
+from chainrule.data.missing import Missing
 from chainrule.findings import Finding
 from chainrule.fitted import Fitted
 from chainrule.solvers.trace import Trace
@@ -92,6 +93,10 @@ class Result(Fitted):
         From newton: the optimum, from which other runs on the same data and objective can be measured.
     encodings : tuple or None
         For a table: how each column became coefficients.
+    missing : tuple of Missing
+        For a table: each column in which something was missing, in how many rows of each class, and what was done.
+    n_dropped : int
+        How many rows were left out because of it.
     facts : Facts or None
         What the rows say about the columns: means, deviations, rows of each level; see `data.variables`.
     target, loss_name, library : str
@@ -146,6 +151,8 @@ class Result(Fitted):
     rows_digest: str | None = None
     carried: Carried | None = None
     encodings: tuple[Any, ...] | None = None
+    missing: tuple[Missing, ...] = ()
+    n_dropped: int = 0
     reference: Reference | None = None
     facts: Facts | None = None
     target: str = "y"

@@ -30,7 +30,7 @@ _BLOCK = 32768
 # the keys that other modules read from a model's `info`, and from its `split`
 _INFO = {
     "alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int, "na": list[str],
-    "test_size": float | int, "seed": int,
+    "missing": list, "test_size": float | int, "seed": int,
 }  # fmt: skip
 _TENSORS = ("b", "b_fit", "center", "check_X", "scale", "w", "w_fit")
 
@@ -250,7 +250,7 @@ def load_model(path: str | Path) -> Model:
     document, tensors = unpack(path, "model")
     with explained(path, "model"):  # the checksum is right, so another program wrote unusable content
         info = document["result"]
-        require_kinds({"na": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
+        require_kinds({"na": [], "missing": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
             raise TypeError("its numbers")
         if info["method"] not in METHODS:
