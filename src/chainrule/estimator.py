@@ -18,7 +18,7 @@ except ImportError:
     CallbackSupportMixin, with_callbacks = object, lambda method: method
 
 from chainrule.data.encoding import UNSEEN, scores
-from chainrule.data.frames import collected, column_names, is_table
+from chainrule.data.frames import collected, column_names, is_frame, is_table
 from chainrule.data.inputs import check_weights, choice, number, strength, was_copied
 from chainrule.errors import InputError, NotConvergedWarning
 from chainrule.findings import warnings_as
@@ -28,7 +28,8 @@ from chainrule.solvers import Step
 
 FLOATS = [np.float64, np.float32]
 PASSED = (
-    "fit_intercept", "method", "tol", "max_reads", "learning_rate", "standardize", "coding", "n_threads", "loss", "penalty",
+    "fit_intercept", "method", "tol", "max_reads", "learning_rate", "standardize", "coding", "columns", "reference",
+    "n_threads", "loss", "penalty",
 )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         Strength of the L2 penalty; None and 0 mean no penalty.
     C : float, optional
         scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
-    tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads, loss, penalty
+    tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, columns, reference, n_threads, loss, penalty
         As in `chainrule.fit`.
     unseen : "error", "reference" or "missing"
         How predictions treat a level that the fit did not see: refuse it, or take it as the first level or as missing.
@@ -81,6 +82,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         learning_rate: float | str = "auto",
         standardize: bool | str = False,
         coding: str = "reference",
+        columns: dict[str, Any] | None = None,
+        reference: dict[str, Any] | None = None,
         unseen: str = "error",
         n_threads: int | None = None,
         loss: str = "logistic",
@@ -98,6 +101,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         self.learning_rate = learning_rate
         self.standardize = standardize
         self.coding = coding
+        self.columns = columns
+        self.reference = reference
         self.unseen = unseen
         self.n_threads = n_threads
         self.loss = loss
@@ -109,7 +114,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
         choice("unseen", self.unseen, UNSEEN)
-        given, of_table = X, is_table(X)
+        given, of_table = X, is_table(X) or (is_frame(X) and bool(self.columns or self.reference))
         if of_table:
             if y is None:
                 raise InputError(f"y must have one label a row, {len(X)} of them, not None")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 from chainrule import errors
@@ -365,6 +366,60 @@ def _too_many_columns(values: Values, on: Front) -> str:
     return f"{text}, and without a penalty nothing else proves an optimum: give {on.option('alpha')}, e.g. 1/m"
 
 
+# --- kinds of columns --------------------------------------------------------------------------------------------------
+
+
+def _kind(names: Sequence[str], kind: str, on: Front) -> str:
+    """Write how to give columns a kind; without the columns if a name has a comma, or if they are many."""
+    if on.is_shell:
+        listed = names if len(names) == 1 or not any("," in name for name in names) else names[:1]
+        return f"--{kind} {quote(','.join(listed[:MOST_NAMES]))}"
+    return f"columns={{{', '.join(f'{name!r}: {kind!r}' for name in names[:MOST_NAMES])}}}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = len(words) - MOST_NAMES
+    return ", ".join(words[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _read_as_numbers(values: Values, on: Front) -> str:
+    columns = values["columns"]
+    told = f"text, dates and times as numbers: {_listed([f'{name} {how}' for name, how, _ in columns])}"
+    dates = next((name for name, _, is_date in columns if is_date), None)
+    if dates is None:
+        return told
+    parts = quote(f"{dates}=year,month,weekday")
+    way = f"--dates {parts}" if on.is_shell else f"columns={{{dates!r}: ['year', 'month', 'weekday']}}"
+    return f"{told}; {way} takes parts of the date instead"
+
+
+def _codes(values: Values, on: Front) -> str:
+    names = values["columns"]
+    return (
+        f"codes with leading zeros are categories: {_listed(names)}; {_kind(names, 'numeric', on)} makes them numbers"
+    )
+
+
+def _other_dates(values: Values, on: Front) -> str:
+    told = [f"{name} ({counted(levels, 'level')})" for name, levels in values["columns"]]
+    return f"categories that look like dates: {_listed(told)}; write them as 2024-01-31 to have them read as dates"
+
+
+def _perhaps_categories(values: Values, on: Front) -> str:
+    told = [f"{name} ({count} values)" for name, count in values["columns"]]
+    way = _kind([name for name, _ in values["columns"]], "categorical", on)
+    return f"numbers that may be categories: {_listed(told)}; {way} makes them categories"
+
+
+def _identifiers(values: Values, on: Front, end: str = "") -> str:
+    told = [f"{name} ({levels:,} values in {rows:,} rows)" for name, levels, rows in values["columns"]]
+    way = _kind([name for name, *_ in values["columns"]], "categorical", on)
+    if end:
+        return f"{end}: {_listed(told)}, as nearly every row has a value of its own; {way} keeps them"
+    what = f"nearly every row has a value of its own in {_listed(told)}, so their coefficients say nothing about other rows"
+    return f"{what}: leave them out, or keep them without this warning by {way}"
+
+
 SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "converged": _converged,
     "unreached": _converged,  # but not to tol, for a reason that the sentence names
@@ -422,6 +477,13 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "relation": _relation,
     "more relations": _more_relations,
     "collinear": _collinear,
+    "read as numbers": _read_as_numbers,
+    "parts in UTC": lambda v, on: f"parts of dates in UTC, not in local time: {_listed(v['columns'])}",
+    "codes": _codes,
+    "other dates": _other_dates,
+    "perhaps categories": _perhaps_categories,
+    "left out": lambda v, on: _identifiers(v, on, "columns of identifiers left out"),
+    "identifiers": _identifiers,
     "collinear too": lambda v, on: f"the columns are collinear as well: {_together(v['relations'], on)}",
 }
 
@@ -436,4 +498,5 @@ WARNINGS: dict[str, type[ChainruleWarning]] = {
     "above limit": errors.LearningRateWarning,
     "thinned trace": errors.ThinnedTraceWarning,
     "separated": errors.SeparationWarning,
+    "identifiers": errors.IdentifierWarning,
 }

@@ -99,7 +99,22 @@ NA = option(
     DATA, "--na", "TEXT", "Another spelling of missing, besides empty, NA, N/A, NaN and null; may repeat.", str, [], many=True)
 THREADS = option(TRAINING, "--threads", "T", "Threads to use. The result is the same to the bit.", int, low=1)
 
-LEARNED = {"positive": POSITIVE, "features": FEATURES, "drop": DROP, "weights": WEIGHTS, "na": NA}  # how a table is prepared
+CATEGORICAL = option(
+    DATA, "--categorical", "NAMES", "Columns of numbers or dates to take as categories, separated by commas; may repeat.",
+    many=True)
+NUMERIC = option(
+    DATA, "--numeric", "NAMES", "Columns of text to take as numbers, such as codes with leading zeros; may repeat.", many=True)
+DATES = option(
+    DATA, "--dates", "COLUMN=PARTS", "Take parts of a date: days, year, month, weekday, hour; may repeat. Default: days since "
+    "1970-01-01, as one number.", many=True)
+REFERENCE = option(
+    DATA, "--reference", "COLUMN=LEVEL", "Level that a category's others are compared with; may repeat. Default: the first.",
+    many=True)
+
+LEARNED = {  # how a table is prepared
+    "positive": POSITIVE, "features": FEATURES, "drop": DROP, "categorical": CATEGORICAL, "numeric": NUMERIC, "dates": DATES,
+    "reference": REFERENCE, "weights": WEIGHTS, "na": NA,
+}
 
 JSON = option(OUTPUT, "--json", None, "Print one JSON document instead of text.", bool, False)
 QUIET = option(OUTPUT, "--quiet -q", None, "No progress and no notes on stderr.", bool, False)

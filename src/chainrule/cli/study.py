@@ -22,7 +22,8 @@ from chainrule.words import counted
 
 FORMATS = (".svg", ".png", ".html")
 Given = Mapping[str, Any]  # a command's option values by name; options of other commands are absent
-OF_A_TABLE = ("target", "positive", "features", "drop", "weights", "na", "x", "y")
+KINDS = ("categorical", "numeric", "dates", "reference")
+OF_A_TABLE = ("target", "positive", "features", "drop", *KINDS, "weights", "na", "x", "y")
 OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rate", "test_size", "seed")
 RANDOM = ("centering", "batches")  # studies that draw at random, so they take a seed
 
@@ -87,7 +88,7 @@ def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
 def _studied(table: Any, given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Prepare a table by the options, and take its rows of known label; with --x and --y, only rows that have both."""
     pair = [given["x"], given["y"]] if "x" in given else []
-    learned = {name: given[name] for name in ("positive", "weights")}
+    learned = {name: given[name] for name in ("positive", "weights", *KINDS)}
     prepared = prepare_as_asked(
         table, given["target"], features=pair or given["features"], drop=given.get("drop"), **learned
     )

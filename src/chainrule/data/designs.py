@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.encoding import CODINGS, blocks_of, learn
-from chainrule.data.frames import Field, fields_of, is_table
+from chainrule.data.frames import fields_of, is_frame, is_table
 from chainrule.data.inputs import check_size, check_weights, column_names, encode_labels, matrix
+from chainrule.data.kinds import Kinds, Told, columns_as
 from chainrule.data.rows import Rows
 from chainrule.errors import InputError
 from chainrule.kernels.blocks import Blocks, Csr
@@ -26,33 +28,44 @@ def rows_of(
     feature_names: Sequence[str] | None = None,
     coding: str = "reference",
     n_threads: int | None = None,
+    columns: Kinds | None = None,
+    reference: Mapping[str, Any] | None = None,
 ) -> tuple[Rows, tuple[Any, Any]]:
     """Check a user's data, and use them in place if possible; raises InputError if they can't be used.
 
+    columns, reference : kinds and reference levels of a table's columns, as in `columns_as`.
     Returns the rows, and the labels of y = 0 and y = 1.
     """
     if coding not in CODINGS:
         raise InputError(f"coding must be 'reference' or 'all', not {coding!r}")
-    if is_table(X):
+    if reference and coding == "all":
+        raise InputError(
+            "with coding='all' every level has a coefficient and none is the reference: leave reference out"
+        )
+    if is_table(X) or (is_frame(X) and (columns or reference)):
         if feature_names is not None:
             raise InputError("feature_names can't be given for a table: rename its columns, or leave feature_names out")
         fields = fields_of(X)
         m = fields[0].rows if fields else len(X)
         check_size(m, len(fields))
         codes, classes = encode_labels(y, m)
-        return _of_table(fields, codes, check_weights(sample_weight, codes), coding, n_threads), classes
+        told = columns_as(fields, columns, reference)
+        return _of_table(told, codes, check_weights(sample_weight, codes), coding, n_threads), classes
+    if columns or reference:
+        what = f"columns and reference are for tables, and X is {type(X).__name__}"
+        raise InputError(f"{what}: give a data frame or an Arrow table, or leave them out")
     blocks, names, copies = (_sparse if hasattr(X, "tocsr") else _dense)(X, feature_names)
     codes, classes = encode_labels(y, blocks.m)
     return Rows.of(blocks, codes, check_weights(sample_weight, codes), names, n_threads, copies=copies), classes
 
 
-def _of_table(
-    fields: Sequence[Field], y: NDArray[np.uint8], s: Vector | None, coding: str, n_threads: int | None
-) -> Rows:
+def _of_table(told: Told, y: NDArray[np.uint8], s: Vector | None, coding: str, n_threads: int | None) -> Rows:
     """Use a table's columns in place. Levels and means depend on the weights."""
+    fields = told.fields
     learnt = learn(fields, s, coding, threads=thread_count(n_threads))
     blocks, copies = blocks_of(fields, learnt.columns)
     rows = Rows.of(blocks, y, s, None, n_threads, encodings=learnt.columns, copies=min(copies, 1))
+    rows = replace(rows, said=told.findings)
     rows.count_read()  # by `learn`
     rows.learned.update(learnt.known)
     return rows

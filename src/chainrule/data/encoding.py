@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as of
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.frames import Codes, Field, Parts, code_type, fields_of, is_frame, recoded
+from chainrule.data.frames import Codes, Field, Parts, code_type, first_row, is_frame, recoded
+from chainrule.data.kinds import numbers_in, read_columns
 from chainrule.data.rows import power_of_two
 from chainrule.data.rows.decode import present
 from chainrule.data.schema import BOOLEANS, Column, Schema
@@ -101,7 +102,7 @@ def learn(
             continue
         if field.levels is not None:
             kept[len(columns)] = rows[rows > 0]
-        columns.append(column)
+        columns.append(replace(column, source=field.source, reads=field.reads, part=field.part))
         extremes.append((float(low[k]), float(high[k])))
     return Learnt(tuple(columns), kept, extremes, missing, tuple(constants))
 
@@ -287,19 +288,11 @@ def _as_learnt(field: Field, column: Column, first: int) -> Field:
     assert field.levels is not None
     words = [level for level in field.levels if not looks_like_number(level)]
     if not words:
-        raise mistaken(field.name, "held numbers in training and holds text here", "write it as numbers")
+        return numbers_in(field, "number", first)
     row, cell = first_row(field, words)
     way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
     what = f"held numbers in training and has {shown(cell)} in row {first + row + 1}"
     raise mistaken(field.name, what, "turn it into numbers", way)
-
-
-def first_row(field: Field, wanted: Collection[str]) -> tuple[int, str]:
-    """Find the first row that has one of the wanted levels; return its number, from 0, and the level."""
-    assert field.levels is not None
-    codes = field.values
-    row = int(np.argmax(np.isin(codes, [code for code, level in enumerate(field.levels) if level in wanted])))
-    return row, field.levels[int(codes[row])]
 
 
 def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
@@ -315,7 +308,7 @@ def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str =
     """Compute log-odds z, (m,), for a frame's rows, from the coefficients of a fit on a frame with the same columns."""
     if not is_frame(X):
         raise InputError(f"the fit was on a table: give a pandas frame or an Arrow table, not {type(X).__name__}")
-    fields = fields_of(X, [column.name for column in columns])
+    fields = read_columns(X, columns)
     if not fields[0].rows:
         raise InputError("X has no rows: give one at least")
     design = encode(fields, columns, unseen)

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
+from chainrule.data.readings import PARTS, READINGS
 from chainrule.errors import InputError
 from chainrule.words import plain
 
@@ -38,6 +39,12 @@ class Column:
         A category's levels, in order; the first is the reference.
     all_levels : bool
         The first level has a coefficient too.
+    source : str
+        The table's column, if the name is another one: "when" for "when month".
+    reads : str
+        How cells become numbers, a key of `READINGS`; empty for plain numbers, and for categories of text.
+    part : str
+        Part of a date, a key of `PARTS`; empty for all of it.
     """
 
     name: str
@@ -47,6 +54,19 @@ class Column:
     constant: bool = False
     levels: tuple[str, ...] = ()
     all_levels: bool = field(default=False, repr=False)  # not in files: their first level never has one
+    source: str = ""
+    reads: str = ""
+    part: str = ""
+
+    @property
+    def table_name(self) -> str:
+        """Name of the table's column."""
+        return self.source or self.name
+
+    @property
+    def is_plain_number(self) -> bool:
+        """Whether the cells are numbers as the CSV reader knows them."""
+        return self.kind == "number" and not self.reads
 
     def design_names(self) -> list[str]:
         """Name the column's coefficients; two columns may still give the same name."""
@@ -60,6 +80,8 @@ class Column:
         """Build a column from part of what `Schema.to_dict` gave; raises TypeError or KeyError if it is something else."""
         column = cls(**{**given, "levels": tuple(given["levels"])})
         require_kinds(vars(column), get_type_hints(cls))
+        if column.reads not in ("", *READINGS) or column.part not in ("", *PARTS):
+            raise TypeError(f"how column {column.name!r} is read")
         number = column.mean is not None and math.isfinite(column.mean)
         if not (number if column.kind == "number" else 0 < len(set(column.levels)) == len(column.levels)):
             raise TypeError(f"column {column.name!r}")
@@ -130,9 +152,9 @@ class Schema:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """Columns to read from a CSV file as text (`read_table(..., text=...)`): categories, and text labels."""
-        words = [c.name for c in self.columns if c.kind == "category" and not set(c.levels) <= set(BOOLEANS)]
-        return (*words, *([self.target] if self.label_kind == "text" else []))
+        """Columns to read from a CSV file as text (`read_table(..., text=...)`): categories, dates, per cent, text labels."""
+        words = [c for c in self.columns if not c.is_plain_number and not (c.levels and set(c.levels) <= set(BOOLEANS))]
+        return (*dict.fromkeys(c.table_name for c in words), *([self.target] if self.label_kind == "text" else []))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back."""

@@ -2,22 +2,25 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chainrule.data.encoding import Learnt, Met, encode, first_row, learn
-from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of
+from chainrule.data.encoding import Learnt, Met, encode, learn
+from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of, first_row
+from chainrule.data.kinds import Kinds, columns_as, read_columns
 from chainrule.data.labels import Floats, known_labels, label_kind, read_weights, target_labels
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import expanded
 from chainrule.data.schema import Schema, feature_names
 from chainrule.data.words import check_name, looks_like_number, option, shown, some, unusable
 from chainrule.errors import InputError
+from chainrule.findings import SHELL, say
 from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reading import thread_count
 from chainrule.words import counted
@@ -133,6 +136,8 @@ def prepare(
     test_size: float = 0.0,
     seed: int = 0,
     na: Sequence[str] = (),
+    columns: Kinds | None = None,
+    reference: Mapping[str, Any] | None = None,
 ) -> Prepared:
     """Learn a table's schema from its training rows alone, and encode all rows by it.
 
@@ -155,6 +160,9 @@ def prepare(
     na : sequence of str
         Cells that were read as missing besides the usual ones; the model stores them.
 
+    columns, reference
+        Kinds and reference levels, as in `columns_as`.
+
     Raises
     ------
     InputError
@@ -168,13 +176,15 @@ def prepare(
     train, test = stratified_split(y, test_size, seed)
     if s is not None and weights is not None:
         _check_weights(s, weights, y, (negative, positive), (train, test))
-    fields = fields_of(table, names, sort=True)
+    told = columns_as(fields_of(table, names, sort=True), columns, reference, wanted=features or (), leave_out=True)
+    fields = told.fields
     for field in fields:
-        _refuse_text_among_numbers(field)
+        if field.name not in (columns or {}):
+            _refuse_text_among_numbers(field)
     index = None if len(train) == len(y) else train
     given = None if s is None else s[train]
     learnt = learn(fields, given, index=index, leave_out_constants=True, threads=thread_count(None))
-    notes += _notes(learnt)
+    notes += [*(say(found, SHELL) for found in told.findings), *_notes(learnt)]
     kind = label_kind(table.column(target)) or "text"
     schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
     met, kept = Met(), {column.name for column in learnt.columns}
@@ -249,7 +259,7 @@ def encode_table(
         label or a weight that can't be used.
     """
     often, met = Counter(table.column_names), Met() if met is None else met
-    fields = fields_of(table, [column.name for column in schema.columns], sort=True)
+    fields = read_columns(table, schema.columns, sort=True, first=first)
     design = encode(fields, schema.columns, unseen, met, first=first)
     y, weights = np.full(design.m, np.nan), None
     if need_target or schema.target in often:

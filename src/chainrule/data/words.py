@@ -35,11 +35,11 @@ def some(words: Iterable[str], limit: int = 5) -> str:
     return listed if len(every) <= limit else f"{listed} and {len(every) - limit:,} more"
 
 
-def near(name: str, names: Sequence[str]) -> str:
-    """Name the columns that a wrong name may have meant, or list the columns."""
+def near(name: str, names: Sequence[str], what: str = "columns") -> str:
+    """Name the columns that a wrong name may have meant, or list the columns. what : what the names are of."""
     lower = {other.lower().strip(): other for other in reversed(names)}
     close = [lower[key] for key in get_close_matches(name.lower().strip(), list(lower), n=3, cutoff=0.6)]
-    return f"did you mean {some(close)}?" if close else f"its columns are {some(names, 10)}"
+    return f"did you mean {some(close)}?" if close else f"its {what} are {some(names, 10)}"
 
 
 def check_name(name: str, names: Counter[str], role: str = "column", of: str = "") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from chainrule.certificate import Certificate, digits_of
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.designs import rows_of
 from chainrule.data.inputs import check_start, real, strength, switch
+from chainrule.data.kinds import Kinds
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis.collinearity import Collinearity
@@ -187,6 +188,8 @@ def certify(
     standardize: bool | str | ArrayLike = False,
     feature_names: Sequence[str] | None = None,
     coding: str = "reference",
+    columns: Kinds | None = None,
+    reference: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
     loss: str = "logistic",
     penalty: str = "ridge",
@@ -200,7 +203,7 @@ def certify(
 
     Parameters
     ----------
-    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, coding, n_threads, loss, penalty
+    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, coding, columns, reference, n_threads, loss, penalty
         As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
     C : float, optional
         scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
@@ -234,7 +237,7 @@ def certify(
     'bound'
     """
     started = time.perf_counter()
-    rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads)
+    rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads, columns, reference)
     w, b = _point(*_of_model(coef, intercept), rows.n_features, switch("fit_intercept", fit_intercept))
     alpha = strength(alpha, C, rows.sum_weights)
     spec = FitSpec.of(

@@ -1,0 +1,155 @@
+"""Reads text as numbers: "13%", "$1,200", dates, times; and takes parts of dates.
+
+A reading is chosen once, when a fit learns a table, and kept in the model: other tables are read the same way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Number = int | float
+
+SIGNS = ("%", "$", "€", "£", "¥")
+_DIGITS = r"(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?P<power>[eE][+-]?\d+)?"
+_QUANTITY = re.compile(rf"\s*(?P<sign>[+-]?)\s*(?P<before>[$€£¥]?)\s*{_DIGITS}\s*(?P<after>[%$€£¥]?)\s*", re.ASCII)
+_OTHER_NUMBER = re.compile(r"\s*(0x[0-9a-f]+|[+-]?(?:inf|infinity|nan))\s*", re.ASCII | re.IGNORECASE)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d+)?)?)?(?P<zone> ?(Z|[+-]\d\d(:?\d\d)?))?)?", re.ASCII)
+_OTHER_DATE = re.compile(
+    r"\d{1,4}[./]\d{1,2}[./]\d{1,4}\b.*|\d{1,2}-\d{1,2}-\d{4}\b.*"
+    r"|(\d{1,2}|mon|tue|wed|thu|fri|sat|sun)?[-,. ]*(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-,. ]+\d{1,4}\b.*",
+    re.ASCII | re.IGNORECASE,
+)
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,6})\d*)?)?", re.ASCII)
+_SWAPPED = str.maketrans(".,", ",.")
+_EPOCH = datetime(1970, 1, 1)
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def periods(ticks: NDArray[Any], period: int) -> Floats:
+    """Divide whole ticks by a period's length; the same time gives the same bits in ticks of any length."""
+    whole, rest = np.divmod(ticks.astype(np.int64), period)
+    return np.asarray(whole + rest / period)
+
+
+# --- cells as numbers --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A way to read cells: what the numbers are, and the number of a cell, None if it has none."""
+
+    says: str
+    number: Callable[[str], Number | None]
+
+
+def _quantity(cell: str, unit: str, has_comma: bool) -> Number | None:
+    found = _QUANTITY.fullmatch(cell.translate(_SWAPPED) if has_comma else cell)
+    if found is None:
+        return _other_number(cell) if not unit else None
+    if found["before"] + found["after"] != unit:
+        return None
+    text = found["sign"] + found["digits"].replace(",", "")
+    return int(text) if text.lstrip("+-").isdecimal() and not found["power"] else float(text + (found["power"] or ""))
+
+
+def _other_number(cell: str) -> Number | None:
+    found = _OTHER_NUMBER.fullmatch(cell)
+    return None if found is None else int(found[1], 16) if "x" in found[1].lower() else float(found[1])
+
+
+def _day(cell: str, is_zoned: bool) -> Number | None:
+    found = _DATE.fullmatch(cell)
+    if found is None or (found["zone"] is not None) != is_zoned:
+        return None
+    try:
+        when = datetime.fromisoformat(re.sub(" (?=[Z+-])", "", cell))
+        since = (when.astimezone(UTC).replace(tzinfo=None) if is_zoned else when) - _EPOCH
+    except (ValueError, OverflowError):
+        return None
+    return float(periods(np.array(since // timedelta(microseconds=1)), 86_400_000_000))
+
+
+def _hour(cell: str) -> Number | None:
+    found = _TIME.fullmatch(cell.strip())
+    if found is None:
+        return None
+    hours, minutes, seconds, rest = (found[k] or "0" for k in (1, 2, 3, 4))
+    ticks = (int(hours) * 3600 + int(minutes) * 60 + int(seconds)) * 10**6 + int(rest.ljust(6, "0"))
+    return float(periods(np.array(ticks), 3_600_000_000))
+
+
+def _signed() -> dict[str, Reading]:
+    """List readings of numbers with a sign; one that ends in a comma has commas for points, and points for commas."""
+    says = {"%": "in per cent (13% is 13)", **{sign: f"in {sign}" for sign in SIGNS[1:]}}
+    commas = {"": "", ",": ", with decimal commas"}
+    return {
+        sign + mark: Reading(words + also, partial(_quantity, unit=sign, has_comma=bool(mark)))
+        for mark, also in commas.items()
+        for sign, words in says.items()
+    }
+
+
+READINGS: dict[str, Reading] = {
+    "number": Reading("", partial(_quantity, unit="", has_comma=False)),
+    **_signed(),
+    "days": Reading("in days since 1970-01-01", partial(_day, is_zoned=False)),
+    "days, UTC": Reading("in days since 1970-01-01, in UTC", partial(_day, is_zoned=True)),
+    "hours": Reading("in hours since midnight", _hour),
+}
+
+
+def reading_of(cells: Sequence[str]) -> str:
+    """Find the reading that gives every cell a number with a sign, a date or a time; empty if there is none."""
+    if not cells or not any(mark in cells[0] for mark in ("-", ":", *SIGNS)):
+        return ""
+    keys = (key for key in READINGS if key != "number")
+    return next((key for key in keys if all(READINGS[key].number(cell) is not None for cell in cells)), "")
+
+
+def looks_like_date(cell: str) -> bool:
+    """Whether a cell seems to be a date in another form than YYYY-MM-DD."""
+    return _OTHER_DATE.fullmatch(cell.strip()) is not None
+
+
+# --- parts of dates ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DatePart:
+    """A part of dates: from days since 1970-01-01 to whole numbers; their names if they are categories, from `first` on."""
+
+    take: Callable[[Floats], NDArray[Any]]
+    names: tuple[str, ...] = ()
+
+
+def _months(days: Floats) -> NDArray[Any]:
+    return np.floor(days).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+
+
+def _hours(days: Floats) -> NDArray[Any]:
+    microseconds = np.round((days - np.floor(days)) * 86_400e6)  # 10:00 is not quite 10/24 of a day
+    return np.asarray(microseconds // 3_600e6, dtype=np.int64)
+
+
+PARTS: dict[str, DatePart] = {
+    "year": DatePart(lambda days: _months(days) // 12 + 1970),
+    "month": DatePart(lambda days: _months(days) % 12, MONTHS),
+    "weekday": DatePart(lambda days: (np.floor(days).astype(np.int64) + 3) % 7, WEEKDAYS),  # 1970-01-01 was a Thursday
+    "hour": DatePart(_hours, tuple(f"{hour:02}" for hour in range(24))),
+}
+
+
+def date_text(days: float) -> str:
+    """Write days since 1970-01-01 as a date, with the time if there is one."""
+    when = _EPOCH + timedelta(microseconds=round(days * 86_400e6))
+    return when.isoformat(" ") if days % 1 else when.date().isoformat()
