@@ -370,11 +370,9 @@ def _too_many_columns(values: Values, on: Front) -> str:
 
 
 def _kind(names: Sequence[str], kind: str, on: Front) -> str:
-    """Write how to give columns a kind; without the columns if a name has a comma, or if they are many."""
-    if on.is_shell:
-        listed = names if len(names) == 1 or not any("," in name for name in names) else names[:1]
-        return f"--{kind} {quote(','.join(listed[:MOST_NAMES]))}"
-    return f"columns={{{', '.join(f'{name!r}: {kind!r}' for name in names[:MOST_NAMES])}}}"
+    """Write how to give columns a kind; a name with a comma must be given alone."""
+    listed = names[:MOST_NAMES] if not any("," in name for name in names) else names[:1]
+    return f"--{kind} {quote(','.join(listed))}" if on.is_shell else f"columns={dict.fromkeys(listed, kind)}"
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -383,41 +381,22 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _read_as_numbers(values: Values, on: Front) -> str:
-    columns = values["columns"]
-    told = f"text, dates and times as numbers: {_listed([f'{name} {how}' for name, how, _ in columns])}"
-    dates = next((name for name, _, is_date in columns if is_date), None)
-    if dates is None:
-        return told
-    parts = quote(f"{dates}=year,month,weekday")
-    way = f"--dates {parts}" if on.is_shell else f"columns={{{dates!r}: ['year', 'month', 'weekday']}}"
-    return f"{told}; {way} takes parts of the date instead"
+    told = f"text, dates and times read as numbers: {_listed([f'{name} {how}' for name, how, _ in values['columns']])}"
+    dates = [name for name, _, is_date in values["columns"] if is_date]
+    parts = ["year", "month", "weekday"]
+    for name in dates[:1]:
+        way = f"--dates {quote(f'{name}={chr(44).join(parts)}')}" if on.is_shell else f"columns={ {name: parts} }"
+        told += f"; {way} takes parts of the date instead"
+    return told
 
 
-def _codes(values: Values, on: Front) -> str:
-    names = values["columns"]
-    return (
-        f"codes with leading zeros are categories: {_listed(names)}; {_kind(names, 'numeric', on)} makes them numbers"
-    )
+def _few(values: Values, on: Front, what: str, each: str, kind: str, end: str) -> str:
+    told = [f"{name} ({each.format(*counts)})" for name, *counts in values["columns"]]
+    return f"{what}: {_listed(told)}; {_kind([of[0] for of in values['columns']], kind, on)} {end}"
 
 
-def _other_dates(values: Values, on: Front) -> str:
-    told = [f"{name} ({counted(levels, 'level')})" for name, levels in values["columns"]]
-    return f"categories that look like dates: {_listed(told)}; write them as 2024-01-31 to have them read as dates"
-
-
-def _perhaps_categories(values: Values, on: Front) -> str:
-    told = [f"{name} ({count} values)" for name, count in values["columns"]]
-    way = _kind([name for name, _ in values["columns"]], "categorical", on)
-    return f"numbers that may be categories: {_listed(told)}; {way} makes them categories"
-
-
-def _identifiers(values: Values, on: Front, end: str = "") -> str:
-    told = [f"{name} ({levels:,} values in {rows:,} rows)" for name, levels, rows in values["columns"]]
-    way = _kind([name for name, *_ in values["columns"]], "categorical", on)
-    if end:
-        return f"{end}: {_listed(told)}, as nearly every row has a value of its own; {way} keeps them"
-    what = f"nearly every row has a value of its own in {_listed(told)}, so their coefficients say nothing about other rows"
-    return f"{what}: leave them out, or keep them without this warning by {way}"
+_OWN = "{:,} values in {:,} rows"
+_NO_USE = "nearly every row has a value of its own, so the coefficients say nothing about other rows"
 
 
 SENTENCES: dict[str, Callable[[Values, Front], str]] = {
@@ -479,11 +458,23 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "collinear": _collinear,
     "read as numbers": _read_as_numbers,
     "parts in UTC": lambda v, on: f"parts of dates in UTC, not in local time: {_listed(v['columns'])}",
-    "codes": _codes,
-    "other dates": _other_dates,
-    "perhaps categories": _perhaps_categories,
-    "left out": lambda v, on: _identifiers(v, on, "columns of identifiers left out"),
-    "identifiers": _identifiers,
+    "codes": lambda v, on: (
+        f"codes with leading zeros are categories: {_listed(v['columns'])}; {_kind(v['columns'], 'numeric', on)} makes them "
+        "numbers"
+    ),
+    "other dates": lambda v, on: _few(
+        v,
+        on,
+        "categories that look like dates",
+        "{:,} levels",
+        "categorical",
+        "keeps them; written as 2024-01-31 they are dates",
+    ),
+    "perhaps categories": lambda v, on: _few(
+        v, on, "numbers that may be categories", "{} values", "categorical", "makes them categories"
+    ),
+    "left out": lambda v, on: _few(v, on, "columns of identifiers left out", _OWN, "categorical", "keeps them"),
+    "identifiers": lambda v, on: _few(v, on, _NO_USE, _OWN, "categorical", "keeps them without this warning"),
     "collinear too": lambda v, on: f"the columns are collinear as well: {_together(v['relations'], on)}",
 }
 

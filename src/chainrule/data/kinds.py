@@ -17,16 +17,18 @@ from chainrule.data.frames import Field, code_type, displayed, fields_of, first_
 from chainrule.data.readings import PARTS, READINGS, date_text, looks_like_date, reading_of
 from chainrule.data.rows.decode import part_values, present
 from chainrule.data.schema import Column
-from chainrule.data.words import check_name, mistaken, near, option, shown
+from chainrule.data.words import check_name, looks_like_number, mistaken, near, option, shown, unusable
 from chainrule.errors import InputError
 from chainrule.findings import Finding, two_fronts
 from chainrule.kernels.blocks import Part
+from chainrule.words import counted
 
 KINDS = ("categorical", "numeric")
 DATE_PARTS = ("days", *PARTS)
 Kinds = Mapping[str, str | Sequence[str]]
 
-FEW_VALUES = 10  # whole numbers with at most so many values may be codes
+FEW_VALUES = 10  # whole numbers with at most so many values may be codes,
+OFTEN = 10  # if each occurs this often on average
 MANY_LEVELS = 20  # a column of fewer levels is no identifier
 OWN_VALUES = (
     0.75  # distinct values a row, from which on a column identifies rows: half of them have a value of their own
@@ -47,12 +49,12 @@ def columns_as(
     reference: Mapping[str, Any] | None = None,
     *,
     wanted: Sequence[str] = (),
-    leave_out: bool = False,
+    of_file: bool = False,
 ) -> Told:
     """Turn a table's columns into those to learn: by their cells, or as asked.
 
     kinds : "categorical", "numeric" or parts of a date, by column. reference : a category's first level, by column.
-    leave_out : leave out columns that identify rows, unless they are among the wanted ones or have a kind.
+    of_file : refuse text among a column's numbers, and leave out columns that identify rows unless they are wanted.
 
     Raises InputError for names, kinds and levels that can't be.
     """
@@ -67,13 +69,15 @@ def columns_as(
         read = [_inferred(field)] if kind is None else _as_asked(field, kind)
         made += read
         if kind is None and read[0].levels:
+            if of_file:
+                _refuse_text_among_numbers(read[0])
             codes += [field.name] * _has_padding(read[0])
             dates += [(field.name, len(read[0].levels))] * all(map(looks_like_date, read[0].levels))
         elif kind is None and (values := _few_whole_numbers(read[0])):
             numbers.append((field.name, values))
     _refuse_twice(made)
     own = [(f.name, *_distinct(f)) for f in made if f.name not in kinds and _is_identifier(f)]
-    gone = {name for name, *_ in own if leave_out and name not in wanted}
+    gone = {name for name, *_ in own if of_file and name not in wanted}
     said = [
         (
             "read as numbers",
@@ -175,7 +179,7 @@ def numbers_in(field: Field, reads: str, first: int = 0) -> Field:
     bad = [level for level, number in zip(field.levels, found, strict=True) if number is None]
     if bad:
         row, cell = first_row(field, bad)
-        what = f"has {shown(cell)} in row {first + row + 1}, which is no number{f' {READINGS[reads].says}'.rstrip()}"
+        what = f"has {shown(cell)} in row {first + row + 1}, and not {_numbers_of(reads)}"
         raise mistaken(field.name, what, "mend the cell", f"mend the cell, or name it with {option('--na', cell)}")
     numbers = np.array(found if found else [0.0])
     codes = field.values
@@ -216,6 +220,31 @@ def _part_of(days: Field, part: str) -> Field:
     return _category(field) if PARTS[part].names else field
 
 
+def _refuse_text_among_numbers(field: Field) -> None:
+    """Refuse a text column in which 10 % of the cells or fewer aren't numbers (or dates): they made the whole column text."""
+    levels, codes = field.levels or (), field.values
+    rows = np.bincount(codes[codes >= 0.0].astype(np.intp), minlength=len(levels))
+    for key in _likely_readings(levels):
+        number = looks_like_number if key == "number" else READINGS[key].number
+        fits = np.array([number(level) not in (None, False) for level in levels])
+        numbers, known = int(rows @ fits), int(rows.sum())
+        if numbers < known and 10 * numbers >= 9 * known:
+            row, cell = first_row(field, [level for level, good in zip(levels, fits, strict=True) if not good])
+            found = f"{counted(known - numbers, 'cell')}, the first in row {row + 1}: {shown(cell)}"
+            way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
+            raise unusable(field.name, f"holds {_numbers_of(key)} but for {found}", way)
+
+
+def _likely_readings(levels: Sequence[str]) -> list[str]:
+    """List the readings of some of the levels: all of a column's cells are not tried in every way."""
+    some_levels = levels[:: max(len(levels) // 100, 1)]
+    return [key for key, reading in READINGS.items() if any(reading.number(level) is not None for level in some_levels)]
+
+
+def _numbers_of(reads: str) -> str:
+    return f"numbers {READINGS[reads or 'number'].says}".rstrip()
+
+
 # --- what the cells give away ------------------------------------------------------------------------------------------
 
 
@@ -228,10 +257,12 @@ def _has_padding(field: Field) -> bool:
 def _few_whole_numbers(field: Field) -> int:
     """Count a number column's values if they are 3 to `FEW_VALUES` whole numbers, else 0: two are coded alike either way."""
     found: list[float] = []
+    rows = 0
     for part in field.parts if not field.reads else ():
         for start in range(0, part.rows, 1 << 16):
             left = part_values(part, slice(start, min(start + (1 << 16), part.rows)))
             left = left[~np.isnan(left)]
+            rows += len(left)
             for value in found:
                 left = left[left != value]
             while len(left):
@@ -239,7 +270,7 @@ def _few_whole_numbers(field: Field) -> int:
                 if len(found) > FEW_VALUES or not found[-1].is_integer():
                     return 0
                 left = left[left != left[0]]
-    return len(found) if len(found) > 2 else 0
+    return len(found) if 2 < len(found) <= rows / OFTEN else 0
 
 
 def _distinct(field: Field) -> tuple[int, int]:
@@ -251,7 +282,7 @@ def _distinct(field: Field) -> tuple[int, int]:
 
 def _is_identifier(field: Field) -> bool:
     levels = len(field.levels or ())
-    if levels <= MANY_LEVELS or field.part or levels < OWN_VALUES * np.count_nonzero(~np.isnan(field.values)):
+    if levels <= MANY_LEVELS or field.declared or field.part or levels < OWN_VALUES * np.count_nonzero(~np.isnan(field.values)):
         return False
     levels, rows = _distinct(field)
     return levels > MANY_LEVELS and levels >= OWN_VALUES * rows
@@ -274,6 +305,5 @@ def _as_column(field: Field, column: Column, first: int) -> Field:
 
 
 def _other_reading(field: Field, column: Column) -> InputError:
-    was, now = (READINGS[reads or "number"].says for reads in (column.reads, field.reads))
-    what = f"held numbers{f' {was}'.rstrip()} in training and holds numbers{f' {now}'.rstrip()} here"
+    what = f"held {_numbers_of(column.reads)} in training and holds {_numbers_of(field.reads)} here"
     return mistaken(column.table_name, what, "write it as it was in training")

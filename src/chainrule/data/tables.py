@@ -12,13 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from chainrule.data.encoding import Learnt, Met, encode, learn
-from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of, first_row
+from chainrule.data.frames import UNNAMED_INDEX, fields_of
 from chainrule.data.kinds import Kinds, columns_as, read_columns
 from chainrule.data.labels import Floats, known_labels, label_kind, read_weights, target_labels
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import expanded
 from chainrule.data.schema import Schema, feature_names
-from chainrule.data.words import check_name, looks_like_number, option, shown, some, unusable
+from chainrule.data.words import check_name, shown, some
 from chainrule.errors import InputError
 from chainrule.findings import SHELL, say
 from chainrule.kernels.blocks import Blocks
@@ -176,11 +176,8 @@ def prepare(
     train, test = stratified_split(y, test_size, seed)
     if s is not None and weights is not None:
         _check_weights(s, weights, y, (negative, positive), (train, test))
-    told = columns_as(fields_of(table, names, sort=True), columns, reference, wanted=features or (), leave_out=True)
+    told = columns_as(fields_of(table, names, sort=True), columns, reference, wanted=features or (), of_file=True)
     fields = told.fields
-    for field in fields:
-        if field.name not in (columns or {}):
-            _refuse_text_among_numbers(field)
     index = None if len(train) == len(y) else train
     given = None if s is None else s[train]
     learnt = learn(fields, given, index=index, leave_out_constants=True, threads=thread_count(None))
@@ -307,19 +304,3 @@ def _feature_names(
             notes.append(f"the index of a data frame is left out: {some(index)}")
         wanted = [name for name in names if name not in {"", target, weights, *index}]
     return [name for name in wanted if name not in set(drop)], notes
-
-
-def _refuse_text_among_numbers(field: Field) -> None:
-    """Refuse a text column in which 10 % of the cells or fewer aren't numbers: they made the whole column text."""
-    levels = field.levels or ()
-    numeric = np.array([looks_like_number(level) for level in levels], dtype=np.bool_)
-    if numeric.all() or not numeric.any():
-        return
-    codes = field.values
-    rows = np.bincount(codes[codes >= 0.0].astype(np.intp), minlength=len(numeric))
-    known, numbers = int(rows.sum()), int(rows @ numeric)
-    if numbers < known and 10 * numbers >= 9 * known:
-        row, cell = first_row(field, [level for level, good in zip(levels, numeric, strict=True) if not good])
-        found = f"{counted(known - numbers, 'cell')}, the first in row {row + 1}: {shown(cell)}"
-        way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
-        raise unusable(field.name, f"holds numbers but for {found}", way)
