@@ -1,6 +1,5 @@
 """Tables as users have them, pandas frames and Arrow tables: what becomes a number, what a category, and what is refused."""
 
-import datetime
 import pickle
 import warnings
 from decimal import Decimal

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data.encoding import CODINGS, blocks_of, learn
 from chainrule.data.frames import fields_of, is_frame, is_table
 from chainrule.data.inputs import check_size, check_weights, column_names, encode_labels, matrix
-from chainrule.data.kinds import Kinds, Told, columns_as
+from chainrule.data.kinds import Kinds, Told, check_references, columns_as
 from chainrule.data.rows import Rows
 from chainrule.errors import InputError
 from chainrule.kernels.blocks import Blocks, Csr
@@ -50,7 +50,9 @@ def rows_of(
         check_size(m, len(fields))
         codes, classes = encode_labels(y, m)
         told = columns_as(fields, columns, reference)
-        return _of_table(told, codes, check_weights(sample_weight, codes), coding, n_threads), classes
+        rows = _of_table(told, codes, check_weights(sample_weight, codes), coding, n_threads)
+        check_references(rows.encodings or (), reference)
+        return rows, classes
     if columns or reference:
         what = f"columns and reference are for tables, and X is {type(X).__name__}"
         raise InputError(f"{what}: give a data frame or an Arrow table, or leave them out")

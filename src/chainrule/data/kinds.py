@@ -17,7 +17,7 @@ from chainrule.data.frames import Field, code_type, displayed, fields_of, first_
 from chainrule.data.readings import PARTS, READINGS, date_text, looks_like_date, reading_of
 from chainrule.data.rows.decode import part_values, present
 from chainrule.data.schema import Column
-from chainrule.data.words import check_name, looks_like_number, mistaken, near, option, shown, unusable
+from chainrule.data.words import check_name, mistaken, near, option, shown, unusable
 from chainrule.errors import InputError
 from chainrule.findings import Finding, two_fronts
 from chainrule.kernels.blocks import Part
@@ -61,7 +61,7 @@ def columns_as(
     kinds, reference = dict(kinds or {}), dict(reference or {})
     given = Counter(field.name for field in fields)
     for name in kinds:
-        check_name(name, given, of=", whose kind is given")
+        check_name(name, given, "feature", ", whose kind is given")
     made: list[Field] = []
     codes, dates, numbers = [], [], []
     for field in fields:
@@ -143,8 +143,16 @@ def _with_references(fields: Sequence[Field], reference: Mapping[str, Any]) -> l
     """Move the level asked for to the front."""
     names = Counter(field.name for field in fields)
     for name in reference:
-        check_name(name, names, of=", whose reference is given")
+        check_name(name, names, "feature", ", whose reference is given")
     return [_with_reference(f, displayed(reference[f.name])) if f.name in reference else f for f in fields]
+
+
+def check_references(columns: Sequence[Column], reference: Mapping[str, Any] | None) -> None:
+    """Refuse reference levels that no row of the fit has."""
+    for column in columns:
+        level = displayed((reference or {}).get(column.name, ""))
+        if column.name in (reference or {}) and column.levels[0] != level:
+            raise mistaken(column.name, f"has no training row of the level {shown(level)}", "choose another reference")
 
 
 def _with_reference(field: Field, level: str) -> Field:
@@ -172,14 +180,19 @@ def _values(field: Field) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     return np.concatenate(exact), np.concatenate(there)
 
 
-def numbers_in(field: Field, reads: str, first: int = 0) -> Field:
-    """Read a column of text as numbers; raises InputError for a cell that isn't one."""
+def numbers_in(field: Field, reads: str, first: int | None = None) -> Field:
+    """Read a column of text as numbers; raises InputError for a cell that isn't one.
+
+    first : for another table than the fit's, how many rows came before these.
+    """
     assert field.levels is not None
     found = [READINGS[reads].number(level) for level in field.levels]
     bad = [level for level, number in zip(field.levels, found, strict=True) if number is None]
     if bad:
         row, cell = first_row(field, bad)
-        what = f"has {shown(cell)} in row {first + row + 1}, and not {_numbers_of(reads)}"
+        holds = READINGS[reads].holds
+        was = f"is taken as {holds}" if first is None else f"held {holds} in training"
+        what = f"{was} and has {shown(cell)} in row {(first or 0) + row + 1}"
         raise mistaken(field.name, what, "mend the cell", f"mend the cell, or name it with {option('--na', cell)}")
     numbers = np.array(found if found else [0.0])
     codes = field.values
@@ -225,24 +238,19 @@ def _refuse_text_among_numbers(field: Field) -> None:
     levels, codes = field.levels or (), field.values
     rows = np.bincount(codes[codes >= 0.0].astype(np.intp), minlength=len(levels))
     for key in _likely_readings(levels):
-        number = looks_like_number if key == "number" else READINGS[key].number
-        fits = np.array([number(level) not in (None, False) for level in levels])
+        fits = np.array([READINGS[key].number(level) is not None for level in levels])
         numbers, known = int(rows @ fits), int(rows.sum())
         if numbers < known and 10 * numbers >= 9 * known:
             row, cell = first_row(field, [level for level, good in zip(levels, fits, strict=True) if not good])
             found = f"{counted(known - numbers, 'cell')}, the first in row {row + 1}: {shown(cell)}"
             way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
-            raise unusable(field.name, f"holds {_numbers_of(key)} but for {found}", way)
+            raise unusable(field.name, f"holds {READINGS[key].holds} but for {found}", way)
 
 
 def _likely_readings(levels: Sequence[str]) -> list[str]:
     """List the readings of some of the levels: all of a column's cells are not tried in every way."""
     some_levels = levels[:: max(len(levels) // 100, 1)]
     return [key for key, reading in READINGS.items() if any(reading.number(level) is not None for level in some_levels)]
-
-
-def _numbers_of(reads: str) -> str:
-    return f"numbers {READINGS[reads or 'number'].says}".rstrip()
 
 
 # --- what the cells give away ------------------------------------------------------------------------------------------
@@ -282,7 +290,12 @@ def _distinct(field: Field) -> tuple[int, int]:
 
 def _is_identifier(field: Field) -> bool:
     levels = len(field.levels or ())
-    if levels <= MANY_LEVELS or field.declared or field.part or levels < OWN_VALUES * np.count_nonzero(~np.isnan(field.values)):
+    if (
+        levels <= MANY_LEVELS
+        or field.declared
+        or field.part
+        or levels < OWN_VALUES * np.count_nonzero(~np.isnan(field.values))
+    ):
         return False
     levels, rows = _distinct(field)
     return levels > MANY_LEVELS and levels >= OWN_VALUES * rows
@@ -297,7 +310,10 @@ def _as_column(field: Field, column: Column, first: int) -> Field:
         return field
     if column.reads and field.levels is not None:
         field = numbers_in(field, column.reads, first)
-    elif (field.reads or "number") != (column.reads or "number") and not np.isnan(field.values).all():
+    elif (
+        READINGS[field.reads or "number"].says != READINGS[column.reads or "number"].says
+        and not np.isnan(field.values).all()
+    ):
         raise _other_reading(field, column)
     if column.part:
         return _part_of(field, column.part)
@@ -305,5 +321,6 @@ def _as_column(field: Field, column: Column, first: int) -> Field:
 
 
 def _other_reading(field: Field, column: Column) -> InputError:
-    what = f"held {_numbers_of(column.reads)} in training and holds {_numbers_of(field.reads)} here"
+    was, now = (READINGS[reads or "number"].holds for reads in (column.reads, field.reads))
+    what = f"held {was} in training and holds {now} here"
     return mistaken(column.table_name, what, "write it as it was in training")

@@ -20,15 +20,23 @@ Number = int | float
 
 SIGNS = ("%", "$", "€", "£", "¥")
 _DIGITS = r"(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?P<power>[eE][+-]?\d+)?"
-_QUANTITY = re.compile(rf"\s*(?P<sign>[+-]?)\s*(?P<before>[$€£¥]?)\s*{_DIGITS}\s*(?P<after>[%$€£¥]?)\s*", re.ASCII)
+_QUANTITY = re.compile(
+    rf"\s*(?P<sign>[+-]?)\s*(?P<before>[$€£¥]?)\s*(?P<inner>[+-]?){_DIGITS}\s*(?P<after>[%$€£¥]?)\s*", re.ASCII
+)
 _OTHER_NUMBER = re.compile(r"\s*(0x[0-9a-f]+|[+-]?(?:inf|infinity|nan))\s*", re.ASCII | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d+)?)?)?(?P<zone> ?(Z|[+-]\d\d(:?\d\d)?))?)?", re.ASCII)
 _OTHER_DATE = re.compile(
-    r"\d{1,4}[./]\d{1,2}[./]\d{1,4}\b.*|\d{1,2}-\d{1,2}-\d{4}\b.*"
-    r"|(\d{1,2}|mon|tue|wed|thu|fri|sat|sun)?[-,. ]*(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-,. ]+\d{1,4}\b.*",
+    r"\d{1,2}[-./]\d{1,2}[-./]\d{4}\b.*|\d{4}[-./]\d{1,2}[-./]\d{1,2}\b.*|\d{1,2}/\d{1,2}/\d{2}\b.*"
+    r"|((mon|tue|wed|thu|fri|sat|sun)[a-z]*[,. ]+)?(\d{1,2}[-. ]+)?"
+    r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-,. ]+\d{1,4}\b.*",
     re.ASCII | re.IGNORECASE,
 )
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,6})\d*)?)?", re.ASCII)
+ORDERS = {  # where they fit all of a column's cells and no other does
+    "d.m.y": r"(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<y>\d{4})",
+    "d/m/y": r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d{4})",
+    "m/d/y": r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})",
+}
 _SWAPPED = str.maketrans(".,", ",.")
 _EPOCH = datetime(1970, 1, 1)
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -46,8 +54,9 @@ def periods(ticks: NDArray[Any], period: int) -> Floats:
 
 @dataclass(frozen=True)
 class Reading:
-    """A way to read cells: what the numbers are, and the number of a cell, None if it has none."""
+    """A way to read cells: what they hold, what the numbers are, and the number of a cell, None if it has none."""
 
+    holds: str
     says: str
     number: Callable[[str], Number | None]
 
@@ -56,9 +65,10 @@ def _quantity(cell: str, unit: str, has_comma: bool) -> Number | None:
     found = _QUANTITY.fullmatch(cell.translate(_SWAPPED) if has_comma else cell)
     if found is None:
         return _other_number(cell) if not unit else None
-    if found["before"] + found["after"] != unit:
+    sign = found["sign"] + found["inner"]
+    if found["before"] + found["after"] != unit or len(sign) > 1:
         return None
-    text = found["sign"] + found["digits"].replace(",", "")
+    text = sign + found["digits"].replace(",", "")
     return int(text) if text.lstrip("+-").isdecimal() and not found["power"] else float(text + (found["power"] or ""))
 
 
@@ -79,6 +89,11 @@ def _day(cell: str, is_zoned: bool) -> Number | None:
     return float(periods(np.array(since // timedelta(microseconds=1)), 86_400_000_000))
 
 
+def _other_day(cell: str, form: re.Pattern[str]) -> Number | None:
+    found = form.fullmatch(cell.strip())
+    return None if found is None else _day(f"{found['y']}-{found['m']:0>2}-{found['d']:0>2}", is_zoned=False)
+
+
 def _hour(cell: str) -> Number | None:
     found = _TIME.fullmatch(cell.strip())
     if found is None:
@@ -90,35 +105,55 @@ def _hour(cell: str) -> Number | None:
 
 def _signed() -> dict[str, Reading]:
     """List readings of numbers with a sign; one that ends in a comma has commas for points, and points for commas."""
+    holds = {"%": "percentages", **{sign: f"amounts in {sign}" for sign in SIGNS[1:]}}
     says = {"%": "in per cent (13% is 13)", **{sign: f"in {sign}" for sign in SIGNS[1:]}}
     commas = {"": "", ",": ", with decimal commas"}
     return {
-        sign + mark: Reading(words + also, partial(_quantity, unit=sign, has_comma=bool(mark)))
+        sign + mark: Reading(holds[sign], says[sign] + also, partial(_quantity, unit=sign, has_comma=bool(mark)))
         for mark, also in commas.items()
-        for sign, words in says.items()
+        for sign in SIGNS
+    }
+
+
+def _dates() -> dict[str, Reading]:
+    """List readings of dates: as ISO 8601 has them, without and with a time zone, and with the day or month first."""
+    says = "in days since 1970-01-01"
+    return {
+        "days": Reading("dates", says, partial(_day, is_zoned=False)),
+        "days, UTC": Reading("dates with a time zone", f"{says}, in UTC", partial(_day, is_zoned=True)),
+        **{
+            f"days, {order}": Reading(
+                f"dates written {order}", says, partial(_other_day, form=re.compile(form, re.ASCII))
+            )
+            for order, form in ORDERS.items()
+        },
     }
 
 
 READINGS: dict[str, Reading] = {
-    "number": Reading("", partial(_quantity, unit="", has_comma=False)),
+    "number": Reading("numbers", "", partial(_quantity, unit="", has_comma=False)),
     **_signed(),
-    "days": Reading("in days since 1970-01-01", partial(_day, is_zoned=False)),
-    "days, UTC": Reading("in days since 1970-01-01, in UTC", partial(_day, is_zoned=True)),
-    "hours": Reading("in hours since midnight", _hour),
+    **_dates(),
+    "hours": Reading("times of day", "in hours since midnight", _hour),
 }
 
 
 def reading_of(cells: Sequence[str]) -> str:
-    """Find the reading that gives every cell a number with a sign, a date or a time; empty if there is none."""
-    if not cells or not any(mark in cells[0] for mark in ("-", ":", *SIGNS)):
+    """Find the reading that gives every cell a number with a sign, a date or a time.
+
+    Empty if there is none, or if the cells don't tell whether a date's day or month comes first.
+    """
+    if not cells or not any(mark in cells[0] for mark in ("-", "/", ".", ":", *SIGNS)):
         return ""
-    keys = (key for key in READINGS if key != "number")
-    return next((key for key in keys if all(READINGS[key].number(cell) is not None for cell in cells)), "")
+    keys = (key for key in READINGS if key != "number" and READINGS[key].number(cells[0]) is not None)
+    found = [key for key in keys if all(READINGS[key].number(cell) is not None for cell in cells)]
+    is_open = len(found) > 1 and found[0].startswith("days")
+    return found[0] if found and not is_open else ""
 
 
 def looks_like_date(cell: str) -> bool:
-    """Whether a cell seems to be a date in another form than YYYY-MM-DD."""
-    return _OTHER_DATE.fullmatch(cell.strip()) is not None
+    """Whether a cell seems to be a date, perhaps one that can't be read."""
+    return _DATE.fullmatch(cell) is not None or _OTHER_DATE.fullmatch(cell.strip()) is not None
 
 
 # --- parts of dates ----------------------------------------------------------------------------------------------------

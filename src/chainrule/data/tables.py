@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from chainrule.data.encoding import Learnt, Met, encode, learn
 from chainrule.data.frames import UNNAMED_INDEX, fields_of
-from chainrule.data.kinds import Kinds, columns_as, read_columns
+from chainrule.data.kinds import Kinds, check_references, columns_as, read_columns
 from chainrule.data.labels import Floats, known_labels, label_kind, read_weights, target_labels
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import expanded
@@ -181,6 +181,7 @@ def prepare(
     index = None if len(train) == len(y) else train
     given = None if s is None else s[train]
     learnt = learn(fields, given, index=index, leave_out_constants=True, threads=thread_count(None))
+    check_references(learnt.columns, reference)
     notes += [*(say(found, SHELL) for found in told.findings), *_notes(learnt)]
     kind = label_kind(table.column(target)) or "text"
     schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
