@@ -13,7 +13,11 @@ DAY = datetime.date(1970, 1, 1)
 
 def read(cells):
     key = reading_of(cells)
-    return key, [READINGS[key].number(cell) for cell in cells] if key else None
+    return key, value_of(key, *cells) if key else None
+
+
+def value_of(key, *cells):
+    return READINGS[key].values([READINGS[key].number(cell) for cell in cells])
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,7 @@ def test_a_reading_refuses_what_is_no_number_and_keeps_whole_numbers_exact():
 def test_days_agree_with_the_calendar():
     days = [datetime.date(1, 1, 1), datetime.date(1969, 7, 20), datetime.date(2000, 2, 29), datetime.date(9999, 12, 31)]
     for day in days:
-        number = READINGS["days"].number(day.isoformat())
+        (number,) = value_of("days", day.isoformat())
         assert number == (day - DAY).days
         assert PARTS["year"].take(np.array([number]))[0] == day.year
         assert MONTHS[PARTS["month"].take(np.array([number]))[0]] == MONTHS[day.month - 1]
@@ -83,7 +87,7 @@ def test_days_agree_with_the_calendar():
 
 def test_every_hour_is_found_though_a_day_has_no_exact_hours():
     cells = [f"2024-01-31 {hour:02}:{minute:02}" for hour in range(24) for minute in (0, 59)]
-    days = np.array([READINGS["days"].number(cell) for cell in cells])
+    days = value_of("days", *cells)
     np.testing.assert_array_equal(PARTS["hour"].take(days), np.repeat(np.arange(24), 2))
     assert [date_text(day) for day in days[1:]] == [f"{cell}:00" for cell in cells[1:]]
 

@@ -1,6 +1,6 @@
 """Decides what a table's columns are (numbers, categories, dates), by their cells or as asked, and reads other tables alike.
 
-The rules and their reasons: docs/decisions/0018-kinds-of-columns.md.
+The rules and their reasons: docs/decisions/0020-kinds-of-columns.md.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def numbers_in(field: Field, reads: str, first: int | None = None) -> Field:
         was = f"is taken as {holds}" if first is None else f"held {holds} in training"
         what = f"{was} and has {shown(cell)} in row {(first or 0) + row + 1}"
         raise mistaken(field.name, what, "mend the cell", f"mend the cell, or name it with {option('--na', cell)}")
-    numbers = np.array(found if found else [0.0])
+    numbers = READINGS[reads].values([number for number in found if number is not None] or [0])
     codes = field.values
     there = ~np.isnan(codes)
     values = numbers[np.where(there, codes, 0).astype(np.intp)]

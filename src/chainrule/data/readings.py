@@ -38,7 +38,8 @@ ORDERS = {  # where they fit all of a column's cells and no other does
     "m/d/y": r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})",
 }
 _SWAPPED = str.maketrans(".,", ",.")
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH, _TICK = datetime(1970, 1, 1), timedelta(microseconds=1)
+DAY, HOUR = 86_400_000_000, 3_600_000_000  # ticks
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -54,11 +55,22 @@ def periods(ticks: NDArray[Any], period: int) -> Floats:
 
 @dataclass(frozen=True)
 class Reading:
-    """A way to read cells: what they hold, what the numbers are, and the number of a cell, None if it has none."""
+    """A way to read cells: what they hold, what the numbers are, and the number of a cell, None if it has none.
+
+    period : if not 0, a cell's number counts ticks, and a column's numbers are periods of so many ticks.
+    """
 
     holds: str
     says: str
     number: Callable[[str], Number | None]
+    period: int = 0
+
+    def values(self, numbers: Sequence[Number]) -> NDArray[Any]:
+        """Make a column's numbers of its cells' numbers; whole numbers stay exact if int64 holds them."""
+        values = np.array(numbers)
+        if self.period:
+            return periods(values, self.period)
+        return values if values.dtype.kind in "if" else values.astype(np.float64)
 
 
 def _quantity(cell: str, unit: str, has_comma: bool) -> Number | None:
@@ -82,11 +94,12 @@ def _day(cell: str, is_zoned: bool) -> Number | None:
     if found is None or (found["zone"] is not None) != is_zoned:
         return None
     try:
-        when = datetime.fromisoformat(re.sub(" (?=[Z+-])", "", cell))
-        since = (when.astimezone(UTC).replace(tzinfo=None) if is_zoned else when) - _EPOCH
+        if not is_zoned:
+            return (datetime.fromisoformat(cell) - _EPOCH) // _TICK
+        when = datetime.fromisoformat(cell.replace(found["zone"], found["zone"].strip()))
+        return (when.astimezone(UTC).replace(tzinfo=None) - _EPOCH) // _TICK
     except (ValueError, OverflowError):
         return None
-    return float(periods(np.array(since // timedelta(microseconds=1)), 86_400_000_000))
 
 
 def _other_day(cell: str, form: re.Pattern[str]) -> Number | None:
@@ -99,8 +112,7 @@ def _hour(cell: str) -> Number | None:
     if found is None:
         return None
     hours, minutes, seconds, rest = (found[k] or "0" for k in (1, 2, 3, 4))
-    ticks = (int(hours) * 3600 + int(minutes) * 60 + int(seconds)) * 10**6 + int(rest.ljust(6, "0"))
-    return float(periods(np.array(ticks), 3_600_000_000))
+    return (int(hours) * 3600 + int(minutes) * 60 + int(seconds)) * 10**6 + int(rest.ljust(6, "0"))
 
 
 def _signed() -> dict[str, Reading]:
@@ -119,11 +131,11 @@ def _dates() -> dict[str, Reading]:
     """List readings of dates: as ISO 8601 has them, without and with a time zone, and with the day or month first."""
     says = "in days since 1970-01-01"
     return {
-        "days": Reading("dates", says, partial(_day, is_zoned=False)),
-        "days, UTC": Reading("dates with a time zone", f"{says}, in UTC", partial(_day, is_zoned=True)),
+        "days": Reading("dates", says, partial(_day, is_zoned=False), DAY),
+        "days, UTC": Reading("dates with a time zone", f"{says}, in UTC", partial(_day, is_zoned=True), DAY),
         **{
             f"days, {order}": Reading(
-                f"dates written {order}", says, partial(_other_day, form=re.compile(form, re.ASCII))
+                f"dates written {order}", says, partial(_other_day, form=re.compile(form, re.ASCII)), DAY
             )
             for order, form in ORDERS.items()
         },
@@ -134,7 +146,7 @@ READINGS: dict[str, Reading] = {
     "number": Reading("numbers", "", partial(_quantity, unit="", has_comma=False)),
     **_signed(),
     **_dates(),
-    "hours": Reading("times of day", "in hours since midnight", _hour),
+    "hours": Reading("times of day", "in hours since midnight", _hour, HOUR),
 }
 
 
