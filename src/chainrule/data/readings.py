@@ -19,10 +19,11 @@ Floats = NDArray[np.float64]
 Number = int | float
 
 SIGNS = ("%", "$", "€", "£", "¥")
-_DIGITS = r"(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?P<power>[eE][+-]?\d+)?"
-_QUANTITY = re.compile(
-    rf"\s*(?P<sign>[+-]?)\s*(?P<before>[$€£¥]?)\s*(?P<inner>[+-]?){_DIGITS}\s*(?P<after>[%$€£¥]?)\s*", re.ASCII
-)
+_GAP = "[ \t\u00a0\u2009\u202f]*"
+_MARKED = r"\d{1,3}(?P<mark>[,'’ \u00a0\u2009\u202f])\d{3}(?:(?P=mark)\d{3})*(?:\.\d*)?"
+_DIGITS = rf"(?P<digits>{_MARKED}|\d+\.?\d*|\.\d+)(?P<power>[eE][+-]?\d+)?"
+_SIGNED = rf"(?P<sign>[+−-]?){_GAP}(?P<before>[$€£¥]?){_GAP}(?P<inner>[+−-]?){_DIGITS}"
+_QUANTITY = re.compile(rf"{_GAP}{_SIGNED}{_GAP}(?P<after>[%$€£¥]?){_GAP}", re.ASCII)
 _OTHER_NUMBER = re.compile(r"\s*(0x[0-9a-f]+|[+-]?(?:inf|infinity|nan))\s*", re.ASCII | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d+)?)?)?(?P<zone> ?(Z|[+-]\d\d(:?\d\d)?))?)?", re.ASCII)
 _OTHER_DATE = re.compile(
@@ -80,7 +81,7 @@ def _quantity(cell: str, unit: str, has_comma: bool) -> Number | None:
     sign = found["sign"] + found["inner"]
     if found["before"] + found["after"] != unit or len(sign) > 1:
         return None
-    text = sign + found["digits"].replace(",", "")
+    text = sign.replace("−", "-") + found["digits"].replace(found["mark"] or ",", "")
     return int(text) if text.lstrip("+-").isdecimal() and not found["power"] else float(text + (found["power"] or ""))
 
 
