@@ -58,7 +58,7 @@ def columns_as(
 
     Raises InputError for names, kinds and levels that can't be.
     """
-    kinds, reference = dict(kinds or {}), dict(reference or {})
+    kinds, reference = _by_column("columns", kinds), _by_column("reference", reference)
     given = Counter(field.name for field in fields)
     for name in kinds:
         check_name(name, given, "feature", ", whose kind is given")
@@ -94,6 +94,12 @@ def columns_as(
     return Told(kept, tuple(Finding(code, {"columns": columns}) for code, columns in said if columns))
 
 
+def _by_column(argument: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not isinstance(given, Mapping | None):
+        raise InputError(f"{argument} must be a dictionary with names of columns, not {type(given).__name__}")
+    return {str(name): value for name, value in (given or {}).items()}
+
+
 def _told(field: Field) -> tuple[str, str, bool]:
     return field.name, READINGS[field.reads].says, field.reads.startswith("days")
 
@@ -115,7 +121,7 @@ def _inferred(field: Field) -> Field:
 
 
 def _as_asked(field: Field, kind: str | Sequence[str]) -> list[Field]:
-    parts = [kind] if isinstance(kind, str) else list(kind)
+    parts = list(kind) if isinstance(kind, list | tuple) else [kind]
     if parts == ["categorical"]:
         return [field if field.levels is not None else _category(replace(field, reads=field.reads or "number"))]
     if parts == ["numeric"]:
@@ -125,7 +131,9 @@ def _as_asked(field: Field, kind: str | Sequence[str]) -> list[Field]:
     if wrong is not None or not parts:
         ways = f"use 'categorical', 'numeric', or parts of a date: {', '.join(DATE_PARTS)}"
         python = f"columns has {kind!r} for {field.name!r}: {ways}"
-        raise InputError(two_fronts(python, f"--dates has no part {shown(wrong or '')}: use {', '.join(DATE_PARTS)}"))
+        raise InputError(
+            two_fronts(python, f"--dates has no part {shown(str(wrong or ''))}: use {', '.join(DATE_PARTS)}")
+        )
     days = _inferred(replace(field, declared=False))
     if not days.reads.startswith("days"):
         raise mistaken(field.name, "holds no dates, so it has no parts", "write all its dates as 2024-01-31")
@@ -149,9 +157,10 @@ def _with_references(fields: Sequence[Field], reference: Mapping[str, Any]) -> l
 
 def check_references(columns: Sequence[Column], reference: Mapping[str, Any] | None) -> None:
     """Refuse reference levels that no row of the fit has."""
+    asked = _by_column("reference", reference)
     for column in columns:
-        level = displayed((reference or {}).get(column.name, ""))
-        if column.name in (reference or {}) and column.levels[0] != level:
+        level = displayed(asked.get(column.name, ""))
+        if column.name in asked and column.levels[0] != level:
             raise mistaken(column.name, f"has no training row of the level {shown(level)}", "choose another reference")
 
 
