@@ -81,7 +81,7 @@ def columns_as(
     said = [
         (
             "read as numbers",
-            [_told(f) for f in made if f.reads not in ("", "number") and f.levels is None and not f.part],
+            [_told(f, kinds) for f in made if f.reads not in ("", "number") and f.levels is None and not f.part],
         ),
         ("parts in UTC", list(dict.fromkeys(f.source for f in made if f.part and f.reads.endswith("UTC")))),
         ("codes", [name for name in codes if name not in gone]),
@@ -100,8 +100,9 @@ def _by_column(argument: str, given: Mapping[str, Any] | None) -> dict[str, Any]
     return {str(name): value for name, value in (given or {}).items()}
 
 
-def _told(field: Field) -> tuple[str, str, bool]:
-    return field.name, READINGS[field.reads].says, field.reads.startswith("days")
+def _told(field: Field, kinds: Kinds) -> tuple[str, str, bool]:
+    """Return a column's name, what its numbers are, and whether it may be asked for in parts."""
+    return field.name, READINGS[field.reads].says, field.reads.startswith("days") and field.name not in kinds
 
 
 def read_columns(X: Any, columns: Sequence[Column], *, sort: bool = False, first: int = 0) -> list[Field]:
@@ -121,7 +122,7 @@ def _inferred(field: Field) -> Field:
 
 
 def _as_asked(field: Field, kind: str | Sequence[str]) -> list[Field]:
-    parts = list(kind) if isinstance(kind, list | tuple) else [kind]
+    parts = [str(part) for part in (kind if isinstance(kind, list | tuple) else [kind])]
     if parts == ["categorical"]:
         return [field if field.levels is not None else _category(replace(field, reads=field.reads or "number"))]
     if parts == ["numeric"]:
@@ -131,9 +132,7 @@ def _as_asked(field: Field, kind: str | Sequence[str]) -> list[Field]:
     if wrong is not None or not parts:
         ways = f"use 'categorical', 'numeric', or parts of a date: {', '.join(DATE_PARTS)}"
         python = f"columns has {kind!r} for {field.name!r}: {ways}"
-        raise InputError(
-            two_fronts(python, f"--dates has no part {shown(str(wrong or ''))}: use {', '.join(DATE_PARTS)}")
-        )
+        raise InputError(two_fronts(python, f"--dates has no part {shown(wrong or '')}: use {', '.join(DATE_PARTS)}"))
     days = _inferred(replace(field, declared=False))
     if not days.reads.startswith("days"):
         raise mistaken(field.name, "holds no dates, so it has no parts", "write all its dates as 2024-01-31")
