@@ -70,7 +70,7 @@ def test_every_command_reads_the_table_as_the_fit_did(run, table, tmp_path):
     assert len(predicted) == M + 1
     explained = json.loads(run("explain", model, table, "--row", "7", "--json").out)
     assert explained["explanation"]["part"] == "training"
-    assert float(predicted[7].split(",")[1]) == pytest.approx(explained["explanation"]["g"], rel=1e-12)
+    assert float(predicted[7].split(",")[1]) == pytest.approx(explained["explanation"]["g"], rel=1e-4)
     proven = json.loads(run("certify", model, table, "--json").out)
     assert proven["certificate"]["gap"] <= 1e-8
     coefficients = tmp_path / "c.json"
