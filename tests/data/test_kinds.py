@@ -335,6 +335,13 @@ def test_one_wrong_cell_is_named(cells, bad, words):
         prepare(pa.table({"x": cells, "z": np.arange(40), "y": [0, 1] * 20}), "y")
 
 
+def test_one_wrong_cell_among_dates_is_named_where_parts_are_asked_for():
+    with pytest.raises(InputError, match="dates but for 1 cell, the first in row 3: 2024-02-30"):
+        fit(
+            {"d": ["2024-01-01", "2024-02-01", "2024-02-30", *["2024-03-01"] * 37]}, [0, 1] * 20, columns={"d": "month"}
+        )
+
+
 def test_dates_that_can_not_be_read_are_named():
     cells = [f"0{k % 3 + 1}/0{k % 2 + 1}/2024" for k in range(40)]  # January or February?
     (note,) = prepare(pa.table({"d": cells, "y": [0, 1, 1, 0] * 10}), "y").notes

@@ -135,6 +135,7 @@ def _as_asked(field: Field, kind: str | Sequence[str]) -> list[Field]:
         raise InputError(two_fronts(python, f"--dates has no part {shown(wrong or '')}: use {', '.join(DATE_PARTS)}"))
     days = _inferred(replace(field, declared=False))
     if not days.reads.startswith("days"):
+        _refuse_text_among_numbers(days)
         raise mistaken(field.name, "holds no dates, so it has no parts", "write all its dates as 2024-01-31")
     return [days if part == "days" else _part_of(days, part) for part in dict.fromkeys(parts)]
 
