@@ -23,21 +23,18 @@ from chainrule.findings import Finding, two_fronts
 from chainrule.kernels.blocks import Part
 from chainrule.words import counted
 
-KINDS = ("categorical", "numeric")
 DATE_PARTS = ("days", *PARTS)
 Kinds = Mapping[str, str | Sequence[str]]
 
 FEW_VALUES = 10  # whole numbers with at most so many values may be codes,
 OFTEN = 10  # if each occurs this often on average
 MANY_LEVELS = 20  # a column of fewer levels is no identifier
-OWN_VALUES = (
-    0.75  # distinct values a row, from which on a column identifies rows: half of them have a value of their own
-)
+OWN_VALUES = 0.75  # with so many distinct values a row, at least half of the rows have a value of their own
 
 
 @dataclass(frozen=True)
 class Told:
-    """Columns as they will be learnt, and what to say about them. left_out : names of identifiers that were left out."""
+    """Columns as they will be learnt, and what to say about them."""
 
     fields: list[Field]
     findings: tuple[Finding, ...]
@@ -78,11 +75,9 @@ def columns_as(
     _refuse_twice(made)
     own = [(f.name, *_distinct(f)) for f in made if f.name not in kinds and _is_identifier(f)]
     gone = {name for name, *_ in own if of_file and name not in wanted}
+    read_so = [f for f in made if f.reads not in ("", "number") and f.levels is None and not f.part]
     said = [
-        (
-            "read as numbers",
-            [_told(f, kinds) for f in made if f.reads not in ("", "number") and f.levels is None and not f.part],
-        ),
+        ("read as numbers", [_told(f, kinds) for f in read_so]),
         ("parts in UTC", list(dict.fromkeys(f.source for f in made if f.part and f.reads.endswith("UTC")))),
         ("codes", [name for name in codes if name not in gone]),
         ("other dates", [each for each in dates if each[0] not in gone]),
@@ -135,7 +130,8 @@ def _as_asked(field: Field, kind: str | Sequence[str]) -> list[Field]:
         raise InputError(two_fronts(python, f"--dates has no part {shown(wrong or '')}: use {', '.join(DATE_PARTS)}"))
     days = _inferred(replace(field, declared=False))
     if not days.reads.startswith("days"):
-        _refuse_text_among_numbers(days)
+        if days.levels is not None:
+            _refuse_text_among_numbers(days)
         raise mistaken(field.name, "holds no dates, so it has no parts", "write all its dates as 2024-01-31")
     return [days if part == "days" else _part_of(days, part) for part in dict.fromkeys(parts)]
 
@@ -257,9 +253,10 @@ def _refuse_text_among_numbers(field: Field) -> None:
 
 
 def _likely_readings(levels: Sequence[str]) -> list[str]:
-    """List the readings of some of the levels: all of a column's cells are not tried in every way."""
+    """List the readings of some of the levels, and plain numbers: trying all levels in every way would take too long."""
     some_levels = levels[:: max(len(levels) // 100, 1)]
-    return [key for key, reading in READINGS.items() if any(reading.number(level) is not None for level in some_levels)]
+    fits = {key: any(of.number(level) is not None for level in some_levels) for key, of in READINGS.items()}
+    return [key for key in READINGS if fits[key] or key == "number"]
 
 
 # --- what the cells give away ------------------------------------------------------------------------------------------
@@ -298,13 +295,7 @@ def _distinct(field: Field) -> tuple[int, int]:
 
 
 def _is_identifier(field: Field) -> bool:
-    levels = len(field.levels or ())
-    if (
-        levels <= MANY_LEVELS
-        or field.declared
-        or field.part
-        or levels < OWN_VALUES * np.count_nonzero(~np.isnan(field.values))
-    ):
+    if field.declared or field.part or len(field.levels or ()) <= MANY_LEVELS:
         return False
     levels, rows = _distinct(field)
     return levels > MANY_LEVELS and levels >= OWN_VALUES * rows
@@ -319,14 +310,15 @@ def _as_column(field: Field, column: Column, first: int) -> Field:
         return field
     if column.reads and field.levels is not None:
         field = numbers_in(field, column.reads, first)
-    elif (
-        READINGS[field.reads or "number"].says != READINGS[column.reads or "number"].says
-        and not np.isnan(field.values).all()
-    ):
+    elif not _is_read_alike(field, column) and not np.isnan(field.values).all():
         raise _other_reading(field, column)
     if column.part:
         return _part_of(field, column.part)
     return _category(replace(field, reads=column.reads)) if column.reads and column.kind == "category" else field
+
+
+def _is_read_alike(field: Field, column: Column) -> bool:
+    return READINGS[field.reads or "number"].says == READINGS[column.reads or "number"].says
 
 
 def _other_reading(field: Field, column: Column) -> InputError:

@@ -174,7 +174,7 @@ def looks_like_date(cell: str) -> bool:
 
 @dataclass(frozen=True)
 class DatePart:
-    """A part of dates: from days since 1970-01-01 to whole numbers; their names if they are categories, from `first` on."""
+    """A part of dates: from days since 1970-01-01 to whole numbers; their names if they are categories."""
 
     take: Callable[[Floats], NDArray[Any]]
     names: tuple[str, ...] = ()
