@@ -46,6 +46,11 @@ def test_a_code_far_below_the_first_block_is_found(tmp_path):
     assert (column[0].as_py(), column[many].as_py()) == ("10", "00042")
 
 
+def test_a_column_with_decimal_points_holds_numbers_to_its_end(tmp_path):
+    column = column_of(tmp_path, [*(f"{k}.5" for k in range(300_000)), "00042"])
+    assert column[300_000].as_py() == 42.0
+
+
 def test_a_code_is_found_where_the_first_block_had_other_types(tmp_path):
     many = 300_000
     lines = ["x,late,y", *(f"{k},{k},1" for k in range(10, 10 + many)), "1.5,00042,1"]

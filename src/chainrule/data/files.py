@@ -15,7 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from chainrule.data.frames import is_text
-from chainrule.data.padded import PaddedError, as_numbers, numbers_of
+from chainrule.data.padded import PaddedError, as_numbers, may_be_codes, numbers_of
 from chainrule.data.schema import Schema
 from chainrule.data.words import looks_like_number, shown, some
 from chainrule.errors import InputError
@@ -114,7 +114,7 @@ def _csv_batches(
     convert = options["convert_options"]
     with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
         names, types = reader.schema.names, {field.name: field.type for field in reader.schema}
-    numbers = numbers_of(reader.schema) if schema is None else {}
+    numbers = {} if schema is not None else _perhaps_codes(place, zipped, options, numbers_of(reader.schema))
     types |= dict.fromkeys(numbers, pa.string())
     if schema is not None:  # types of the first block could be wrong later on
         types = {c.table_name: pa.float64() if c.is_plain_number else pa.string() for c in schema.columns}
@@ -219,6 +219,13 @@ def _read_text(place: Path, ending: str, zipped: bool, na: Sequence[str], text: 
         if pa.types.is_binary(getattr(field.type, "value_type", field.type)):
             raise InputError(f"{place} is not UTF-8 text (column {shown(field.name)}): save it as UTF-8")
     return table
+
+
+def _perhaps_codes(place: Path, zipped: bool, options: dict[str, Any], numbers: dict[str, Any]) -> dict[str, Any]:
+    """Choose the columns of numbers in which to look for codes that begin with a zero."""
+    options["convert_options"].column_types |= dict.fromkeys(numbers, pa.string())
+    with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
+        return may_be_codes(numbers, next(iter(reader), None))
 
 
 def _check_zeros(place: Path, zipped: bool, options: dict[str, Any], numbers: dict[str, Any]) -> None:

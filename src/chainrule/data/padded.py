@@ -1,6 +1,6 @@
 """Finds codes such as 00042 among a CSV file's numbers: the parser would drop their zeros.
 
-Columns of numbers are read as text, block by block, and converted here, which takes no longer than letting the parser do it.
+Columns that may hold codes are read as text, block by block, and converted here.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ def numbers_of(schema: Any) -> dict[str, Any]:
     """Return the types of a table's columns of numbers, by name; without names that occur twice."""
     numbers = [of for of in schema if pa.types.is_integer(of.type) or pa.types.is_floating(of.type)]
     return {of.name: of.type for of in numbers if schema.names.count(of.name) == 1}
+
+
+def may_be_codes(numbers: Mapping[str, Any], first: Any, decimal: str = ".") -> dict[str, Any]:
+    """Leave out columns with a decimal mark in the first block of the table, which is given as text; None if it has no rows."""
+    if first is None:
+        return {}
+    has_marks = {name: pc.any(pc.match_substring(first.column(name), decimal)).as_py() for name in numbers}
+    return {name: kind for name, kind in numbers.items() if not has_marks[name]}
 
 
 def as_numbers(table: Any, numbers: Mapping[str, Any], decimal: str = ".") -> Any:
@@ -57,10 +65,11 @@ def _is_padded(cells: Any) -> bool:
         return False
     ends = np.frombuffer(cells.buffers()[1], dtype=np.int32)[cells.offset : cells.offset + len(cells) + 1]
     data = np.frombuffer(cells.buffers()[2], dtype=np.uint8)
-    starts = ends[:-1][np.diff(ends) > 1]
-    second = data[starts + 1]
-    starts = starts[(data[starts] == ZERO) & (second >= ZERO) & (second <= NINE)]
-    if not len(starts):
+    rows = np.flatnonzero(np.diff(ends) > 1)
+    rows = rows[data[ends[rows]] == ZERO]
+    second = data[ends[rows] + 1]
+    rows = rows[(second >= ZERO) & (second <= NINE)]
+    if not len(rows):
         return False
-    found = cells.take(pa.array(np.searchsorted(ends[:-1], starts, side="right") - 1))
+    found = cells.take(pa.array(rows))
     return bool(pc.any(pc.match_substring_regex(found, pattern=r"^\d+\s*$")).as_py())
