@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ERRORS = (
-    "ChainruleWarning", "CollinearityWarning", "CrawlingWarning", "DivergenceWarning", "InputError", "LearningRateWarning",
-    "NotConvergedWarning", "OscillationWarning", "SeparationWarning", "ThinnedTraceWarning",
+    "ChainruleWarning", "CollinearityWarning", "CrawlingWarning", "DivergenceWarning", "IdentifierWarning", "InputError",
+    "LearningRateWarning", "NotConvergedWarning", "OscillationWarning", "SeparationWarning", "ThinnedTraceWarning",
 )  # fmt: skip
 _HOMES = dict.fromkeys(_ERRORS, "chainrule.errors") | {
     "Certificate": "chainrule.certificate",

@@ -29,6 +29,7 @@ from chainrule.solvers import Step
 FLOATS = [np.float64, np.float32]
 PASSED = (
     "alpha", "C", "fit_intercept", "method", "tol", "max_reads", "learning_rate", "standardize", "coding", "missing",
+    "columns", "reference",
     "n_threads", "loss", "penalty",
 )  # fmt: skip
 
@@ -45,7 +46,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     Parameters
     ----------
-    alpha, C, tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads, loss, penalty
+    alpha, C, tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, columns, reference, n_threads, loss,
+    penalty
         As in `chainrule.fit`.
     missing : "mark", "mean", "drop-rows", "error", or a dictionary of these by column
         As in `chainrule.fit`; needed if X is an array with missing values. Predictions treat missing values as the fit did. If
@@ -82,6 +84,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         standardize: bool | str = False,
         coding: str = "reference",
         missing: str | dict[str, str] | None = None,
+        columns: dict[str, Any] | None = None,
+        reference: dict[str, Any] | None = None,
         unseen: str = "error",
         n_threads: int | None = None,
         loss: str = "logistic",
@@ -100,6 +104,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         self.standardize = standardize
         self.coding = coding
         self.missing = missing
+        self.columns = columns
+        self.reference = reference
         self.unseen = unseen
         self.n_threads = n_threads
         self.loss = loss
@@ -111,7 +117,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
         choice("unseen", self.unseen, UNSEEN)
-        given, of_table = X, is_table(X)
+        given, of_table = X, is_table(X) or (is_frame(X) and bool(self.columns or self.reference))
         if of_table:
             if y is None:
                 raise InputError(f"y must have one label a row, {len(X)} of them, not None")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 from chainrule import errors
@@ -372,6 +373,39 @@ def _too_many_columns(values: Values, on: Front) -> str:
     return f"{text}, and without a penalty nothing else proves an optimum: give {on.option('alpha')}, e.g. 1/m"
 
 
+# --- kinds of columns --------------------------------------------------------------------------------------------------
+
+
+def _kind(names: Sequence[str], kind: str, on: Front) -> str:
+    """Write how to give columns a kind; a name with a comma must be given alone."""
+    listed = names[:MOST_NAMES] if not any("," in name for name in names) else names[:1]
+    return f"--{kind} {quote(','.join(listed))}" if on.is_shell else f"columns={dict.fromkeys(listed, kind)}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = len(words) - MOST_NAMES
+    return ", ".join(words[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _read_as_numbers(values: Values, on: Front) -> str:
+    told = f"text, dates and times read as numbers: {_listed([f'{name} {how}' for name, how, _ in values['columns']])}"
+    dates = [name for name, _, is_date in values["columns"] if is_date]
+    parts = ["year", "month", "weekday"]
+    for name in dates[:1]:
+        way = f"--dates {quote(f'{name}={chr(44).join(parts)}')}" if on.is_shell else f"columns={ {name: parts} }"
+        told += f"; {way} takes parts of the date instead"
+    return told
+
+
+def _few(values: Values, on: Front, what: str, each: str, kind: str, end: str) -> str:
+    told = [f"{name} ({each.format(*counts)})" for name, *counts in values["columns"]]
+    return f"{what}: {_listed(told)}; {_kind([of[0] for of in values['columns']], kind, on)} {end}"
+
+
+_OWN = "{:,} values in {:,} rows"
+_NO_USE = "nearly every row has a value of its own, so the coefficients say nothing about other rows"
+
+
 SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "converged": _converged,
     "unreached": _converged,  # but not to tol, for a reason that the sentence names
@@ -429,6 +463,25 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "relation": _relation,
     "more relations": _more_relations,
     "collinear": _collinear,
+    "read as numbers": _read_as_numbers,
+    "parts in UTC": lambda v, on: f"parts of dates in UTC, not in local time: {_listed(v['columns'])}",
+    "codes": lambda v, on: (
+        f"codes with leading zeros are categories: {_listed(v['columns'])}; {_kind(v['columns'], 'numeric', on)} makes them "
+        "numbers"
+    ),
+    "other dates": lambda v, on: _few(
+        v,
+        on,
+        "categories that look like dates",
+        "{:,} levels",
+        "categorical",
+        "keeps them; written as 2024-01-31 they are dates",
+    ),
+    "perhaps categories": lambda v, on: _few(
+        v, on, "numbers that may be categories", "{} values", "categorical", "makes them categories"
+    ),
+    "left out": lambda v, on: _few(v, on, "columns of identifiers left out", _OWN, "categorical", "keeps them"),
+    "identifiers": lambda v, on: _few(v, on, _NO_USE, _OWN, "categorical", "keeps them without this warning"),
     "collinear too": lambda v, on: f"the columns are collinear as well: {_together(v['relations'], on)}",
 }
 
@@ -443,4 +496,5 @@ WARNINGS: dict[str, type[ChainruleWarning]] = {
     "above limit": errors.LearningRateWarning,
     "thinned trace": errors.ThinnedTraceWarning,
     "separated": errors.SeparationWarning,
+    "identifiers": errors.IdentifierWarning,
 }

@@ -6,6 +6,7 @@ explain   one row of a table, forward and backward, and its share of the whole g
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.decode import expanded
 from chainrule.data.tables import Encoded, Prepared, prepare, stratified_split
 from chainrule.data.variables import Facts
+from chainrule.data.words import shown
 from chainrule.errors import InputError
 from chainrule.explain import RowExplanation, by_variable, explain_row
 from chainrule.fitting.fit import fit_rows
@@ -64,12 +66,35 @@ def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> pa.Table
 
 def prepare_as_asked(
     table: pa.Table, target: str, *, features: Sequence[str] | None = None, drop: Sequence[str] | None = None,
-    missing: Sequence[str] | None = None, **how: Any,
+    categorical: Sequence[str] | None = None, numeric: Sequence[str] | None = None, dates: Sequence[str] | None = None,
+    reference: Sequence[str] | None = None, missing: Sequence[str] | None = None, **how: Any,
 ) -> Prepared:  # fmt: skip
-    """Prepare a table by a command's options: features and drop as in `column_names`, the others as in `prepare`."""
-    features = column_names(features, table.column_names) if features else None
-    how |= {"missing": Treatment.read_options(missing or ()), "drop": column_names(drop or (), table.column_names)}
-    return prepare(table, target, features=features, **how)
+    """Prepare a table by a command's options, the others as in `prepare`.
+
+    features, drop, categorical, numeric : as in `column_names`. dates, reference : COLUMN=PARTS and COLUMN=LEVEL.
+    """
+    known = table.column_names
+    features = column_names(features, known) if features else None
+    given = {"categorical": column_names(categorical or (), known), "numeric": column_names(numeric or (), known)}
+    kinds: dict[str, str | list[str]] = {name: kind for kind, names in given.items() for name in names}
+    parts = dict(split_option("--dates", text, known) for text in dates or ())
+    named = Counter(name for names in (*given.values(), parts) for name in set(names))
+    twice = next((name for name, times in named.items() if times > 1), None)
+    if twice is not None:
+        raise InputError(f"column {shown(twice)} has two kinds: name it once, in --categorical, --numeric or --dates")
+    kinds |= {name: [part.strip() for part in text.split(",")] for name, text in parts.items()}
+    first = dict(split_option("--reference", text, known) for text in reference or ())
+    how |= {"drop": column_names(drop or (), known), "missing": Treatment.read_options(missing or ())}
+    return prepare(table, target, features=features, columns=kinds, reference=first, **how)
+
+
+def split_option(option: str, text: str, known: Sequence[str]) -> tuple[str, str]:
+    """Split COLUMN=VALUE at the '=' after a known column, or after the first word."""
+    places = [k for k, letter in enumerate(text) if letter == "="]
+    if not places:
+        raise InputError(f"{option} {shown(text)} has no '=': write COLUMN=VALUE")
+    at = next((k for k in places if text[:k] in known), places[0])
+    return text[:at], text[at + 1 :]
 
 
 def column_names(given: Sequence[str], known: Sequence[str]) -> list[str]:

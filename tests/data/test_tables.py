@@ -162,10 +162,9 @@ def test_unknown_levels_are_the_reference_counted_and_said():
         ({"x": None, "xx": [1, 2, 3, 4]}, "no column x, .*: its columns are xx, s, y"),
         ({"word": None}, "no column word, "),
         ({"x": ["1", "2", "three", "4"]}, "column x held numbers.* three in row 3"),
-        ({"x": ["1", "2", "3", "4"]}, "column x held numbers.* holds text here"),
         ({"x": [1.0, 2.0, 3.0, -float("inf")]}, "column x .*infinite.* row 4:"),
-        ({"x": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column x is date32"),
-        ({"word": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column word is date32"),
+        ({"x": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column x held numbers.* dates here"),
+        ({"word": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column word has numbers.* the levels a, b, c"),
         ({"word": [1, 2, 3, 4]}, "column word has numbers.* the levels a, b, c"),
         ({"flag": [0, 1, 1, 0]}, "column flag has numbers.* the levels false, true"),
         ({"x": [True, False, True, True]}, "column x held numbers.* true in row 1"),
@@ -316,7 +315,7 @@ def test_boolean_labels_stay_booleans_in_every_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["when", "the date", "it's", "a,b", "-t"])
 def test_advice_can_be_followed(name):
-    days = pa.array([1, 2, 3, 4], pa.date32())
+    days = pa.array([1, 2, 3, 4], pa.duration("s"))
     table = pa.table({"x": [1, 2, 3, 4], "y": ["a", "b", "a", "b"], name: days})
     with refused("leave it out with --drop") as caught:
         learn_schema(table, "y")

@@ -109,8 +109,21 @@ C = option(
     TRAINING, "--C", "C", "scikit-learn's inverse strength, instead of --alpha: alpha = 1/(C S), S the sum of the weights.",
     float, above=0)
 
+CATEGORICAL = option(
+    DATA, "--categorical", "NAMES", "Columns of numbers or dates to take as categories, separated by commas; may repeat.",
+    many=True)
+NUMERIC = option(
+    DATA, "--numeric", "NAMES", "Columns of text to take as numbers, such as codes with leading zeros; may repeat.", many=True)
+DATES = option(
+    DATA, "--dates", "COLUMN=PARTS", "Take parts of a date: days, year, month, weekday, hour; may repeat. Default: days since "
+    "1970-01-01, as one number.", many=True)
+REFERENCE = option(
+    DATA, "--reference", "COLUMN=LEVEL", "Level that a category's others are compared with; may repeat. Default: the first.",
+    many=True)
+
 LEARNED = {  # how a table is prepared
-    "positive": POSITIVE, "features": FEATURES, "drop": DROP, "weights": WEIGHTS, "na": NA, "missing": MISSING,
+    "positive": POSITIVE, "features": FEATURES, "drop": DROP, "categorical": CATEGORICAL, "numeric": NUMERIC, "dates": DATES,
+    "reference": REFERENCE, "weights": WEIGHTS, "na": NA, "missing": MISSING,
 }
 
 JSON = option(OUTPUT, "--json", None, "Print one JSON document instead of text.", bool, False)

@@ -25,7 +25,8 @@ from chainrule.words import counted, plain
 
 FORMATS = (".svg", ".png", ".html")
 Given = Mapping[str, Any]  # a command's option values by name; options of other commands are absent
-OF_A_TABLE = ("target", "positive", "features", "drop", "weights", "na", "missing", "x", "y")
+KINDS = ("categorical", "numeric", "dates", "reference")
+OF_A_TABLE = ("target", "positive", "features", "drop", *KINDS, "weights", "na", "missing", "x", "y")
 OWN = ("alpha", "C", "within", "n_threads", "epochs", "sizes", "rates", "learning_rate", "test_size", "seed")
 RANDOM = ("centering", "batches")  # studies that draw at random, so they take a seed
 
@@ -90,7 +91,7 @@ def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
 def _studied(table: Any, given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Prepare a table by the options, and take its rows of known label; with --x and --y, by default only rows with both."""
     pair = [given["x"], given["y"]] if "x" in given else []
-    learned = {name: given.get(name) for name in ("positive", "weights", "drop")}
+    learned = {name: given.get(name) for name in ("positive", "weights", "drop", *KINDS)}
     learned["missing"] = given["missing"] or (["drop-rows"] if pair else [])
     prepared = prepare_as_asked(table, given["target"], features=pair or given["features"], **learned)
     schema, design, rows = prepared.schema, prepared.encoded, prepared.train

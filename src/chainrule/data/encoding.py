@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.frames import Codes, Field, Parts, code_type, fields_of, is_frame, recoded
+from chainrule.data.frames import Codes, Field, Parts, code_type, first_row, is_frame, recoded
+from chainrule.data.kinds import numbers_in, read_columns
 from chainrule.data.missing import Marking, Missing, Treatment, filled_note, without_rows
 from chainrule.data.rows import power_of_two
 from chainrule.data.rows.decode import present
@@ -103,7 +104,7 @@ def learn(
     Raises InputError for infinite numbers, for a column without a value, and for missing values that `treatment` refuses.
     """
     treatment = Treatment() if treatment is None else treatment
-    treatment.check_names(field.name for field in fields)
+    treatment.check_names(dict.fromkeys(field.source or field.name for field in fields))
     is_one, kept = y == 1, np.ones(len(y), dtype=np.bool_) if s is None else s > 0.0
     stay, missing = without_rows(fields, is_one, kept, index, treatment)
     n_dropped, is_part = int(np.count_nonzero(~stay & kept)), index is not None
@@ -122,7 +123,7 @@ def learn(
         record = marking.treat(field, int(found.lost[k]), found.fill[k])
         missing += [record] if record else []
         marked = record is not None and record.done == "marked"
-        lost = "" if marked else treatment.lost(field.name, record is not None)
+        lost = "" if marked else treatment.lost(field.source or field.name, record is not None)
         column = _column(field, found.fill[k], rows, marked, lost, coding == "all")
         column = replace(column, constant=leave_out_constants and field.levels is None and low == high)
         if leave_out_constants and not column.design_names():
@@ -132,7 +133,7 @@ def learn(
             continue
         if field.levels is not None:
             level_rows[len(columns)] = rows[rows > 0]
-        columns.append(column)
+        columns.append(replace(column, source=field.source, reads=field.reads, part=field.part))
         extremes.append((low, high))
     order = {field.name: k for k, field in enumerate(fields)}
     missing.sort(key=lambda of: order[of.column])
@@ -338,19 +339,11 @@ def _as_learnt(field: Field, column: Column, first: int) -> Field:
     assert field.levels is not None
     words = [level for level in field.levels if not looks_like_number(level)]
     if not words:
-        raise mistaken(field.name, "held numbers in training and holds text here", "write it as numbers")
+        return numbers_in(field, "number", first)
     row, cell = first_row(field, words)
     way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
     what = f"held numbers in training and has {shown(cell)} in row {first + row + 1}"
     raise mistaken(field.name, what, "turn it into numbers", way)
-
-
-def first_row(field: Field, wanted: Collection[str]) -> tuple[int, str]:
-    """Find the first row that has one of the wanted levels; return its number, from 0, and the level."""
-    assert field.levels is not None
-    codes = field.values
-    row = int(np.argmax(np.isin(codes, [code for code, level in enumerate(field.levels) if level in wanted])))
-    return row, field.levels[int(codes[row])]
 
 
 def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
@@ -366,7 +359,7 @@ def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str =
     """Compute log-odds z, (m,), for a frame's rows, from the coefficients of a fit on a frame with the same columns."""
     if not is_frame(X):
         raise InputError(f"the fit was on a table: give a pandas frame or an Arrow table, not {type(X).__name__}")
-    fields = fields_of(X, [column.name for column in columns])
+    fields = read_columns(X, columns)
     if not fields[0].rows:
         raise InputError("X has no rows: give one at least")
     design = encode(fields, columns, unseen)

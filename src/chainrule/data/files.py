@@ -15,6 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from chainrule.data.frames import is_text
+from chainrule.data.padded import PaddedError, as_numbers, may_be_codes, numbers_of
 from chainrule.data.schema import Schema
 from chainrule.data.words import looks_like_number, shown, some
 from chainrule.errors import InputError
@@ -118,8 +119,10 @@ def _csv_batches(
     convert = options["convert_options"]
     with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
         names, types = reader.schema.names, {field.name: field.type for field in reader.schema}
+    numbers = {} if schema is not None else _perhaps_codes(place, zipped, options, numbers_of(reader.schema))
+    types |= dict.fromkeys(numbers, pa.string())
     if schema is not None:  # types of the first block could be wrong later on
-        types = {column.name: pa.float64() if column.kind == "number" else pa.string() for column in schema.columns}
+        types = {c.table_name: pa.float64() if c.is_plain_number else pa.string() for c in schema.columns}
         types |= {schema.weights or "": pa.float64(), schema.target: pa.string()}
         convert.include_columns = _kept(names, schema, need_target)
     convert.column_types = {name: types[name] for name in convert.include_columns or names}
@@ -128,14 +131,14 @@ def _csv_batches(
         for batch in reader:
             rows += batch.num_rows
             table = pa.Table.from_batches([batch])
-            yield table
+            yield as_numbers(table, numbers)
     if rows and table.column_names[-1] == names[-1]:  # the cell that takes everything after the quote
         _check_quotes(place, zipped, table, rows)
 
 
 def _kept(names: Sequence[str], schema: Schema, need_target: bool) -> list[str]:
     """List the columns that a model reads, in the file's order."""
-    needed = {*(column.name for column in schema.columns), *([schema.target] if need_target else [])}
+    needed = {*(column.table_name for column in schema.columns), *([schema.target] if need_target else [])}
     kept = [name for name in names if name in needed or name in (schema.target, schema.weights)]
     if len(set(names)) < len(names) or not needed <= set(names):
         raise pa.ArrowInvalid("`read_table` has the message")
@@ -187,6 +190,15 @@ def _parquet(place: Path) -> Any:
 
 
 def _read_csv(place: Path, ending: str, zipped: bool, na: Sequence[str], text: Sequence[str]) -> pa.Table:
+    """Read a file; codes that begin with a zero are text, wherever the first one is."""
+    while True:
+        try:
+            return _read_text(place, ending, zipped, na, text)
+        except PaddedError as found:
+            text = [*text, *found.names]
+
+
+def _read_text(place: Path, ending: str, zipped: bool, na: Sequence[str], text: Sequence[str]) -> pa.Table:
     """Read a file in small blocks, which needs little more memory than the table.
 
     If a cell further down doesn't have the type of the first block, the parser finds the types itself: for this it keeps all
@@ -207,10 +219,27 @@ def _read_csv(place: Path, ending: str, zipped: bool, na: Sequence[str], text: S
         with _opened(place, zipped) as stream:
             table = pa_csv.read_csv(stream, **options)
         _check_quotes(place, zipped, table, table.num_rows)
+        _check_zeros(place, zipped, options, numbers_of(table.schema))
     for field in table.schema:
         if pa.types.is_binary(getattr(field.type, "value_type", field.type)):
             raise InputError(f"{place} is not UTF-8 text (column {shown(field.name)}): save it as UTF-8")
     return table
+
+
+def _perhaps_codes(place: Path, zipped: bool, options: dict[str, Any], numbers: dict[str, Any]) -> dict[str, Any]:
+    """Choose the columns of numbers in which to look for codes that begin with a zero."""
+    options["convert_options"].column_types |= dict.fromkeys(numbers, pa.string())
+    with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
+        return may_be_codes(numbers, next(iter(reader), None))
+
+
+def _check_zeros(place: Path, zipped: bool, options: dict[str, Any], numbers: dict[str, Any]) -> None:
+    """Look through the parser's columns of numbers for codes that begin with a zero."""
+    convert = options["convert_options"]
+    convert.include_columns, convert.column_types = list(numbers), dict.fromkeys(numbers, pa.string())
+    with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
+        for batch in reader if numbers else ():
+            as_numbers(pa.Table.from_batches([batch]), numbers)
 
 
 def _csv_options(place: Path, ending: str, zipped: bool, na: Sequence[str]) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def without_rows(
     """
     stay, found = np.ones(len(is_one), dtype=np.bool_), []
     for each in fields:
-        if treatment.of_column(each.name) != "drop-rows":
+        if treatment.of_column(each.source or each.name) != "drop-rows":
             continue
         lost = absent(each) if index is None else absent(each)[index]
         if not (kept & ~lost).any():
@@ -159,7 +159,7 @@ class Marking:
         if not lost:
             return None
         where = self.kept & (absent(column) if self.index is None else absent(column)[self.index])
-        way = self.treatment.of_column(column.name)
+        way = self.treatment.of_column(column.source or column.name)
         if way == "error":
             row = int(np.argmax(where))
             raise _refused(column.name, lost, 1 + (row if self.index is None else int(self.index[row])))

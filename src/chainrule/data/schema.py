@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
+from chainrule.data.readings import PARTS, READINGS
 from chainrule.errors import InputError
 from chainrule.words import plain
 
@@ -44,6 +45,12 @@ class Column:
         What the fit does with rows that have no value and no mark: fill them in, or leave them out. "" if it had none.
     common : str, optional
         A category's most frequent level, by weight, if `lost` is not empty: it fills in rows that have no value.
+    source : str
+        The table's column, if the name is another one: "when" for "when month".
+    reads : str
+        How cells become numbers, a key of `READINGS`; empty for plain numbers, and for categories of text.
+    part : str
+        Part of a date, a key of `PARTS`; empty for all of it.
     """
 
     name: str
@@ -55,6 +62,19 @@ class Column:
     all_levels: bool = False
     lost: Lost = ""
     common: str | None = None
+    source: str = ""
+    reads: str = ""
+    part: str = ""
+
+    @property
+    def table_name(self) -> str:
+        """Name of the table's column."""
+        return self.source or self.name
+
+    @property
+    def is_plain_number(self) -> bool:
+        """Whether the cells are numbers as the CSV reader knows them."""
+        return self.kind == "number" and not self.reads
 
     def design_names(self) -> list[str]:
         """Name the column's coefficients; two columns may still give the same name."""
@@ -68,6 +88,8 @@ class Column:
         """Build a column from part of what `Schema.to_dict` gave; raises TypeError or KeyError if it is something else."""
         column = cls(**{**given, "levels": tuple(given["levels"])})
         require_kinds(vars(column), get_type_hints(cls))
+        if column.reads not in ("", *READINGS) or column.part not in ("", *PARTS):
+            raise TypeError(f"how column {column.name!r} is read")
         number = column.mean is not None and math.isfinite(column.mean)
         levels = 0 < len(set(column.levels)) == len(column.levels) and (
             not column.lost or column.common in column.levels
@@ -144,9 +166,9 @@ class Schema:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """Columns to read from a CSV file as text (`read_table(..., text=...)`): categories, and text labels."""
-        words = [c.name for c in self.columns if c.kind == "category" and not set(c.levels) <= set(BOOLEANS)]
-        return (*words, *([self.target] if self.label_kind == "text" else []))
+        """Columns to read from a CSV file as text (`read_table(..., text=...)`): categories, dates, per cent, text labels."""
+        words = [c for c in self.columns if not c.is_plain_number and not (c.levels and set(c.levels) <= set(BOOLEANS))]
+        return (*dict.fromkeys(c.table_name for c in words), *([self.target] if self.label_kind == "text" else []))
 
     @property
     def labels(self) -> dict[str, str]:

@@ -2,26 +2,28 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chainrule.data.encoding import Learnt, Met, encode, first_row, learn
+from chainrule.data.encoding import Learnt, Met, encode, learn
 from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of
+from chainrule.data.kinds import Kinds, check_references, columns_as, read_columns
 from chainrule.data.labels import Floats, known_labels, label_kind, read_weights, target_labels
 from chainrule.data.missing import Missing, Treatment, absent
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import expanded
 from chainrule.data.schema import Schema, feature_names
-from chainrule.data.words import check_name, looks_like_number, option, shown, some, unusable
+from chainrule.data.words import check_name, shown, some
 from chainrule.errors import InputError
+from chainrule.findings import SHELL, say
 from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reading import thread_count
-from chainrule.words import counted
 
 Index = npt.NDArray[np.int64]
 
@@ -152,6 +154,8 @@ def prepare(
     seed: int = 0,
     na: Sequence[str] = (),
     missing: Treatment | None = None,
+    columns: Kinds | None = None,
+    reference: Mapping[str, Any] | None = None,
 ) -> Prepared:
     """Learn a table's schema from its training rows alone, and encode all rows by it.
 
@@ -176,6 +180,9 @@ def prepare(
     missing : Treatment, optional
         How missing values are treated.
 
+    columns, reference
+        Kinds and reference levels, as in `columns_as`.
+
     Raises
     ------
     InputError
@@ -189,25 +196,25 @@ def prepare(
     train, test = stratified_split(y, test_size, seed)
     if s is not None and weights is not None:
         _check_weights(s, weights, y, (negative, positive), (train, test))
-    fields = fields_of(table, names, sort=True)
-    for field in fields:
-        _refuse_text_among_numbers(field)
+    told = columns_as(fields_of(table, names, sort=True), columns, reference, wanted=features or (), of_file=True)
+    fields = told.fields
     index = None if len(train) == len(y) else train
     given = None if s is None else s[train]
     learnt = learn(
         fields, y[train], given, index=index, leave_out_constants=True, threads=thread_count(None), treatment=missing
     )
+    check_references(learnt.columns, reference)
     new = np.delete(np.arange(len(y)), train if s is None else train[s[train] > 0])
     train = train if learnt.index is None else learnt.index
-    notes += _notes(learnt)
+    notes += [*(say(found, SHELL) for found in told.findings), *_notes(learnt)]
     kind = label_kind(table.column(target)) or "text"
     schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
     met, kept = Met(), {column.name for column in learnt.columns}
     fields = [field for field in fields if field.name in kept]
     encoded = encode(fields, schema.columns, "reference", met, new=new)
     known = None if s is None else np.where(np.isnan(y), 0.0, s)
-    told = [column.column for column in learnt.missing if column.done != "dropped"]
-    said = met.notes(schema, "reference", told, " in rows not trained on")
+    treated = [column.column for column in learnt.missing if column.done != "dropped"]
+    said = met.notes(schema, "reference", treated, " in rows not trained on")
     design = Encoded(schema, encoded, y, known, said, _is_whole(fields, schema))
     notes += design.notes
     return Prepared(design, learnt, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes))
@@ -276,7 +283,7 @@ def encode_table(
         label or a weight that can't be used.
     """
     often, met = Counter(table.column_names), Met() if met is None else met
-    fields = fields_of(table, [column.name for column in schema.columns], sort=schema.source == "file")
+    fields = read_columns(table, schema.columns, sort=schema.source == "file", first=first)
     design = encode(fields, schema.columns, unseen, met, first=first)
     y, weights = np.full(design.m, np.nan), None
     if need_target or schema.target in often:
@@ -324,19 +331,3 @@ def _feature_names(
             notes.append(f"the index of a data frame is left out: {some(index)}")
         wanted = [name for name in names if name not in {"", target, weights, *index}]
     return [name for name in wanted if name not in set(drop)], notes
-
-
-def _refuse_text_among_numbers(field: Field) -> None:
-    """Refuse a text column in which 10 % of the cells or fewer aren't numbers: they made the whole column text."""
-    levels = field.levels or ()
-    numeric = np.array([looks_like_number(level) for level in levels], dtype=np.bool_)
-    if numeric.all() or not numeric.any():
-        return
-    codes = field.values
-    rows = np.bincount(codes[codes >= 0.0].astype(np.intp), minlength=len(numeric))
-    known, numbers = int(rows.sum()), int(rows @ numeric)
-    if numbers < known and 10 * numbers >= 9 * known:
-        row, cell = first_row(field, [level for level, good in zip(levels, numeric, strict=True) if not good])
-        found = f"{counted(known - numbers, 'cell')}, the first in row {row + 1}: {shown(cell)}"
-        way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
-        raise unusable(field.name, f"holds numbers but for {found}", way)

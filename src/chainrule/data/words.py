@@ -35,10 +35,10 @@ def some(words: Iterable[str], limit: int = 5) -> str:
     return listed if len(every) <= limit else f"{listed} and {len(every) - limit:,} more"
 
 
-def near(name: str, names: Sequence[str]) -> str:
-    """Name the columns that a wrong name may have meant, or list the columns."""
+def near(name: str, names: Sequence[str], what: str = "columns") -> str:
+    """Name the columns that a wrong name may have meant, or list the columns. what : what the names are of."""
     close = _close(name, names)
-    return f"did you mean {some(close)}?" if close else f"its columns are {some(names, 10)}"
+    return f"did you mean {some(close)}?" if close else f"its {what} are {some(names, 10)}"
 
 
 def _close(name: str, names: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.designs import rows_of
 from chainrule.data.inputs import check_start
+from chainrule.data.kinds import Kinds
 from chainrule.data.rows import Rows
 from chainrule.data.rows.batches import as_batches, digest
 from chainrule.data.variables import Facts
@@ -53,6 +54,8 @@ def fit(
     feature_names: Sequence[str] | None = None,
     coding: str = "reference",
     missing: str | Mapping[str, str] | None = None,
+    columns: Kinds | None = None,
+    reference: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
     callbacks: Sequence[Callback] = (),
     batch_size: int | None = None,
@@ -114,6 +117,12 @@ def fit(
         level. "mean": fill in without a mark. "drop-rows": leave these rows out of the fit. "error": refuse them. Columns that
         a dictionary does not name have "mark". The default is "mark" for tables; an array with missing values is refused.
         `Result.missing` lists what was done.
+    columns : dict, optional
+        What columns of a table are, by name: "categorical", "numeric", or parts of dates: "days" (since 1970-01-01), "year",
+        "month", "weekday", "hour", or a list of parts. By default numbers are numbers, text is a category, and "13%" (13),
+        "$1,200", dates (days) and times (hours) are numbers if the whole column is written so.
+    reference : dict, optional
+        The reference level of categories, by column; by default the first level.
     n_threads : int, optional
         Default: CHAINRULE_THREADS, or the processors that this process may use. The result doesn't depend on it.
     callbacks : callables
@@ -159,7 +168,7 @@ def fit(
         callbacks=callbacks, batch_size=batch_size, schedule=schedule, seed=seed, resume=resume, loss=loss, penalty=penalty,
     )  # fmt: skip
     try:
-        rows, classes = rows_of(X, y, sample_weight, feature_names, coding, spec.n_threads, missing)
+        rows, classes = rows_of(X, y, sample_weight, feature_names, coding, spec.n_threads, missing, columns, reference)
         return replace(fit_rows(spec, rows, classes, started), **_names(X, y))
     except KeyboardInterrupt as stop:
         so_far = getattr(stop, "result", None)
@@ -203,8 +212,9 @@ def fit_rows(
             again = replace(problem, start=start)
             ending = as_returned(again, method.load()(again))
         result = _result(problem, ending, (method.name, why), classes, kernel)
-    for found in ending.said:
-        warn_of(found)
+    for found in (*rows.said, *ending.said):
+        if found.warning is not None:
+            warn_of(found)
     if result.reason == "interrupted":
         interrupt = KeyboardInterrupt(result.message)
         interrupt.result = result  # type: ignore[attr-defined]
@@ -214,7 +224,11 @@ def fit_rows(
 
 def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: tuple[Any, Any], kernel: str) -> Result:
     rows, options, outcome, units = problem.rows, problem.options, ending.outcome, ending.units
-    (w, b), state, said = units.to_user(ending.w_fit, ending.b_fit), outcome.state, (*ending.said_at_once, *ending.said)
+    (w, b), state, said = (
+        units.to_user(ending.w_fit, ending.b_fit),
+        outcome.state,
+        (*rows.said, *ending.said_at_once, *ending.said),
+    )
     front, before, batches = options.front, options.resume, options.batches
     seconds = time.perf_counter() - problem.started
     in_numpy = "" if is_native(options.loss) else f", {options.loss.name} loss in NumPy"
@@ -233,7 +247,7 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
         seconds=seconds + (0.0 if before is None else before.seconds),
         kernel=kernel + in_numpy, storage=rows.design.storage, threads=rows.threads, copies=rows.copies + ending.copies,
         certificate=replace(ending.certificate, reads=rows.reads, seconds=seconds),
-        warnings=tuple(say(found, front) for found in said), findings=(ending.how, *said),
+        warnings=tuple(say(found, front) for found in said if found.warning is not None), findings=(ending.how, *said),
         batch_size=None if batches is None else batches.size,
         seed=None if batches is None else batches.seed,
         schedule=None if batches is None else batches.schedule,

@@ -15,6 +15,7 @@ from chainrule.certificate import Certificate, digits_of
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.designs import rows_of
 from chainrule.data.inputs import check_start, real, switch
+from chainrule.data.kinds import Kinds
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis.collinearity import Collinearity
@@ -204,6 +205,8 @@ def certify(
     feature_names: Sequence[str] | None = None,
     coding: str = "reference",
     missing: str | Mapping[str, str] | None = None,
+    columns: Kinds | None = None,
+    reference: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
     loss: str = "logistic",
     penalty: str = "ridge",
@@ -217,7 +220,8 @@ def certify(
 
     Parameters
     ----------
-    X, y, alpha, C, sample_weight, fit_intercept, standardize, feature_names, coding, missing, n_threads, loss, penalty
+    X, y, alpha, C, sample_weight, fit_intercept, standardize, feature_names, coding, missing, columns, reference, n_threads,
+    loss, penalty
         As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
     coef : (n,) or (1, n), or a fitted model
         Weights w, for the columns as they are in X. From a model: its `coef_` and `intercept_` (scikit-learn, glum), its
@@ -249,7 +253,7 @@ def certify(
     'bound'
     """
     started = time.perf_counter()
-    rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads, missing)
+    rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads, missing, columns, reference)
     w, b = _point(*_of_model(coef, intercept), rows.n_features, switch("fit_intercept", fit_intercept))
     spec = FitSpec.of(
         alpha=alpha, C=C, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty, standardize=standardize

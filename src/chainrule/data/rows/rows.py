@@ -15,6 +15,7 @@ from chainrule.data.rows.moments import moments_of, read_moments
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two
 from chainrule.data.schema import Column
 from chainrule.data.schema import feature_names as names_of
+from chainrule.findings import Finding
 from chainrule.kernels import reader
 from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reader import GivenLoss
@@ -49,7 +50,7 @@ class Rows:
     threads : the number doesn't change any result.
     units : of w, and of everything that is read. view, outer : the part of the units that the core applies, and the factors,
     (n + 1,), that are applied to its sums afterwards; 1 for the bias.
-    learned : what earlier reads found about these rows, independent of units.
+    learned : what earlier reads found about these rows, independent of units. said : what there is to say about the table.
     """
 
     design: Blocks
@@ -68,6 +69,7 @@ class Rows:
     dropped: int = 0
     view: View | None = None
     learned: dict[str, Any] = field(default_factory=dict)
+    said: tuple[Finding, ...] = ()
 
     @classmethod
     def of(
