@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from chainrule.data import files
+from chainrule.data import text_files, typed_files
 from chainrule.data.files import read_batches, read_table
 from chainrule.data.tables import encode_table
 from chainrule.losses import sigmoid
@@ -23,8 +23,8 @@ M = 4000
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    monkeypatch.setattr(files, "STREAM_BLOCK", 1 << 13)
-    monkeypatch.setattr(files, "BATCH_ROWS", 300)
+    monkeypatch.setattr(text_files, "STREAM_BLOCK", 1 << 13)
+    monkeypatch.setattr(typed_files, "BATCH_ROWS", 300)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chainrule import InputError
-from chainrule.data import files
+from chainrule.data import text_files
 from chainrule.data.files import read_table
 
 
@@ -141,9 +141,9 @@ def test_blocks_do_not_matter(tmp_path):
 def test_a_cell_of_another_kind_far_down_changes_the_type_as_at_the_top(tmp_path, monkeypatch, first, last):
     lines = [f"{k},{first},{k % 5}" for k in range(4000)]
     path = write(tmp_path, "k,cell,level\n" + "\n".join([*lines, f"4000,{last},x"]) + "\n")
-    monkeypatch.setattr(files, "STREAM_BLOCK", 1 << 12)
+    monkeypatch.setattr(text_files, "STREAM_BLOCK", 1 << 12)
     table = read_table(path)
-    monkeypatch.setattr(files, "STREAM_BLOCK", 1 << 20)
+    monkeypatch.setattr(text_files, "STREAM_BLOCK", 1 << 20)
     whole = read_table(path)
     assert table.schema == whole.schema
     assert rows(table) == rows(whole)
@@ -155,7 +155,7 @@ def test_a_long_table_is_read_in_little_more_memory_than_its_own(tmp_path):
     path = write(tmp_path, "x,word\n" + "".join(f"{k / 8},{word}\n" for k, word in enumerate(words)))
     program = f"""
 import pyarrow as pa
-from chainrule.data import files
+from chainrule.data import text_files
 files.STREAM_BLOCK = 1 << 16
 table = files.read_table({str(path)!r})
 print(pa.default_memory_pool().max_memory() / table.nbytes)
