@@ -155,8 +155,8 @@ def test_a_long_table_is_read_in_little_more_memory_than_its_own(tmp_path):
     path = write(tmp_path, "x,word\n" + "".join(f"{k / 8},{word}\n" for k, word in enumerate(words)))
     program = f"""
 import pyarrow as pa
-from chainrule.data import text_files
-files.STREAM_BLOCK = 1 << 16
+from chainrule.data import files, text_files
+text_files.STREAM_BLOCK = 1 << 16
 table = files.read_table({str(path)!r})
 print(pa.default_memory_pool().max_memory() / table.nbytes)
 """

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.cli import DONE, NOT_STRICT
 from chainrule.cli.coefficients import model_of
 from chainrule.cli.running import Voice, check_outputs, headed
-from chainrule.data.files import read_table
+from chainrule.data.files import Source, read_table
 from chainrule.data.inputs import strength
 from chainrule.data.tables import encode_table
 from chainrule.data.words import shown
@@ -27,7 +27,7 @@ from chainrule.training import prepare_as_asked, read_for, rows_of_training
 
 def run(
     coefficients: Path,
-    table: Path,
+    table: Source,
     *,
     na: Sequence[str],
     alpha: float | None,
@@ -92,7 +92,7 @@ def run(
     return DONE
 
 
-def _read(coefficients: Path, table: Path, na: Sequence[str], learned: dict[str, Any]) -> tuple[Model, Any]:
+def _read(coefficients: Path, table: Source, na: Sequence[str], learned: dict[str, Any]) -> tuple[Model, Any]:
     """Read the model and the table; for coefficients of others, make a model with what is learned from the table."""
     data = coefficients.read_bytes()
     if data[4:9] == b"\0\0\0\0{":  # a model file begins like this: a length below 2^32, then JSON

@@ -8,6 +8,7 @@ import numpy as np
 from chainrule.cli.predict import encoded
 from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.encoding import Met
+from chainrule.data.files import Source
 from chainrule.data.words import shown
 from chainrule.documents import results
 from chainrule.errors import InputError
@@ -16,7 +17,7 @@ from chainrule.model.model import load_model
 from chainrule.words import counted
 
 
-def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, voice: Voice) -> None:
+def run(model: Path, table: Source, *, na: Sequence[str], unseen: str, voice: Voice) -> None:
     """Measure the model on the rows of known label; a note counts the others."""
     check_outputs({})
     trained, met = load_model(model), Met()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chainrule.cli.running import Voice, check_outputs, headed
+from chainrule.data.files import Source
 from chainrule.data.tables import encode_table
 from chainrule.documents.rows import explanation as explanation_blocks
 from chainrule.errors import InputError
@@ -14,7 +15,7 @@ from chainrule.training import explain, read_for
 
 def run(
     model: Path,
-    table: Path,
+    table: Source,
     *,
     row: int,
     epoch: int | None,
@@ -24,7 +25,7 @@ def run(
 ) -> None:
     """Explain one row; with an epoch, using the weights after it."""
     trained = load_model(model)
-    check_outputs({"--svg": svg}, [model, trace_path(model), table])
+    check_outputs({"--svg": svg}, [model, trace_path(model), *table.paths])
     trace = None if epoch is None else load_trace(trace_path(model))
     if trace is not None and not trace_belongs(trained, trace):
         raise InputError(f"{trace_path(model)} is not the trace of {model}: train again, so that both are of one run")

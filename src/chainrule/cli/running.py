@@ -132,7 +132,7 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = (
         taken[real] = f"what {option} writes"
 
 
-def headed(command: str, schema: "Schema", **paths: Path | str) -> dict[str, Any]:
+def headed(command: str, schema: "Schema", **paths: object) -> dict[str, Any]:
     """Begin a command's document: the files read, the target and its labels."""
     told = {name: str(path) for name, path in paths.items()}
     labels = {"target": schema.target, "positive": schema.positive, "negative": schema.negative}

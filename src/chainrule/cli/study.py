@@ -32,7 +32,7 @@ def run(which: str, given: Given, voice: Voice) -> None:
     table, out = given["table"], given["out"]
     if out is not None and out.suffix.lower() not in FORMATS:
         raise InputError(f"--out {out} must end in .svg, .png or .html, which says what is drawn")
-    check_outputs({"--out": out}, [] if table is None else [table])
+    check_outputs({"--out": out}, [] if table is None else table.paths)
     data, notes = _data(given)
     how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in RANDOM)}
     voice.note(*notes)

@@ -44,7 +44,9 @@ class Dialect:
     quote: str | None = None
 
     @classmethod
-    def asked(cls, sep: str | None, decimal: str | None, encoding: str | None, quote: str | None) -> "Dialect":
+    def asked(
+        cls, sep: str | None = None, decimal: str | None = None, encoding: str | None = None, quote: str | None = None
+    ) -> "Dialect":
         """Check what a user asks for; separators and quotes may also be words, such as tab, or none for no quotes."""
         sep = _SPELLED.get(sep or "", sep)
         quote = _QUOTES.get(quote or "", quote)
@@ -66,6 +68,9 @@ class Dialect:
     def given(self) -> dict[str, str]:
         """List the options that were asked for."""
         return {name: value for name, value in vars(self).items() if value is not None}
+
+
+AS_FOUND = Dialect()
 
 
 def encoding_of(start: bytes) -> str | None:
@@ -145,7 +150,9 @@ class AsUtf8(io.RawIOBase):
         except UnicodeError:
             tried = spelled(self.encoding or "")
             what = f"neither UTF-8 nor {tried}" if self.encoding == self._other else f"not {tried}"
-            raise InputError(f"{self._name} is {what} text: name its encoding with --encoding, such as shift_jis") from None
+            raise InputError(
+                f"{self._name} is {what} text: name its encoding with --encoding, such as shift_jis"
+            ) from None
 
 
 def spelled(encoding: str) -> str:

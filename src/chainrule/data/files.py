@@ -6,21 +6,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from chainrule.data.dialects import Dialect
+from chainrule.data.dialects import AS_FOUND, Dialect
 from chainrule.data.marks import Form
 from chainrule.data.places import STDIN, WORDS, Place, partitions, places_of
 from chainrule.data.schema import Schema
 from chainrule.data.text_files import BLOCK, TEXT, TextFile
 from chainrule.data.typed_files import TypedFile
-from chainrule.data.words import check_name, shown, some
+from chainrule.data.words import shown, some
 from chainrule.errors import InputError
 from chainrule.words import counted
 
-_USUAL = {"sep": ",", "decimal": ".", "encoding": "utf-8", "quote": '"'}
 # what the parser and the system say, and what a user can do about it
 _FAULTS = {
     "Empty CSV": "has no header or no rows: a table needs both",
@@ -44,15 +42,23 @@ class Source:
     """
 
     def __init__(
-        self, names: Sequence[str], asked: Dialect = Dialect(), say: Callable[[str], object] = lambda _: None
+        self, names: Sequence[str], asked: Dialect = AS_FOUND, say: Callable[[str], object] = lambda _: None
     ) -> None:
-        self.names, self.asked, self.say = names, asked, say
+        self.names, self._asked, self.say = names, asked, say
         self.dialect: Mapping[str, str] = {}  # of the first text file that was read
 
     @classmethod
     def of(cls, table: "Source | str | Path") -> "Source":
         """Make a source of one path; a source stays as it is."""
         return table if isinstance(table, cls) else cls([str(table)])
+
+    @classmethod
+    def asked(
+        cls, paths: Sequence[Path] | Path, how: Mapping[str, str | None], say: Callable[[str], object]
+    ) -> "Source":
+        """Make a source of a command's arguments. how: its options sep, decimal, encoding and quote."""
+        names = [str(path) for path in ([paths] if isinstance(paths, Path) else paths)]
+        return cls(names, Dialect.asked(**how), say)
 
     def __str__(self) -> str:
         return some(self.names, 2) if len(self.names) > 1 else self.names[0]
@@ -83,23 +89,29 @@ class Source:
 
     def files(self, na: Sequence[str], usual: Mapping[str, str] | None) -> list[File]:
         """Open each file. usual : how the model's training table was written."""
-        if self.asked.given() and all(place.kind != "csv" for place in self.places):
-            option = next(iter(self.asked.given()))
+        if self._asked.given() and all(place.kind != "csv" for place in self.places):
+            option = next(iter(self._asked.given()))
             what = f"{self} is {WORDS[self.places[0].kind]}"
             raise InputError(f"--{option} says how text is written, and {what}: leave --{option} out")
         return [
-            TextFile(place, self.asked, usual or {}, na) if place.kind == "csv" else TypedFile(place, na)
+            TextFile(place, self._asked, usual or {}, na) if place.kind == "csv" else TypedFile(place, na)
             for place in self.places
         ]
+
+    def column_names(self, usual: Mapping[str, str] | None = None) -> list[str]:
+        """Names of the columns of the first file."""
+        first = self.files((), usual)[0]
+        with _explained(first.place.name, first):
+            return first.names()
 
     def tell(self, files: Sequence[File]) -> None:
         """Say what is unusual about files that were read, those alike in one line."""
         alike: dict[str, list[str]] = {}
         for file in files:
             kind = file.place.unlike_its_name()
-            said = [*([kind] if kind else []), *file.said()]
-            if said:
-                alike.setdefault(", ".join(said), []).append(file.place.name)
+            unusual = [*([kind] if kind else []), *file.said()]
+            if unusual:
+                alike.setdefault(", ".join(unusual), []).append(file.place.name)
             if isinstance(file, TextFile) and not self.dialect:
                 self.dialect = file.dialect
         for said, names in alike.items():
@@ -174,14 +186,12 @@ def read_batches(
     source.tell(files)
 
 
-def read_cells(table: Source | str | Path, names: Sequence[str]) -> Iterator[pa.Table]:
-    """Read columns as text in batches; cells of text files as they are written. Raises InputError for unknown names."""
-    source = Source.of(table)
-    for file in source.files((), source.dialect):
+def read_cells(
+    table: Source | str | Path, names: Sequence[str], usual: Mapping[str, str] | None = None
+) -> Iterator[pa.Table]:
+    """Read columns as text in batches; cells of text files as they are written."""
+    for file in Source.of(table).files((), usual):
         with _explained(file.place.name, file):
-            often = Counter(file.names())
-            for name in names:
-                check_name(name, often)
             yield from file.cells(names)
 
 
@@ -242,7 +252,9 @@ def _check_columns(files: Sequence[File]) -> None:
             if other:
                 which = "which" if has == "lacks" else "unlike"
                 end = f"{which} {whole[0].place.name} has" if has == "lacks" else f"{which} {whole[0].place.name}"
-                raise InputError(f"{file.place.name} {has} the column {some(other)}, {end}: give tables of the same columns")
+                raise InputError(
+                    f"{file.place.name} {has} the column {some(other)}, {end}: give tables of the same columns"
+                )
 
 
 def _joined(files: Sequence[File], tables: list[pa.Table], text: Sequence[str]) -> pa.Table:

@@ -19,7 +19,7 @@ class Form(NamedTuple):
     """How a number is written: its decimal mark, and the mark between thousands ("" if there is none)."""
 
     decimal: str
-    thousands: str
+    thousands: str = ""
 
     @property
     def pattern(self) -> str:
@@ -37,9 +37,7 @@ class Form(NamedTuple):
 
 
 # where cells don't tell, the first is taken
-FORMS = (
-    Form(".", ""), Form(",", ""), Form(".", ","), Form(",", "."), Form(".", " "), Form(",", " "), Form(".", "'"), Form(",", "'"),
-)  # fmt: skip
+FORMS = tuple(Form(*marks) for marks in (".", ",", ".,", ",.", ". ", ", ", ".'", ",'"))
 Forms = tuple[Form, ...]
 
 
@@ -140,7 +138,8 @@ def as_numbers(column: Any, form: Form) -> Any | None:
     if numbers < MOSTLY * cells:
         return None
     spelled = [
-        pc.if_else(pc.match_substring_regex(of, pattern=form.pattern), form.plain(of), of).cast(of.type) for of in values
+        pc.if_else(pc.match_substring_regex(of, pattern=form.pattern), form.plain(of), of).cast(of.type)
+        for of in values
     ]
     if pa.types.is_dictionary(column.type):
         text = [pa.DictionaryArray.from_arrays(c.indices, of) for c, of in zip(chunks, spelled, strict=True)]

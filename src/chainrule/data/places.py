@@ -80,7 +80,9 @@ class Place:
         """Open the file from the start, unpacked."""
         if self.codec == "xz":
             return lzma.LZMAFile(self.open_raw())
-        return pa.CompressedInputStream(pa.PythonFile(self.open_raw(), "r"), self.codec) if self.codec else self.open_raw()
+        return (
+            pa.CompressedInputStream(pa.PythonFile(self.open_raw(), "r"), self.codec) if self.codec else self.open_raw()
+        )
 
     def seekable(self) -> Any:
         """Open the file for reading at any place; a compressed one is unpacked in memory."""

@@ -242,7 +242,9 @@ class TextFile:
         quote = layout.quote or False
         return {
             "read_options": pa_csv.ReadOptions(block_size=size, skip_rows=layout.skip),
-            "parse_options": pa_csv.ParseOptions(delimiter=layout.sep, quote_char=quote, newlines_in_values=bool(quote)),
+            "parse_options": pa_csv.ParseOptions(
+                delimiter=layout.sep, quote_char=quote, newlines_in_values=bool(quote)
+            ),
             "convert_options": pa_csv.ConvertOptions(
                 null_values=list({*MISSING, *self._na}),
                 strings_can_be_null=True,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chainrule.data.dialects import Dialect
 from chainrule.data.rows.decode import part_values
 from chainrule.data.schema import Schema, require_kinds
 from chainrule.errors import InputError
@@ -165,6 +166,7 @@ def load_model(path: str | Path) -> Model:
     with explained(path, "model"):  # the checksum is right, so another program wrote unusable content
         info = document["result"]
         require_kinds({"na": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
+        Dialect.asked(**info.get("written", {}))
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
             raise TypeError("its numbers")
         if info["method"] not in METHODS:
