@@ -131,7 +131,8 @@ def _measured(prepared: Prepared, result: Result, rows: Rows, written: Mapping[s
     # with these, the training rows can be found in the same table later
     info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed, "loss": on_training["loss"]}
     info["na"] = list(prepared.na)
-    info["written"] = dict(written or {})
+    if written:
+        info["written"] = dict(written)
     return Training(
         prepared=prepared,
         result=result,

@@ -60,7 +60,7 @@ class Dialect:
         if encoding is not None:
             try:
                 encoding = codecs.lookup(encoding).name
-                b"".decode(encoding)
+                str(b" ", encoding, "ignore")
             except LookupError:
                 raise InputError(f"--encoding {encoding} is not known: try utf-8, windows-1252 or utf-16") from None
         return cls(sep, decimal, encoding, quote)
@@ -71,6 +71,7 @@ class Dialect:
 
 
 AS_FOUND = Dialect()
+USUAL = Dialect(",", ".", "utf-8", '"')
 
 
 def encoding_of(start: bytes) -> str | None:

@@ -116,7 +116,7 @@ class Source:
                 self.dialect = file.dialect
         for said, names in alike.items():
             self.say(f"read {some(names, 2)}: {said}")
-        for doubt in dict.fromkeys(doubt for file in files for doubt in file.doubts):
+        for doubt in dict.fromkeys(doubt for file in files for doubt in file.doubts()):
             self.say(doubt)
 
 

@@ -27,7 +27,7 @@ class Form(NamedTuple):
         point = _MARKS[self.decimal]
         if not self.thousands:
             return rf"^\s*[+-]?(\d+{point}?\d*|{point}\d+)([eE][+-]?\d+)?\s*$"
-        return rf"^\s*[+-]?\d{{1,3}}({_MARKS[self.thousands]}\d{{3}})*({point}\d*)?\s*$"
+        return rf"^\s*[+-]?(0|[1-9]\d{{0,2}}({_MARKS[self.thousands]}\d{{3}})*)({point}\d*)?\s*$"
 
     def plain(self, cells: Any) -> Any:
         """Write numbers as the CSV reader wants them: 1.234,5 becomes 1234.5."""
@@ -69,25 +69,22 @@ def choose(
     columns: Mapping[str, Forms],
     sep: str,
     *,
-    asked: str | None = None,
     usual: str | None = None,
     known: Collection[str] = (),
 ) -> tuple[dict[str, Form], list[str]]:
     """Choose one form for each column that is written in several; also name the columns whose cells don't tell.
 
-    sep : the file's separator. asked : the decimal mark that the user named. usual : that of the model's training table,
-    used where a table doesn't tell. known : decimal marks that other columns show.
+    sep : the file's separator. usual : the decimal mark of the model's training table, used where a table doesn't tell.
+    known : decimal marks that other columns show.
     """
     marks = {name: {form.decimal for form in forms} for name, forms in columns.items()}
     shown = {*known, *(next(iter(of)) for of in marks.values() if len(of) == 1)}
-    if asked is not None:
-        shown = {asked}
-    elif len(shown) != 1 and usual is not None:
+    if len(shown) != 1 and usual is not None:
         shown = {usual}
     chosen, doubtful = {}, []
     for name, forms in columns.items():
-        if asked is not None or (sep == "," and "." in shown):  # in such a file, a cell like "1,5" is a list of two
-            forms = tuple(form for form in forms if form.decimal in (asked or "."))
+        if sep == "," and "." in shown:  # in such a file, a cell like "1,5" is a list of two
+            forms = tuple(form for form in forms if form.decimal == ".")
         elif len(marks[name]) == 2:
             told = tuple(form for form in forms if form.decimal in shown)
             if len({form.decimal for form in told}) == 1:

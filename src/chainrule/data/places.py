@@ -24,7 +24,7 @@ _CODECS = {
     rb"\xfd7zXZ\0": "xz",
     rb"\x04\x22\x4d\x18": "lz4",
 }
-_KINDS = {rb"PAR1": "parquet", rb"ARROW1|\xff\xff\xff\xff": "arrow", rb"(?:\xef\xbb\xbf)?\s*\{": "json"}
+_KINDS = {rb"PAR1": "parquet", rb"ARROW1|\xff\xff\xff\xff": "arrow", rb'(?:\xef\xbb\xbf)?\s*\{\s*["}]': "json"}
 _FOREIGN = {
     rb"PK\x03\x04": ("a spreadsheet or a zip archive", "save it as CSV, or unpack it"),
     rb"\xd0\xcf\x11\xe0": ("an old spreadsheet", "save it as CSV"),
@@ -33,7 +33,7 @@ _FOREIGN = {
     rb"\x89HDF": ("HDF5", "save the table as Parquet or CSV"),
     rb"%PDF": ("a PDF document", "save the table as CSV"),
     rb"(?i)\s*<(?:!doctype html|html|\?xml)": ("a web page or XML", "download the table itself, or save it as CSV"),
-    rb"(?:\xef\xbb\xbf)?\s*\[": ("one JSON list", "write one object a line (JSON lines)"),
+    rb"(?:\xef\xbb\xbf)?\s*\[\s*[{\[]": ("one JSON list", "write one object a line (JSON lines)"),
 }
 _NAMES = {
     "csv": r"\.(csv|tsv|tab|txt|dat|data)$",

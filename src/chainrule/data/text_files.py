@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from chainrule.data import marks
-from chainrule.data.dialects import OTHER, AsUtf8, Dialect, Layout, encoding_of, layout_of, words_of
+from chainrule.data.dialects import OTHER, USUAL, AsUtf8, Dialect, Layout, encoding_of, layout_of, words_of
 from chainrule.data.frames import is_text
 from chainrule.data.marks import Form
 from chainrule.data.places import Place
@@ -52,7 +52,9 @@ class TextFile:
         self._encoding = asked.encoding or encoding_of(start)
         if b"\0" in start and not self._encoding:
             raise InputError(f"{place.name} is no table that can be read: its bytes are no text")
-        self.forms, self.doubts = self._marks_of(self._sample_columns())
+        self.forms: dict[str, Form] = {}  # of columns whose numbers have marks
+        self._open: dict[str, str] = {}  # a cell of each column whose cells don't tell its form
+        self._find_marks(self._sample_columns())
         self.decimal = asked.decimal or self._main_mark()
 
     # --- how it is written
@@ -62,7 +64,7 @@ class TextFile:
         """Separator, quote, and the first rows."""
         with self._opened() as file:
             data = file.read(SAMPLE)
-            while data.count(b"\n") < 3 and len(data) < BLOCK and (more := file.read(len(data))):
+            while max(map(data.count, (b"\n", b"\r"))) < 3 and len(data) < BLOCK and (more := file.read(len(data))):
                 data += more
             is_whole = not file.read(1)
         text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
@@ -70,8 +72,11 @@ class TextFile:
 
     @property
     def dialect(self) -> dict[str, str]:
-        """How the file is written, for a model of it; the encoding as far as it was read."""
-        return {"sep": self.layout.sep, "decimal": self.decimal, "quote": self.layout.quote, "encoding": self.encoding}
+        """What isn't usual about the file, for a model of it; the encoding as far as it was read."""
+        decimals = {self.decimal, *(form.decimal for form in self.forms.values() if form.thousands)}
+        decimal = "," if "," in decimals else "."
+        how = Dialect(self.layout.sep, decimal, self.encoding, self.layout.quote)
+        return {name: sign for name, sign in how.given().items() if sign != getattr(USUAL, name)}
 
     def said(self) -> list[str]:
         """List what isn't usual about it."""
@@ -95,24 +100,40 @@ class TextFile:
             for name, cells in zip(header, zip(*rows, strict=True), strict=True)
         } if rows else {}  # fmt: skip
 
-    def _marks_of(self, columns: Mapping[str, Any], known: Sequence[str] = ()) -> tuple[dict[str, Form], list[str]]:
-        """Choose how the numbers of each column are written; also say where the cells leave it open.
+    def _find_marks(self, columns: Mapping[str, Any], known: Sequence[str] = ()) -> None:
+        """Find how the numbers of some columns are written, and in which of them the cells leave it open.
 
         columns : Arrow arrays of text without nulls. known : decimal marks that other columns show.
         """
         forms = {name: of for name, cells in columns.items() if (of := marks.forms_of(cells))}
-        decimal, usual = self._asked.decimal, self._usual.get("decimal")
-        chosen, doubtful = marks.choose(forms, self.layout.sep, asked=decimal, usual=usual, known=known)
-        doubts: dict[Form, list[str]] = {}
-        for name in doubtful:
-            if self.layout.sep == ";" or chosen[name] != Form(".", ""):  # a file of commas has decimal points
-                doubts.setdefault(chosen[name], []).append(name)
-        said = []
-        for form, names in doubts.items():
-            cells = columns[names[0]]
-            cell = cells.filter(pc.match_substring_regex(cells, pattern=r"\d[.,]\d"))[0].as_py()
-            said.append(marks.doubt(names, cell, form))
-        return chosen, said
+        if self._asked.decimal is not None:
+            forms = {name: self._as_asked(name, columns[name], of) for name, of in forms.items()}
+        usual = self._asked.decimal or self._usual.get("decimal")
+        chosen, doubtful = marks.choose(forms, self.layout.sep, usual=usual, known=known)
+        for name, cells in columns.items():
+            self.forms.pop(name, None)
+            self._open.pop(name, None)
+            if name in chosen:
+                self.forms[name] = chosen[name]
+            # a file of commas has decimal points
+            if name in doubtful and (self.layout.sep == ";" or chosen[name] != Form(".", "")):
+                self._open[name] = cells.filter(pc.match_substring_regex(cells, pattern=r"\d[.,]\d"))[0].as_py()
+
+    def _as_asked(self, name: str, cells: Any, forms: marks.Forms) -> marks.Forms:
+        asked = self._asked.decimal
+        fit = tuple(form for form in forms if form.decimal == asked)
+        if not fit:
+            cell = shown(cells.filter(pc.match_substring_regex(cells, pattern=forms[0].pattern))[0].as_py())
+            what = f"column {shown(name)} has numbers such as {cell}, which have another decimal mark than {asked}"
+            raise InputError(f"{self.place.name}: {what}: leave --decimal out")
+        return fit
+
+    def doubts(self) -> list[str]:
+        """Say how cells were read that have two readings, and how to choose the other."""
+        of_form: dict[Form, list[str]] = {}
+        for name in self._open:
+            of_form.setdefault(self.forms[name], []).append(name)
+        return [marks.doubt(names, self._open[names[0]], form) for form, names in of_form.items()]
 
     def _main_mark(self) -> str:
         """Choose the decimal mark that the parser reads: that of most columns."""
@@ -191,16 +212,12 @@ class TextFile:
         places = [k for k, field in enumerate(table.schema) if _is_text(field.type) and field.name not in text]
         shows = [self.decimal] if any(pa.types.is_floating(field.type) for field in table.schema) else []
         columns = {table.column_names[k]: _distinct(table.column(k)) for k in places}
-        found, doubts = self._marks_of(columns, shows)
+        self._find_marks(columns, shows)
         for k in places:
-            form = found.get(table.column_names[k])
-            column = marks.as_numbers(table.column(k), form) if form else None
-            if column is None:
-                found.pop(table.column_names[k], None)
-            else:
-                table = table.set_column(k, table.column_names[k], column)
-        self.forms = found
-        self.doubts = doubts or [said for said in self.doubts if self._asked.decimal is None]
+            name = table.column_names[k]
+            column = marks.as_numbers(table.column(k), self.forms[name]) if name in self.forms else None
+            if column is not None:
+                table = table.set_column(k, name, column)
         return table
 
     def _blocks(self, options: dict[str, Any]) -> Iterator[Any]:

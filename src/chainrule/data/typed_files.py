@@ -34,7 +34,6 @@ class TypedFile:
 
     has_types = True
     dialect: Mapping[str, str] = {}
-    doubts: Sequence[str] = ()
 
     def __init__(self, place: Place, na: Sequence[str]) -> None:
         self.place, self._na = place, na
@@ -44,6 +43,10 @@ class TypedFile:
     def may_lack_columns(self) -> bool:
         """Whether a column of missing values may be left out of the file."""
         return self.place.kind == "json"
+
+    def doubts(self) -> list[str]:
+        """Say what was read though it has two readings: nothing."""
+        return []
 
     def said(self) -> list[str]:
         """List what isn't usual about it: nothing."""
