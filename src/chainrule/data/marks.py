@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chainrule.data.words import some
+from chainrule.data.words import some, unusable
 from chainrule.words import short
 
 MOSTLY = 0.9  # a column in which fewer cells are numbers is text
 _MARKED = r"\d[.,'’ \x{a0}\x{2009}\x{202f}]|[.,]\d"
+_NUMERIC = r"^\s*[+-]?[\d.,]*\d[\d.,]*\s*$"
+_OTHER = r"[+-]?(?i:inf|infinity|nan)"
 _MARKS = {"": "", ",": ",", ".": r"\.", " ": "[ \u00a0\u2009\u202f]", "'": "['’]"}
 
 
@@ -26,8 +28,8 @@ class Form(NamedTuple):
         """A regular expression of the numbers that are written like this."""
         point = _MARKS[self.decimal]
         if not self.thousands:
-            return rf"^\s*[+-]?(\d+{point}?\d*|{point}\d+)([eE][+-]?\d+)?\s*$"
-        return rf"^\s*[+-]?(0|[1-9]\d{{0,2}}({_MARKS[self.thousands]}\d{{3}})*)({point}\d*)?\s*$"
+            return rf"^\s*(?:[+-]?(\d+{point}?\d*|{point}\d+)([eE][+-]?\d+)?|{_OTHER})\s*$"
+        return rf"^\s*(?:[+-]?(0|[1-9]\d{{0,2}}({_MARKS[self.thousands]}\d{{3}})*)({point}\d*)?|{_OTHER})\s*$"
 
     def plain(self, cells: Any) -> Any:
         """Write numbers as the CSV reader wants them: 1.234,5 becomes 1234.5."""
@@ -49,20 +51,42 @@ def strings(cells: Sequence[str]) -> Any:
     return pa.Array.from_buffers(pa.large_string(), len(texts), buffers)
 
 
-def forms_of(cells: Any) -> Forms:
-    """Find the forms in which most cells are numbers; none if the cells are text or have no marks.
+class Cells(NamedTuple):
+    """The different cells of a text column, and how many rows have each, as Arrow arrays; missing cells are left out."""
 
-    cells : Arrow array of text, without nulls.
-    """
-    if not len(cells) or not _count(cells, _MARKED):
+    values: Any
+    rows: Any
+
+    @classmethod
+    def of(cls, column: Any) -> "Cells":
+        """Count the cells of an Arrow column of text or codes of text."""
+        counts = pc.value_counts(column)
+        values = counts.field(0)
+        values = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
+        return cls(values.filter(values.is_valid()), counts.field(1).filter(values.is_valid()))
+
+    def count(self, pattern: str) -> int:
+        """Count the rows whose cell matches a regular expression."""
+        return int(pc.sum(self.rows.filter(pc.match_substring_regex(self.values, pattern=pattern))).as_py() or 0)
+
+    def first(self, pattern: str) -> str:
+        """Return the first cell that matches a regular expression."""
+        return str(self.values.filter(pc.match_substring_regex(self.values, pattern=pattern))[0].as_py())
+
+
+def has_marks(column: Any) -> bool:
+    """Whether a text column, whose chunks have one dictionary if any, has a cell that may be a number with marks."""
+    chunks = [chunk.dictionary for chunk in column.chunks[:1]] if pa.types.is_dictionary(column.type) else column.chunks
+    return any(pc.any(pc.match_substring_regex(chunk, pattern=_MARKED)).as_py() for chunk in chunks)
+
+
+def forms_of(cells: Cells) -> Forms:
+    """Find the forms in which most rows have numbers; none if the cells are text or have no marks."""
+    if not cells.count(_MARKED):
         return ()
-    counts = {form: _count(cells, form.pattern) for form in FORMS}
-    most = max(counts.values())
-    return tuple(form for form, count in counts.items() if count == most) if most >= MOSTLY * len(cells) else ()
-
-
-def _count(cells: Any, pattern: str) -> int:
-    return int(pc.sum(pc.match_substring_regex(cells, pattern=pattern)).as_py() or 0)
+    counts = {form: cells.count(form.pattern) for form in FORMS}
+    most, rows = max(counts.values()), int(pc.sum(cells.rows).as_py())
+    return tuple(form for form, count in counts.items() if count == most) if most >= MOSTLY * rows else ()
 
 
 def choose(
@@ -110,42 +134,35 @@ def _other(form: Form) -> Form:
     return Form(",", "" if form.thousands else ".") if form.decimal == "." else Form(".", "" if form.thousands else ",")
 
 
-def as_numbers(column: Any, form: Form) -> Any | None:
+def as_numbers(name: str, column: Any, form: Form) -> Any | None:
     """Convert a column of text, (m,), to float64.
 
     If some cells are no numbers, but no more than one in ten, the others are written plainly, so that a message can name
-    those cells. Returns None for a column of text.
+    those cells. Returns None for a column of text. Raises InputError if those cells are numbers in another form.
     """
-    chunks = column.chunks
-    if pa.types.is_dictionary(column.type):
-        values = [chunk.dictionary for chunk in chunks]
-        good = [
-            pc.take(pc.match_substring_regex(v, pattern=form.pattern), chunk.indices)
-            for v, chunk in zip(values, chunks, strict=True)
-        ]
-    else:
-        values, good = chunks, [pc.match_substring_regex(chunk, pattern=form.pattern) for chunk in chunks]
-    cells = len(column) - column.null_count
-    numbers = sum(int(pc.sum(of).as_py() or 0) for of in good)
+    is_coded = pa.types.is_dictionary(column.type)
+    codes = [chunk.indices for chunk in column.chunks] if is_coded else []
+    values = [chunk.dictionary for chunk in column.chunks] if is_coded else column.chunks
+    is_number = [pc.match_substring_regex(of, pattern=form.pattern) for of in values]
+    good = _of_rows(is_number, codes)
+    numbers, cells = int(pc.sum(good).as_py() or 0), len(column) - column.null_count
     if numbers == cells:
-        found = [pc.cast(pc.utf8_trim_whitespace(form.plain(of)), pa.float64()) for of in _where(values, form)]
-        if pa.types.is_dictionary(column.type):
-            found = [pc.take(of, chunk.indices) for of, chunk in zip(found, chunks, strict=True)]
-        return pa.chunked_array(found, pa.float64())
+        spelled = [
+            pc.utf8_trim_whitespace(form.plain(pc.if_else(yes, of, pa.nulls(len(of), of.type))))
+            for yes, of in zip(is_number, values, strict=True)
+        ]
+        return _of_rows([pc.cast(of, pa.float64()) for of in spelled], codes, pa.float64())
     if numbers < MOSTLY * cells:
         return None
-    spelled = [
-        pc.if_else(pc.match_substring_regex(of, pattern=form.pattern), form.plain(of), of).cast(of.type)
-        for of in values
-    ]
-    if pa.types.is_dictionary(column.type):
-        text = [pa.DictionaryArray.from_arrays(c.indices, of) for c, of in zip(chunks, spelled, strict=True)]
-        return pa.chunked_array([pc.cast(of, pa.string()) for of in text]).dictionary_encode()
-    return pa.chunked_array(spelled)
+    text = column.cast(pa.string())
+    other = text.filter(pc.and_(pc.invert(good), pc.match_substring_regex(text, pattern=_NUMERIC)))
+    if len(other):
+        two = f"{text.filter(good)[0].as_py().strip()} and {other[0].as_py().strip()}"
+        raise unusable(name, f"has numbers written in two ways, such as {two}", "write them alike")
+    return pc.if_else(good, form.plain(text), text).dictionary_encode()
 
 
-def _where(values: Sequence[Any], form: Form) -> list[Any]:
-    """Replace values that are no numbers, which no row has, by null."""
-    return [
-        pc.if_else(pc.match_substring_regex(of, pattern=form.pattern), of, pa.nulls(len(of), of.type)) for of in values
-    ]
+def _of_rows(values: Sequence[Any], codes: Sequence[Any], kind: Any = None) -> Any:
+    """Look up each row's value; without codes, the values are those of the rows."""
+    found = [pc.take(of, own) for of, own in zip(values, codes, strict=True)] if codes else values
+    return pa.chunked_array(found, kind or pa.bool_())

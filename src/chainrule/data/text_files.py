@@ -6,13 +6,12 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from chainrule.data import marks
 from chainrule.data.dialects import OTHER, USUAL, AsUtf8, Dialect, Layout, encoding_of, layout_of, words_of
 from chainrule.data.frames import is_text
-from chainrule.data.marks import Form
+from chainrule.data.marks import Cells, Form
 from chainrule.data.places import Place
 from chainrule.data.schema import Schema
 from chainrule.data.words import shown, some
@@ -91,19 +90,19 @@ class TextFile:
             said.append(f"decimal {'comma' if self.decimal == '.' else 'point'} in {some(others, 3)}")
         return said
 
-    def _sample_columns(self) -> dict[str, Any]:
-        """Return the first cells of each column, missing ones left out."""
+    def _sample_columns(self) -> dict[str, Cells]:
+        """Count the first cells of each column, missing ones left out."""
         header, missing = self.layout.header, {*MISSING, *self._na}
         rows = [row for row in self.layout.records if len(row) == len(header)]
         return {
-            name: marks.strings([cell for cell in cells if cell not in missing])
+            name: Cells.of(marks.strings([cell for cell in cells if cell not in missing]))
             for name, cells in zip(header, zip(*rows, strict=True), strict=True)
         } if rows else {}  # fmt: skip
 
-    def _find_marks(self, columns: Mapping[str, Any], known: Sequence[str] = ()) -> None:
+    def _find_marks(self, columns: Mapping[str, Cells], known: Sequence[str] = ()) -> None:
         """Find how the numbers of some columns are written, and in which of them the cells leave it open.
 
-        columns : Arrow arrays of text without nulls. known : decimal marks that other columns show.
+        known : decimal marks that other columns show.
         """
         forms = {name: of for name, cells in columns.items() if (of := marks.forms_of(cells))}
         if self._asked.decimal is not None:
@@ -117,13 +116,13 @@ class TextFile:
                 self.forms[name] = chosen[name]
             # a file of commas has decimal points
             if name in doubtful and (self.layout.sep == ";" or chosen[name] != Form(".", "")):
-                self._open[name] = cells.filter(pc.match_substring_regex(cells, pattern=r"\d[.,]\d"))[0].as_py()
+                self._open[name] = cells.first(r"\d[.,]\d")
 
-    def _as_asked(self, name: str, cells: Any, forms: marks.Forms) -> marks.Forms:
+    def _as_asked(self, name: str, cells: Cells, forms: marks.Forms) -> marks.Forms:
         asked = self._asked.decimal
         fit = tuple(form for form in forms if form.decimal == asked)
         if not fit:
-            cell = shown(cells.filter(pc.match_substring_regex(cells, pattern=forms[0].pattern))[0].as_py())
+            cell = shown(cells.first(forms[0].pattern))
             what = f"column {shown(name)} has numbers such as {cell}, which have another decimal mark than {asked}"
             raise InputError(f"{self.place.name}: {what}: leave --decimal out")
         return fit
@@ -190,7 +189,7 @@ class TextFile:
         convert.column_types = {name: types[name] for name in convert.include_columns}
         for table in self._stream(options, names[-1]):
             for name, form in marked.items():
-                column = marks.as_numbers(table.column(name), form)
+                column = marks.as_numbers(name, table.column(name), form)
                 if column is None or not pa.types.is_floating(column.type):
                     raise pa.ArrowInvalid("`whole` has the message")
                 table = table.set_column(table.column_names.index(name), name, column)
@@ -211,11 +210,12 @@ class TextFile:
         """Convert columns of text whose cells are numbers with other marks than the parser reads."""
         places = [k for k, field in enumerate(table.schema) if _is_text(field.type) and field.name not in text]
         shows = [self.decimal] if any(pa.types.is_floating(field.type) for field in table.schema) else []
-        columns = {table.column_names[k]: _distinct(table.column(k)) for k in places}
+        places = [k for k in places if marks.has_marks(table.column(k))]
+        columns = {table.column_names[k]: Cells.of(table.column(k)) for k in places}
         self._find_marks(columns, shows)
         for k in places:
             name = table.column_names[k]
-            column = marks.as_numbers(table.column(k), self.forms[name]) if name in self.forms else None
+            column = marks.as_numbers(name, table.column(k), self.forms[name]) if name in self.forms else None
             if column is not None:
                 table = table.set_column(k, name, column)
         return table
@@ -298,11 +298,3 @@ def kept_columns(names: Sequence[str], schema: Schema) -> list[str]:
 
 def _is_text(kind: Any) -> bool:
     return is_text(getattr(kind, "value_type", kind))
-
-
-def _distinct(column: Any) -> Any:
-    """Return a text column's values as one array, without nulls."""
-    if pa.types.is_dictionary(column.type):
-        values = [chunk.dictionary for chunk in column.chunks[:1]]  # they are unified
-        column = pa.chunked_array(values, column.type.value_type)
-    return column.drop_null().combine_chunks()
