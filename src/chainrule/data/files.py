@@ -61,7 +61,7 @@ class Source:
         return cls(names, Dialect.asked(**how), say)
 
     def __str__(self) -> str:
-        return some(self.names, 2) if len(self.names) > 1 else self.names[0]
+        return _listed(self.names)
 
     @property
     def name(self) -> str:
@@ -115,9 +115,14 @@ class Source:
             if isinstance(file, TextFile) and not self.dialect:
                 self.dialect = file.dialect
         for said, names in alike.items():
-            self.say(f"read {some(names, 2)}: {said}")
+            self.say(f"read {_listed(names)}: {said}")
         for doubt in dict.fromkeys(doubt for file in files for doubt in file.doubts()):
             self.say(doubt)
+
+
+def _listed(paths: Sequence[str]) -> str:
+    """Name two files in full, and count the others."""
+    return ", ".join(paths[:2]) + f" and {len(paths) - 2:,} more" * (len(paths) > 2)
 
 
 def read_table(

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,7 +80,7 @@ class Place:
     def stream(self) -> Any:
         """Open the file from the start, unpacked."""
         if self.codec == "xz":
-            return lzma.LZMAFile(self.open_raw())
+            return lzma.LZMAFile(self.path or self.open_raw())  # it closes only what it opened itself
         return (
             pa.CompressedInputStream(pa.PythonFile(self.open_raw(), "r"), self.codec) if self.codec else self.open_raw()
         )
@@ -140,7 +141,7 @@ def _file(path: Path) -> Place:
 
 
 def _copied(name: str, stream: IO[bytes]) -> Place:
-    """Copy a stream to a temporary file, as tables are read more than once; the system deletes it when the program ends."""
+    """Copy a stream to a temporary file, as tables are read more than once; the system deletes it at the end."""
     kept = tempfile.TemporaryFile()
     while block := stream.read(COPIED):
         kept.write(block)
@@ -152,4 +153,6 @@ def _copied(name: str, stream: IO[bytes]) -> Place:
         kept.seek(0)
         return os.fdopen(os.dup(kept.fileno()), "rb")
 
-    return Place(name, opened)
+    place = Place(name, opened)
+    weakref.finalize(place, kept.close)
+    return place

@@ -19,6 +19,7 @@ from chainrule.data.words import looks_like_number, shown
 from chainrule.errors import InputError
 
 BATCH_ROWS, BATCH_NUMBERS = 1 << 16, 1 << 22  # limits of a batch
+JSON_BLOCK = BLOCK
 Tables = Iterator[Any]
 
 
@@ -152,7 +153,7 @@ def _json(place: Place, names: Sequence[str] | None) -> Tables:
 def _lines(place: Place) -> Iterator[bytes]:
     rest = b""
     with place.stream() as file:
-        while block := bytes(file.read(BLOCK)):
+        while block := bytes(file.read(JSON_BLOCK)):
             end = block.rfind(b"\n") + 1
             if end:
                 yield rest + block[:end]
