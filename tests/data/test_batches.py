@@ -69,11 +69,11 @@ def test_predictions_and_figures_are_those_of_the_whole(run, trained, kind):  # 
     model_path, path = trained[0], trained[1][kind]
     model = load_model(model_path)
     whole = encode_table(model.schema, read_table(path, text=model.schema.text_columns), need_target=True)
-    rows = list(csv.reader(run("predict", model_path, path, "-q").out.splitlines()))
+    rows = list(csv.reader(run("predict", model_path, path, "-q", "--digits", 17).out.splitlines()))
     assert [int(row[0]) for row in rows[1:]] == list(range(1, M + 1))
     assert [float(row[1]) for row in rows[1:]] == sigmoid(model.decision(whole.blocks)).tolist()
     assert {row[2] for row in rows[1:]} == {"yes", "no,"}
-    told = json.loads(run("predict", model_path, path, "--json", "-q").out)["predictions"]
+    told = json.loads(run("predict", model_path, path, "--json", "-q", "--digits", 17).out)["predictions"]
     assert [[str(entry["row"]), repr(entry["probability"]), entry["class"]] for entry in told] == rows[1:]
     known = np.isfinite(whole.y)
     z = model.decision(whole.blocks)

@@ -10,7 +10,9 @@ from test_dialects import of_text
 
 def column(folder, cells, sep=";", **asked):
     """Read one column of cells beside a number; return its values and what was said after the separator."""
-    table, said = of_text(folder, "x" + sep + "k\n" + "".join(f"{cell}{sep}{k}\n" for k, cell in enumerate(cells)), **asked)
+    table, said = of_text(
+        folder, "x" + sep + "k\n" + "".join(f"{cell}{sep}{k}\n" for k, cell in enumerate(cells)), **asked
+    )
     return table["x"].to_pylist(), said
 
 

@@ -155,7 +155,9 @@ def test_every_format_gives_the_same_rows(kind, monkeypatch):
     assert table.select(["x", "w", "k", "flag", "y"]).to_pylist() == ROWS
     assert pa.types.is_dictionary(table.schema.field("w").type)
     batches = [batch.select(["x", "w", "y"]).to_pylist() for batch in read_batches(kind, SCHEMA)]
-    assert [row for batch in batches for row in batch] == [{name: row[name] for name in ("x", "w", "y")} for row in ROWS]
+    assert [row for batch in batches for row in batch] == [
+        {name: row[name] for name in ("x", "w", "y")} for row in ROWS
+    ]
     cells = pa.concat_tables(read_cells(kind, ["k", "w"])).to_pydict()
     assert cells["k"] == [str(row["k"]) for row in ROWS]
     assert [cell or None for cell in cells["w"]] == [row["w"] for row in ROWS]

@@ -146,6 +146,7 @@ def _copied(name: str, stream: IO[bytes]) -> Place:
     while block := stream.read(COPIED):
         kept.write(block)
     if not kept.tell():
+        kept.close()
         raise InputError(f"{name} is empty: a table needs a header and rows")
     kept.flush()
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -89,11 +90,13 @@ def _rows_at_once(columns: int) -> int:
     return max(256, min(BATCH_ROWS, BATCH_NUMBERS // max(columns, 1)))
 
 
-def _parquet_file(place: Place) -> Any:
+@contextmanager
+def _parquet_file(place: Place) -> Iterator[Any]:
     # pq.read_table would turn folder names like year=2024 into columns
-    with place.seekable() as file:
-        words = [field.name for field in pq.read_schema(file) if is_text(field.type)]
-    return pq.ParquetFile(place.seekable(), read_dictionary=words)
+    with place.seekable() as source:
+        words = [field.name for field in pq.read_schema(source) if is_text(field.type)]
+        with pq.ParquetFile(source, read_dictionary=words) as file:
+            yield file
 
 
 def _parquet(place: Place, names: Sequence[str] | None) -> Tables:
