@@ -17,8 +17,16 @@ from cli_tools import assert_mistake, run
 
 __all__ = ["run"]
 
-ROWS = [(f"{k:05d}", (k * 37 % 101 - 50) / 8, 1000.5 + 731 * (k * 17 % 23), "äbcé"[k % 4], "oui" if (k * 7) % 11 < k % 9 else "non")
-        for k in range(200)]  # fmt: skip
+ROWS = [
+    (
+        f"{k:05d}",
+        (k * 37 % 101 - 50) / 8,
+        1000.5 + 731 * (k * 17 % 23),
+        "äbcé"[k % 4],
+        ("non", "oui")[k * 7 % 11 < k % 9],
+    )
+    for k in range(200)
+]
 HEAD = ("id", "größe", "betrag", "klasse", "ziel")
 
 

@@ -112,7 +112,7 @@ def test_options_that_can_not_be(asked, words):
 
 
 def test_an_option_that_the_file_contradicts_is_refused(tmp_path):
-    with pytest.raises(InputError, match="column 'a' has numbers such as 1,5|column a has numbers such as 1,5"):
+    with pytest.raises(InputError, match="column a has numbers such as 1,5"):
         of_text(tmp_path, "a;b\n1,5;x\n2,25;y\n", decimal=".")
     with pytest.raises(InputError, match="not ascii text"):
         of_text(tmp_path, "a,b\né,1\n", encoding="ascii")

@@ -100,9 +100,9 @@ def test_marks_far_down_are_found(tmp_path, last, value):
 def test_a_cell_that_is_no_number_is_named_and_does_not_make_text_in_silence(tmp_path):
     cells = [f"{k}.234,5" for k in range(1, 40)]
     table, _ = of_text(tmp_path, "x;k;y\n" + "".join(f"{cell};1;{k % 2}\n" for k, cell in enumerate([*cells, "n/a "])))
-    with pytest.raises(InputError, match="row 40.*n/a "):
+    with pytest.raises(InputError, match=r"row 40.*n/a "):
         prepare(table, "y", drop=["k"])
-    with pytest.raises(InputError, match="two ways, such as 1.234,5 and 1.5"):
+    with pytest.raises(InputError, match=r"two ways, such as 1\.234,5 and 1\.5"):
         column(tmp_path, [*cells, "1.5"])
     assert column(tmp_path, ["1,5", "2,5", "a", "b"])[0] == ["1,5", "2,5", "a", "b"]
 

@@ -154,13 +154,14 @@ opt.command(
 }, _run)
 opt.command(app, "predict", "Predict each row of a table: row, probability of the positive label, class.", {
     **FILES,
+    **PREDICTED,
     "keep": opt.option(
         OUTPUT, "--keep", "NAMES", "Columns of the table to write too, separated by commas; may repeat.", many=True),
     "digits": opt.option(
         OUTPUT, "--digits", "N", "Significant digits of the smaller of p and 1 - p. Default: 6, fewer if the fit proved fewer; "
         "17 writes all.", int, low=1, high=17),
     "out": opt.option(OUTPUT, "--out", "FILE", "Write here instead of to stdout.", Path),
-    **PREDICTED, **SAID,
+    **SAID,
 }, _run)
 opt.command(
     app, "evaluate", "Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, counts.",
@@ -182,7 +183,7 @@ STUDIED = {"target": opt.option(DATA, "--target", "COLUMN", "Column of the table
            **opt.READING}
 TABLE = {
     "table": opt.argument(
-        "[TABLE]...", f"{opt.TABLES} Default: the penguins of the demo, male or female?", default=None, many=True),
+        "TABLE", f"{opt.TABLES} Default: the penguins of the demo, male or female?", default=None, many=True),
     **STUDIED,
 }
 STANDARDIZE = {"standardize": opt.option(

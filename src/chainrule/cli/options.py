@@ -89,7 +89,7 @@ def argument(metavar: str, says: str, default: Any = REQUIRED, *, many: bool = F
 # fmt: off
 TABLES = ("CSV, Parquet, Arrow IPC or JSON lines, also compressed; - is standard input. Several files, or a folder, are "
           "one table.")
-TABLE = argument("TABLE...", f"{TABLES} Data rows count from 1.", many=True)
+TABLE = argument("TABLE", f"{TABLES} Data rows count from 1.", many=True)
 MODEL = argument("MODEL", "Model file written by chainrule fit.")
 
 TARGET = option(DATA, "--target", "COLUMN", "Column to learn, with two labels.", default=REQUIRED)
