@@ -5,6 +5,7 @@ import io
 import json
 import os
 import threading
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -66,6 +67,18 @@ def test_types_of_files_that_hold_them_must_agree(tmp_path):
     pq.write_table(pa.table({"k": ["x"]}), tmp_path / "b.parquet")
     with pytest.raises(InputError, match=r"column k is numbers in .*a.parquet and text in .*b.parquet"):
         read_table(Source([str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")]))
+
+
+def test_numbers_of_several_types_are_numbers(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"x": 1, "w": "a"}\n')
+    (tmp_path / "b.csv").write_text("x,w\nNA,NA\n")
+    pq.write_table(pa.table({"x": [Decimal("2.5")], "w": pa.array(["b"]).dictionary_encode()}), tmp_path / "c.parquet")
+    pa.feather.write_feather(
+        pa.table({"w": pa.array(["c"], pa.large_string()), "x": pa.array([7], pa.uint8())}), tmp_path / "d"
+    )
+    (tmp_path / "e.jsonl").write_text('{"w": "d"}\n')  # x is missing
+    table = read_table(Source([str(tmp_path / name) for name in ("a.jsonl", "b.csv", "c.parquet", "d", "e.jsonl")]))
+    assert table.to_pydict() == {"x": [1, None, 2.5, 7, None], "w": ["a", None, "b", "c", "d"]}
 
 
 def test_a_folder_is_its_files_by_name_and_hive_names_are_said(tmp_path):

@@ -268,7 +268,7 @@ def _joined(files: Sequence[File], tables: list[pa.Table], text: Sequence[str]) 
     A column that is text in one file and numbers in another is read as text from all text files, as it would be in one file.
     """
     _check_columns(files)
-    mixed = [name for name in tables[0].column_names if len(_kinds(tables, name)) > 1]
+    mixed = [name for name in _names(tables) if len(_kinds(tables, name)) > 1]
     if mixed:
         for k, file in enumerate(files):
             if isinstance(file, TextFile):
@@ -278,14 +278,18 @@ def _joined(files: Sequence[File], tables: list[pa.Table], text: Sequence[str]) 
             kinds = {file.place.name: _kind(table, name) for file, table in zip(files, tables, strict=True)}
             (a, one), (b, other) = next((x, y) for x in kinds.items() for y in kinds.items() if x[1] != y[1])
             raise InputError(f"column {shown(name)} is {one} in {a} and {other} in {b}: write both alike")
-    names = tables[0].column_names
-    for name in names:
+    order = _names(tables)
+    for name in order:
         types = {table.schema.field(name).type for table in tables if name in table.column_names}
-        if len(types) > 1 and any(map(pa.types.is_dictionary, types)):
-            tables = [_as_text(table, name) for table in tables]
-    order = list(dict.fromkeys(name for table in tables for name in table.column_names))
+        held = _kinds(tables, name)
+        if len(types) > 1 and held in ({"text"}, {"numbers"}):
+            tables = [_cast(table, name, held == {"text"}) for table in tables]
     tables = [table.select([name for name in order if name in table.column_names]) for table in tables]
     return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _names(tables: Sequence[pa.Table]) -> list[str]:
+    return list(dict.fromkeys(name for table in tables for name in table.column_names))
 
 
 def _kinds(tables: Sequence[pa.Table], name: str) -> set[str]:
@@ -302,12 +306,17 @@ def _kind(table: pa.Table, name: str) -> str:
     return "text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else str(kind)
 
 
-def _as_text(table: pa.Table, name: str) -> pa.Table:
+def _cast(table: pa.Table, name: str, is_text: bool) -> pa.Table:
+    """Give a column of text, or of numbers, the type that all files can share."""
     if name not in table.column_names:
         return table
     place = table.column_names.index(name)
     column = table.column(place)
-    return table if column.type == TEXT else table.set_column(place, name, column.cast(pa.string()).dictionary_encode())
+    if is_text:
+        column = column if column.type == TEXT else column.cast(pa.string()).dictionary_encode()
+    else:
+        column = column.cast(pa.float64(), safe=False)
+    return table.set_column(place, name, column)
 
 
 @contextmanager

@@ -84,8 +84,10 @@ def forms_of(cells: Cells) -> Forms:
     """Find the forms in which most rows have numbers; none if the cells are text or have no marks."""
     if not cells.count(_MARKED):
         return ()
-    counts = {form: cells.count(form.pattern) for form in FORMS}
-    most, rows = max(counts.values()), int(pc.sum(cells.rows).as_py())
+    rows = int(pc.sum(cells.rows).as_py())
+    is_plain = cells.count(FORMS[0].pattern) == rows  # then points between thousands are the only other form
+    counts = {form: cells.count(form.pattern) for form in ((FORMS[0], Form(",", ".")) if is_plain else FORMS)}
+    most = max(counts.values())
     return tuple(form for form, count in counts.items() if count == most) if most >= MOSTLY * rows else ()
 
 
