@@ -163,19 +163,21 @@ def spelled(encoding: str) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """How cells are laid out in a text file: separator, quote, and how many lines come before the header."""
+    """How cells are laid out in a text file: separator, quote, lines before the header, and columns of the header."""
 
     sep: str
     quote: str
     skip: int
-    header: tuple[str, ...]
-    records: tuple[tuple[str, ...], ...]  # the first ones
+    columns: int
 
 
-def layout_of(text: str, is_whole: bool, asked: Dialect, usual: Mapping[str, str], prefers_tabs: bool) -> Layout:
+def layout_of(
+    text: str, is_whole: bool, asked: Dialect, usual: Mapping[str, str], prefers_tabs: bool
+) -> tuple[Layout, list[list[str]]]:
     """Find the separator that gives the most rows as many cells as the header has, then the most cells.
 
     text : the start of a file. usual : the separator and the quote of the model's training table, tried first.
+    Also returns the first rows, the header among them.
     """
     first = re.match(r'"?sep=(.)"?\r?\n', text)  # Excel's
     skip = int(first is not None)
@@ -192,7 +194,7 @@ def layout_of(text: str, is_whole: bool, asked: Dialect, usual: Mapping[str, str
             best = score, mark, records
     assert best is not None
     _, mark, records = best
-    return Layout(mark, quote, skip, tuple(records[0] if records else ()), tuple(map(tuple, records[1:])))
+    return Layout(mark, quote, skip, len(records[0]) if records else 0), records
 
 
 def _records(text: str, is_whole: bool, sep: str, quote: str) -> list[list[str]]:

@@ -1,8 +1,7 @@
 """Reads CSV and its kin, whole or in small blocks, as Arrow tables with text as dictionaries."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -40,8 +39,6 @@ class TextFile:
         Cells that mean "missing", besides the usual ones.
     """
 
-    has_types = False
-
     def __init__(self, place: Place, asked: Dialect, usual: Mapping[str, str], na: Sequence[str]) -> None:
         self.place, self._asked, self._usual, self._na = place, asked, usual, na
         self.expects_tabs = re.search(r"\.(tsv|tab)(\.|$)", place.name.lower()) is not None
@@ -53,14 +50,14 @@ class TextFile:
             raise InputError(f"{place.name} is no table that can be read: its bytes are no text")
         self.forms: dict[str, Form] = {}  # of columns whose numbers have marks
         self._open: dict[str, str] = {}  # a cell of each column whose cells don't tell its form
-        self._find_marks(self._sample_columns())
+        self.layout, records = self._start()
+        self._find_marks(_columns_of(records, {*MISSING, *na}))
         self.decimal = asked.decimal or self._main_mark()
 
     # --- how it is written
 
-    @cached_property
-    def layout(self) -> Layout:
-        """Separator, quote, and the first rows."""
+    def _start(self) -> tuple[Layout, list[list[str]]]:
+        """Find separator and quote; also return the first rows."""
         with self._opened() as file:
             data = file.read(SAMPLE)
             while max(map(data.count, (b"\n", b"\r"))) < 3 and len(data) < BLOCK and (more := file.read(len(data))):
@@ -89,15 +86,6 @@ class TextFile:
         if others:
             said.append(f"decimal {'comma' if self.decimal == '.' else 'point'} in {some(others, 3)}")
         return said
-
-    def _sample_columns(self) -> dict[str, Cells]:
-        """Count the first cells of each column, missing ones left out."""
-        header, missing = self.layout.header, {*MISSING, *self._na}
-        rows = [row for row in self.layout.records if len(row) == len(header)]
-        return {
-            name: Cells.of(marks.strings([cell for cell in cells if cell not in missing]))
-            for name, cells in zip(header, zip(*rows, strict=True), strict=True)
-        } if rows else {}  # fmt: skip
 
     def _find_marks(self, columns: Mapping[str, Cells], known: Sequence[str] = ()) -> None:
         """Find how the numbers of some columns are written, and in which of them the cells leave it open.
@@ -255,7 +243,7 @@ class TextFile:
         """Return the parser's options."""
         layout = self.layout
         # a few hundred rows at least
-        size = max(STREAM_BLOCK, 1024 * len(layout.header))
+        size = max(STREAM_BLOCK, 1024 * layout.columns)
         quote = layout.quote or False
         return {
             "read_options": pa_csv.ReadOptions(block_size=size, skip_rows=layout.skip),
@@ -285,6 +273,13 @@ class TextFile:
                 end = (end + block)[-len(closed) - 9 :]
         if not end.rstrip(b"\r\n").endswith(closed):
             raise InputError(f"{self.place.name}: row {rows} opens a quote that is never closed: close it")
+
+
+def _columns_of(records: Sequence[Sequence[str]], missing: Collection[str]) -> dict[str, Cells]:
+    """Count the cells of each column in the rows that are as long as the header, missing ones left out."""
+    rows = [row for row in records[1:] if len(row) == len(records[0])]
+    columns = zip(records[0], zip(*rows, strict=True), strict=True) if rows else ()
+    return {name: Cells.of(marks.strings([cell for cell in cells if cell not in missing])) for name, cells in columns}
 
 
 def kept_columns(names: Sequence[str], schema: Schema) -> list[str]:

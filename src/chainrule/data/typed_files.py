@@ -34,7 +34,6 @@ class TypedFile:
         Cells that mean "missing", besides the usual ones.
     """
 
-    has_types = True
     dialect: Mapping[str, str] = {}
 
     def __init__(self, place: Place, na: Sequence[str]) -> None:
