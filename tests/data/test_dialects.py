@@ -10,22 +10,9 @@ import pytest
 
 from chainrule import InputError
 from chainrule.data.dialects import CHUNK, AsUtf8, Dialect
-from chainrule.data.files import Source, read_table
+from file_tools import found, of_text
 
 ROWS = [(1, -1234.5, "blé, dur", "it's"), (2, 0.125, 'a "b"', "x"), (3, 20000.0, "c\nd", "y"), (None, 7.0, "", "z")]
-
-
-def found(path, **asked):
-    """Read a file; return the table and what was said, without the folder."""
-    said = []
-    table = read_table(Source([str(path)], Dialect.asked(**asked), said.append))
-    return table, [line.replace(f"{path.parent}/", "") for line in said]
-
-
-def of_text(folder, text, name="t.csv", **asked):
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return found(path, **asked)
 
 
 def written(sep, decimal, quote):

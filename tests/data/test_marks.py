@@ -5,7 +5,7 @@ import pytest
 from chainrule import InputError
 from chainrule.data.marks import FORMS, Form
 from chainrule.data.tables import prepare
-from test_dialects import of_text
+from file_tools import of_text
 
 
 def column(folder, cells, sep=";", **asked):
