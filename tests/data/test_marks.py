@@ -97,6 +97,13 @@ def test_marks_far_down_are_found(tmp_path, last, value):
     assert said
 
 
+def test_a_thousand_far_down_is_none_of_a_decimal(tmp_path):
+    lines = "1,5;7\n" * 300_000 + "2,5;1.234\n"
+    table, said = of_text(tmp_path, "x;k\n" + lines)
+    assert (table["k"][0].as_py(), table["k"][-1].as_py()) == (7, 1234)
+    assert "points between thousands (k)" in said[0]
+
+
 def test_a_cell_that_is_no_number_is_named_and_does_not_make_text_in_silence(tmp_path):
     cells = [f"{k}.234,5" for k in range(1, 40)]
     table, _ = of_text(tmp_path, "x;k;y\n" + "".join(f"{cell};1;{k % 2}\n" for k, cell in enumerate([*cells, "n/a "])))

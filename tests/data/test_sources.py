@@ -54,6 +54,13 @@ def test_the_first_file_of_another_schema_is_named(tmp_path, two, words):
             read(source)
 
 
+def test_a_file_is_not_read_twice(tmp_path):
+    source = write(tmp_path, one="x\n1\n", two="x\n2\n")
+    for names in ([*source.names, source.names[0]], [str(tmp_path), source.names[1]]):
+        with pytest.raises(InputError, match=r"(one|two)\.csv would be read twice"):
+            read_table(Source(names))
+
+
 def test_a_column_has_the_type_that_it_would_have_in_one_file(tmp_path):
     texts = ["k,x,w\n01,1,2\n02,2,3\n", "k,x,w\nA3,2.5,NA\n", "k,x,w\n7,NA,4\n"]
     source = write(tmp_path, **{f"part{k}": text for k, text in enumerate(texts)})

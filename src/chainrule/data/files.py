@@ -76,7 +76,7 @@ class Source:
 
     @cached_property
     def places(self) -> list[Place]:
-        """All files. Raises InputError if there are none."""
+        """All files. Raises InputError if there are none, or one twice."""
         found = []
         for name in self.names:
             inside = places_of(name)
@@ -85,6 +85,10 @@ class Source:
                 how = "the names of its folders make no columns"
                 self.say(f"{name}: {how} ({some(folders, 3)}); write them into the files if the model needs them")
             found += inside
+        often = Counter(place.path.resolve() for place in found if place.path)
+        twice = next((place.name for place in found if place.path and often[place.path.resolve()] > 1), None)
+        if twice is not None:
+            raise InputError(f"{twice} would be read twice: name it once")
         return found
 
     def files(self, na: Sequence[str], usual: Mapping[str, str] | None) -> list[File]:
