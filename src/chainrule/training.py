@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from chainrule.data.files import read_table
+from chainrule.data.files import Source, read_table
 from chainrule.data.missing import Treatment
 from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.decode import expanded
@@ -59,9 +59,10 @@ class Training:
     predictions: list[dict[str, Any]]
 
 
-def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> pa.Table:
+def read_for(model: Model, table: Source | str | Path, na: Sequence[str] = ()) -> pa.Table:
     """Read a table like the model's training table: the same cells mean missing, and its categories are read as text."""
-    return read_table(path, na=(*model.info.get("na", ()), *na), text=model.schema.text_columns)
+    missing = (*model.info.get("na", ()), *na)
+    return read_table(table, na=missing, text=model.schema.text_columns, usual=model.info.get("written"))
 
 
 def prepare_as_asked(
@@ -113,10 +114,12 @@ def train(
     spec: FitSpec,
     *,
     progress: Callable[[Any, Mapping[str, float]], None] | None = None,
+    written: Mapping[str, str] | None = None,
 ) -> Training:
     """Train on the training rows. By default, numbers are standardised for gradient descent but not for Newton's method.
 
     progress(step, held_out): called after each epoch or Newton step, with the fit's step and the held-out figures.
+    written: `Source.dialect` of the table, for the model.
     After Ctrl-C, returns the state so far (see `result.reason`); raises KeyboardInterrupt before the first epoch.
     """
     started = time.perf_counter()
@@ -138,10 +141,10 @@ def train(
         if not hasattr(stop, "result"):
             raise
         result = stop.result
-    return _measured(prepared, result, rows)
+    return _measured(prepared, result, rows, written)
 
 
-def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
+def _measured(prepared: Prepared, result: Result, rows: Rows, written: Mapping[str, str] | None) -> Training:
     """Make a model from a fit, and measure it on both parts."""
     schema = prepared.schema
     rows.moments(correlations=False)  # of all training rows, where the fit took a sample
@@ -158,6 +161,8 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
     # with these, the training rows can be found in the same table later
     model.info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed, "loss": on_training["loss"]}
     model.info["na"] = list(prepared.na)
+    if written:
+        model.info["written"] = dict(written)
     return Training(
         prepared=prepared,
         result=result,
@@ -177,7 +182,7 @@ def training_on(result: Result, design: Encoded) -> Training:
         raise InputError("y has no known label: there is nothing to measure the fit with")
     unknown = np.flatnonzero(np.isnan(design.y))
     prepared = Prepared(design, None, known, nothing, unknown, 0.0, 0, (), ())
-    return _measured(prepared, result, prepared.training_rows(result.threads))
+    return _measured(prepared, result, prepared.training_rows(result.threads), None)
 
 
 def measured(training: Training, rule: Rule) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def numbers(trained):
 
 
 def test_predict_writes_csv_with_every_digit(run, trained, numbers):
-    outcome = run("predict", trained.model, trained.table)
+    outcome = run("predict", trained.model, trained.table, "--digits", 17)
     assert outcome.code == 0
     assert outcome.out.splitlines()[0] == "row,probability,class"
     rows = list(csv.DictReader(io.StringIO(outcome.out)))

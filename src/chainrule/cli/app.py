@@ -45,19 +45,33 @@ def _chainrule(
 
 
 def _run(name: str, given: dict[str, Any]) -> int | None:
-    voice = Voice(given.pop("as_json"), messages(quiet=given.pop("quiet")))
+    voice = _shared(given)
     code: int | None = import_module(f"chainrule.cli.{name}").run(**given, voice=voice)
     return code
 
 
 def _study(name: str, given: dict[str, Any]) -> int | None:
-    return _run("study", {"which": name, "given": given, **{key: given.pop(key) for key in SAID}})
+    voice = _shared(given)
+    code: int | None = import_module("chainrule.cli.study").run(name, given, voice)
+    return code
+
+
+def _shared(given: dict[str, Any]) -> Voice:
+    """Take the options that commands share: return how the command speaks, and make the table a source to read."""
+    voice = Voice(given.pop("as_json"), messages(quiet=given.pop("quiet")))
+    if "table" in given:
+        from chainrule.data.files import Source  # here, so that --help needn't wait for it
+
+        asked = {name: given.pop(name) for name in opt.READING}
+        given["table"] = Source.asked(given["table"], asked, voice.note) if given["table"] else None
+    return voice
 
 
 # fmt: off
 FILES = {"model": opt.MODEL, "table": opt.TABLE}
 PREDICTED = {
     "na": opt.NA,
+    **opt.READING,
     "unseen": opt.option(
         DATA, "--unseen", "HOW", "How to treat a level that training never saw: reference, missing or error.",
         default="reference"),
@@ -77,6 +91,7 @@ opt.command(
     "table": opt.TABLE,
     "target": opt.TARGET,
     **opt.LEARNED,
+    **opt.READING,
     "test_size": opt.option(
         DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.0, low=0, below=1),
     "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split and of the order of mini-batches.", int, 0),
@@ -130,6 +145,7 @@ opt.command(
     "table": opt.TABLE,
     "target": opt.option(DATA, "--target", "COLUMN", "Column that was learned. A model file names it."),
     **opt.LEARNED,
+    **opt.READING,
     "alpha": opt.option(
         TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w. Default: the model's, or none.", float, low=0),
     "C": opt.C,
@@ -143,7 +159,15 @@ opt.command(
     **SAID,
 }, _run)
 opt.command(app, "predict", "Predict each row of a table: row, probability of the positive label, class.", {
-    **FILES, "out": opt.option(OUTPUT, "--out", "FILE", "Write here instead of to stdout.", Path), **PREDICTED, **SAID,
+    **FILES,
+    **PREDICTED,
+    "keep": opt.option(
+        OUTPUT, "--keep", "NAMES", "Columns of the table to write too, separated by commas; may repeat.", many=True),
+    "digits": opt.option(
+        OUTPUT, "--digits", "N", "Significant digits of the smaller of p and 1 - p. Default: 6, fewer if the fit proved fewer; "
+        "17 writes all.", int, low=1, high=17),
+    "out": opt.option(OUTPUT, "--out", "FILE", "Write here instead of to stdout.", Path),
+    **SAID,
 }, _run)
 opt.command(
     app, "evaluate",
@@ -168,14 +192,17 @@ opt.command(app, "explain", "Explain one row step by step: its forward pass, and
     "picture": opt.option(
         OUTPUT, "--picture", "FILE", "Also draw the graph with the row's numbers: FILE.svg, FILE.png or FILE.pdf.", Path),
     "na": opt.NA,
+    **opt.READING,
     **SAID,
 }, _run)
 
 # --- chainrule study
 
-STUDIED = {"target": opt.option(DATA, "--target", "COLUMN", "Column of the table to learn, with two labels."), **opt.LEARNED}
+STUDIED = {"target": opt.option(DATA, "--target", "COLUMN", "Column of the table to learn, with two labels."), **opt.LEARNED,
+           **opt.READING}
 TABLE = {
-    "table": opt.argument("TABLE", "CSV or Parquet file. Default: the penguins of the demo, male or female?", default=None),
+    "table": opt.argument(
+        "TABLE", f"{opt.TABLES} Default: the penguins of the demo, male or female?", default=None, many=True),
     **STUDIED,
 }
 STANDARDIZE = {"standardize": opt.option(
@@ -216,7 +243,7 @@ opt.command(
     "Without a table: 100,000 points from two normals with identity covariance and means (0, 0) and (2, 8), 20 % held out, "
     "learning rate 0.1, 100 epochs.", {
     "table": opt.argument(
-        "TABLE", "CSV or Parquet file, with --target, --x and --y. Default: the article's points.", default=None),
+        "TABLE", "A file or folder, with --target, --x and --y. Default: the article's points.", default=None),
     **{name: kept for name, kept in STUDIED.items() if name not in ("features", "drop")},
     "x": opt.option(DATA, "--x", "COLUMN", "Column of numbers, drawn from left to right."),
     "y": opt.option(DATA, "--y", "COLUMN", "Column of numbers, drawn upwards."),

@@ -13,7 +13,7 @@ from chainrule.cli import DONE, NOT_STRICT
 from chainrule.cli.coefficients import model_of
 from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.encoding import Met
-from chainrule.data.files import read_table
+from chainrule.data.files import Source, read_table
 from chainrule.data.inputs import strength
 from chainrule.data.missing import note_of
 from chainrule.data.tables import encode_table
@@ -30,7 +30,7 @@ from chainrule.words import plain
 
 def run(
     coefficients: Path,
-    table: Path,
+    table: Source,
     *,
     na: Sequence[str],
     alpha: float | None,
@@ -100,7 +100,7 @@ def run(
 
 
 def _read(
-    coefficients: Path, table: Path, na: Sequence[str], learned: dict[str, Any]
+    coefficients: Path, table: Source, na: Sequence[str], learned: dict[str, Any]
 ) -> tuple[Model, Any, list[dict[str, Any]]]:
     """Read the model and the table; for coefficients of others, make a model with what is learned from the table.
 

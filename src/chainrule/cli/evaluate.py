@@ -1,7 +1,7 @@
 """`chainrule evaluate`: a model against a table's known labels."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from chainrule.cli.predict import encoded
 from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.encoding import Met
-from chainrule.data.files import read_table
+from chainrule.data.files import Source, read_cells
 from chainrule.data.schema import MISSING_LEVEL
+from chainrule.data.text_files import MISSING
 from chainrule.data.words import check_name, shown
 from chainrule.documents import quality as told
 from chainrule.documents.html import as_html
@@ -28,7 +29,7 @@ DISTINCT = 12  # numbers, from which on they are grouped by quartiles
 
 def run(
     model: Path,
-    table: Path,
+    table: Source,
     *,
     by: str | None,
     threshold: str | None,
@@ -40,7 +41,7 @@ def run(
 ) -> None:
     """Measure the model on the rows of known label; notes count the others."""
     rule = Rule.of(threshold, cost)
-    check_outputs({"--report": report}, [model, trace_path(model), table])
+    check_outputs({"--report": report}, [model, trace_path(model), *table.paths])
     trained, met = load_model(model), Met()
     parts = [
         (trained.decision(part.blocks), part.y, part.weights)
@@ -53,7 +54,10 @@ def run(
         raise InputError(f"{table} has no row with a known {target}, so there is nothing to compare")
     kept, more = _kept(z, y, target)
     z, y, s = z[kept], y[kept], np.concatenate(weights)[kept] if weights else None
-    cells = None if by is None else np.array(_column(table, by, na), dtype=object)[kept].tolist()
+    missing = {*MISSING, *trained.info.get("na", ()), *na}
+    cells = None
+    if by is not None:
+        cells = np.array(_column(table, by, missing, trained.info.get("written")), dtype=object)[kept].tolist()
     voice.note(*notes, *more)
     at = rule.on(z, y, s)
     document = headed("evaluate", trained.schema, model=model, table=table) | {
@@ -82,12 +86,11 @@ def _kept(z: NDArray[np.float64], y: NDArray[np.float64], target: str) -> tuple[
     return known & ~lost, [f"{counted(int(count), 'row')} {why}" for count, why in found if count]
 
 
-def _column(table: Path, name: str, na: Sequence[str]) -> list[str | None]:
+def _column(table: Source, name: str, missing: Collection[str], usual: Mapping[str, str] | None) -> list[str | None]:
     """Read one column as text, None where a cell is missing."""
-    whole = read_table(table, na=na, text=[name])
-    check_name(name, Counter(whole.column_names))
-    column: list[str | None] = whole.column(name).cast("string").to_pylist()
-    return column
+    check_name(name, Counter(table.column_names(usual)))
+    cells = [cell for part in read_cells(table, [name], usual) for cell in part.column(name).cast("string").to_pylist()]
+    return [None if cell is None or cell in missing else cell for cell in cells]
 
 
 def _groups(column: Sequence[str | None]) -> tuple[NDArray[np.int64], list[str]]:

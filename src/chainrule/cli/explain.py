@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chainrule.cli.running import Voice, check_ending, check_outputs, headed
+from chainrule.data.files import Source
 from chainrule.data.tables import encode_table
 from chainrule.documents.rows import explanation as explanation_blocks
 from chainrule.errors import InputError
@@ -16,7 +17,7 @@ PICTURES = (".svg", ".png", ".pdf")
 
 def run(
     model: Path,
-    table: Path,
+    table: Source,
     *,
     row: int,
     epoch: int | None,
@@ -26,7 +27,7 @@ def run(
 ) -> None:
     """Explain one row; with an epoch, using the weights after it."""
     trained = load_model(model)
-    check_outputs({"--picture": picture}, [model, trace_path(model), table])
+    check_outputs({"--picture": picture}, [model, trace_path(model), *table.paths])
     check_ending("--picture", picture, PICTURES)
     trace = None if epoch is None else load_trace(trace_path(model))
     if trace is not None and not trace_belongs(trained, trace):

@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.cli import DONE, INTERRUPTED, NOT_STRICT
 from chainrule.cli import options as opt
 from chainrule.cli.running import Voice, check_outputs, headed
-from chainrule.data.files import read_table
+from chainrule.data.files import Source, read_table
 from chainrule.documents import results
 from chainrule.documents.fits import fit_document, write_report
 from chainrule.documents.progress import FitProgress
@@ -25,7 +25,7 @@ from chainrule.words import visible
 
 
 def run(
-    table: Path,
+    table: Source,
     target: str,
     *,
     test_size: float,
@@ -49,14 +49,14 @@ def run(
             raise InputError(f"{name} is about the report: add --report FILE")
     # nothing can be written beside a stream
     trace = None if out is None or is_stream(out) else trace_path(out)
-    check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, [table])
+    check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, table.paths)
     prepared = prepare_as_asked(read_table(table, na=learned["na"]), target, test_size=test_size, seed=seed, **learned)
     if row is not None:
         check_row(prepared.encoded, row)
     voice.note(*prepared.notes)
     with FitProgress(voice.messages, spec.asked.name) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", ChainruleWarning)  # the result lists them
-        training = train(prepared, spec, progress=progress)
+        training = train(prepared, spec, progress=progress, written=table.dialect)
     result = training.result
     wanted = {"model": out, "trace": trace, "report": report}
     of_report = {"table": table.name, "row": row, "title": title, "rule": rule}

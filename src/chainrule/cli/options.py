@@ -79,14 +79,17 @@ def command(
     to.command(name, help=says)(job)
 
 
-def argument(metavar: str, says: str, default: Any = REQUIRED) -> Option:
-    """Make a positional argument: a file."""
-    takes: Any = Path | None if default is None else Path
+def argument(metavar: str, says: str, default: Any = REQUIRED, *, many: bool = False) -> Option:
+    """Make a positional argument: a file, or one or more."""
+    takes: Any = list[Path] if many else Path
+    takes = takes | None if default is None else takes
     return Option(Annotated[takes, typer.Argument(metavar=metavar, help=says)], default)
 
 
 # fmt: off
-TABLE = argument("TABLE", "CSV or Parquet file. Data rows count from 1.")
+TABLES = ("CSV, Parquet, Arrow IPC or JSON lines, also compressed; - is standard input. Several files, or a folder, are "
+          "one table.")
+TABLE = argument("TABLE", f"{TABLES} Data rows count from 1.", many=True)
 MODEL = argument("MODEL", "Model file written by chainrule fit.")
 
 TARGET = option(DATA, "--target", "COLUMN", "Column to learn, with two labels.", default=REQUIRED)
@@ -101,6 +104,15 @@ MISSING = option(
     DATA, "--missing", "WAY", "How to treat missing values. mark: fill in the mean, and add a coefficient for these rows if "
     "both classes have 10 of them. mean: only fill in. drop-rows: leave these rows out. error: refuse them. A category is "
     "filled with its most frequent level. COLUMN=WAY is for one column; may repeat. Default: mark.", many=True)
+READING = {  # how text files are written: found unless given
+    "sep": option(
+        DATA, "--sep", "SIGN", "Separator of a text file: comma, semicolon, tab, bar or another sign. Default: found."),
+    "decimal": option(DATA, "--decimal", "SIGN", "Decimal mark: . or , (the other may separate thousands). Default: found."),
+    "encoding": option(
+        DATA, "--encoding", "NAME", "Encoding, such as utf-8, windows-1252 or utf-16. Default: found; text that isn't UTF-8 "
+        "is taken for Windows-1252."),
+    "quote": option(DATA, "--quote", "SIGN", 'Sign around cells: double, single, none or another sign. Default: found.'),
+}
 THREADS = option(TRAINING, "--threads", "T", "Threads to use. The result is the same to the bit.", int, low=1)
 
 ALPHA = option(

@@ -139,7 +139,7 @@ def check_ending(option: str, path: Path | None, endings: Sequence[str]) -> None
         raise InputError(f"{option} {path} must end in {listed}, which says what is drawn")
 
 
-def headed(command: str, schema: "Schema", **paths: Path | str) -> dict[str, Any]:
+def headed(command: str, schema: "Schema", **paths: object) -> dict[str, Any]:
     """Begin a command's document: the files read, the target and its labels."""
     told = {name: str(path) for name, path in paths.items()}
     return {"schema_version": SCHEMA_VERSION, "command": command, **told, **schema.labels}

@@ -36,7 +36,7 @@ def run(which: str, given: Given, voice: Voice) -> None:
     table, out = given["table"], given["out"]
     check_ending("--out", out, FORMATS)
     strength(given["alpha"], given["C"], 1.0, SHELL)  # so that a mistake is told with the options' names
-    check_outputs({"--out": out}, [] if table is None else [table])
+    check_outputs({"--out": out}, [] if table is None else table.paths)
     data, notes = _data(given)
     how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in RANDOM)}
     voice.note(*notes)

@@ -47,7 +47,10 @@ def as_numbers(table: Any, numbers: Mapping[str, Any], decimal: str = ".") -> An
         raise PaddedError(padded)
     for name, kind in numbers.items():
         cells = table.column(name)
-        cells = cells if decimal == "." else pc.replace_substring(cells, pattern=decimal, replacement=".")
+        if decimal != ".":
+            if pc.any(pc.match_substring(cells, ".")).as_py():  # no number here, or one with marks between thousands
+                raise pa.ArrowInvalid(f"column {name} has a point")
+            cells = pc.replace_substring(cells, pattern=decimal, replacement=".")
         try:
             column = cells.cast(kind)
         except pa.ArrowInvalid:

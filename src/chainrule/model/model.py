@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chainrule.data.dialects import Dialect
 from chainrule.data.frames import displayed
 from chainrule.data.rows.decode import part_values, scipy_csr
 from chainrule.data.schema import BOOLEANS, Column, LabelKind, Schema, require_kinds
@@ -251,6 +252,7 @@ def load_model(path: str | Path) -> Model:
     with explained(path, "model"):  # the checksum is right, so another program wrote unusable content
         info = document["result"]
         require_kinds({"na": [], "missing": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
+        Dialect.asked(**info.get("written", {}))
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
             raise TypeError("its numbers")
         if info["method"] not in METHODS:
