@@ -357,6 +357,36 @@ def _are_separated(values: Values, on: Front) -> str:
     return f"the classes are {how} separated, so no finite coefficients are optimal"
 
 
+def _infinite(values: Values, on: Front) -> str:
+    shown = [f"{name} (all {of})" for name, of in values["columns"]]
+    way = f"use a penalty, e.g. alpha = 1/m = {1 / max(values['rows'], 1):.2g}, or merge such levels with others"
+    parts = [
+        f"{_are_infinite(values, on)}: {_some(shown, values['count'])}",
+        f"the other coefficients are those of the fit of the {values['left']:,} other rows",
+        *(f"{name} has rows of one class at its first level, and is now compared with {level}" for name, level in values["references"]),
+    ]
+    if values["without_rows"]:
+        zero = _some(values["zero"], values["without_rows"])
+        parts.append(f"{zero}: no rows are left to estimate from, and the coefficient is 0")
+    return f"{'; '.join(parts)}; for finite coefficients {way}"
+
+
+def _are_infinite(values: Values, on: Front) -> str:
+    count = values["count"]
+    text = "coefficient is infinite, as its level has" if count == 1 else "coefficients are infinite, as their levels have"
+    return f"{count:,} {text} rows of one class only"
+
+
+def _some(names: Sequence[str], count: int) -> str:
+    more = count - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _at_limit(values: Values, on: Front) -> str:
+    some = counted(values["infinite"], "infinite coefficient")
+    return _with_proof(f"converged to the limit with {some} after {_run(values)}", values)
+
+
 def _too_many_columns(values: Values, on: Front) -> str:
     n = values["columns"]
     text = f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
@@ -415,6 +445,8 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "two fronts": lambda v, on: str(v["shell"] if on.is_shell else v["python"]),
     "thinned trace": lambda v, on: str(v["note"]),
     "separated": _separated,
+    "infinite": _infinite,
+    "at limit": _at_limit,
     "level": _level,
     "no level": _no_level,
     "threshold": _threshold,
@@ -425,7 +457,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "collinear too": lambda v, on: f"the columns are collinear as well: {_together(v['relations'], on)}",
 }
 
-HEADS: dict[str, Callable[[Values, Front], str]] = {"separated": _are_separated}
+HEADS: dict[str, Callable[[Values, Front], str]] = {"separated": _are_separated, "infinite": _are_infinite}
 
 WARNINGS: dict[str, type[ChainruleWarning]] = {
     **dict.fromkeys(("unreached", "stopped", "noise floor", "unproven", "no optimum"), errors.NotConvergedWarning),
@@ -436,4 +468,5 @@ WARNINGS: dict[str, type[ChainruleWarning]] = {
     "above limit": errors.LearningRateWarning,
     "thinned trace": errors.ThinnedTraceWarning,
     "separated": errors.SeparationWarning,
+    "infinite": errors.SeparationWarning,
 }

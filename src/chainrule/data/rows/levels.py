@@ -1,0 +1,320 @@
+"""Levels with rows of one class only: their coefficients are infinite, and their rows leave. Found by counting.
+
+A column that is 0 in every row of one class, and 0 to 1 in the other, separates the rows in which it isn't 0: along its coefficient
+their loss falls to 0, and no other row's loss changes (Albert and Anderson 1984, Biometrika 71). So do the rows of a category's
+first level, along the intercept. Without these rows further levels may have one class only: repeat until there are none (Correia,
+Guimaraes and Zylkin 2019, arXiv 1903.01633). `docs/decisions/0018` proves that the limit of the fit is the fit of the rows left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.frames import code_type, recoded
+from chainrule.data.rows.decode import expanded, scipy_csr, values_of
+from chainrule.data.rows.rows import Rows
+from chainrule.data.rows.units import Units, Vector
+from chainrule.data.schema import Column
+from chainrule.data.schema import feature_names as names_of
+from chainrule.kernels.blocks import Block, Blocks, CategoryColumn, Csr, NumberColumn
+from chainrule.kernels.reader import read
+from chainrule.kernels.reading import What
+
+Index = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Signs = NDArray[np.int8]
+
+MOST_ROUNDS = 100
+CERTAIN = 18.420680738952367  # log-odds at which a row costs 1e-8 nats
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What is left of rows without those that infinite coefficients predict for certain.
+
+    rows : all rows. rounds : (m,), the round in which a row left; 0 for rows that stay and rows of weight 0.
+    infinite : (n,), 0 for finite coefficients, else the sign times the round in which the column was found.
+    gone : (n,), columns that are 0 in all rows that stay. references : categories whose first level had to be replaced, by their
+    block, with the code of the level that replaces it; the two levels change places in `infinite` and `gone`.
+    """
+
+    rows: Rows
+    rounds: Signs
+    infinite: Signs
+    gone: Mask
+    references: Mapping[int, int]
+
+    @cached_property
+    def left(self) -> Index:
+        """Numbers of the rows of positive weight that stay."""
+        return np.flatnonzero((self.rounds == 0) & self.rows.is_kept)
+
+    @property
+    def names(self) -> tuple[tuple[str, ...], tuple[Column, ...] | None]:
+        """Names of the coefficients, and how columns are encoded, with the new first levels."""
+        return self.renamed.feature_names, self.renamed.encodings
+
+    @property
+    def n_infinite(self) -> int:
+        """Number of infinite coefficients."""
+        return int(np.count_nonzero(self.infinite))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the rows that stay, if any, have one class only: then nothing is left to fit."""
+        return len(np.unique(self.rows.y[self.left])) < 2
+
+    @cached_property
+    def live(self) -> Index:
+        """Coefficients that the rows left have, (k,), at least one: a column of zeros changes nothing."""
+        live = np.flatnonzero(~self.gone)
+        return live if len(live) else np.zeros(1, dtype=np.int64)
+
+    @cached_property
+    def share(self) -> float:
+        """Share of the weight that stays."""
+        return self.rows.take(self.left).weight / self.rows.weight
+
+    @cached_property
+    def renamed(self) -> Rows:
+        """All rows, with the categories' new first levels."""
+        rows = self.rows
+        if not self.references:
+            return rows
+        encodings = with_references(rows.encodings or (), self.references)
+        names = names_of(encodings) if encodings else rows.feature_names
+        design = exchanged(rows.design, self.references)
+        return replace(rows, design=design, encodings=encodings or None, feature_names=names, learned={})
+
+    def rest(self) -> Rows:
+        """Return the rows that stay, with the live columns alone."""
+        rows, live = self.renamed, self.live
+        taken, units = rows.take(self.left), rows.units
+        design = rows.design
+        if design.X is not None:
+            design, places = Blocks.dense(design.X[taken.places][:, live]), None
+        elif design.csr is not None:
+            part = scipy_csr(design.csr)[taken.places][:, live]
+            design, places = Blocks.sparse(Csr(part.data, part.indices, part.indptr, len(live), origin=design.csr.origin)), None
+        else:
+            design, places = _without(design, np.isin(np.arange(design.n), live)), taken.index
+        names = tuple(rows.feature_names[j] for j in live) if rows.feature_names else ()
+        k = len(live)
+        plain = {"units": Units.of_user(k), "outer": np.ones(k + 1), "view": None, "learned": {}, "encodings": None}
+        some = replace(taken, design=design, index=places, feature_names=names, **plain)
+        return some.see(Units(units.center[live], units.scale[live]))
+
+    def finite(self, w: Vector, b: float) -> Vector:
+        """Replace the infinite ones of w (n,), in the user's units, by values at which each of their rows costs at most 1e-8.
+
+        Rows that left in a later round come first: those of an earlier one may have their columns too.
+        """
+        w, rows = np.where(self.infinite != 0, 0.0, w), self.renamed
+        for k in range(int(np.abs(self.infinite).max(initial=0)), 0, -1):
+            columns, numbers = np.flatnonzero(np.abs(self.infinite) == k), np.flatnonzero(self.rounds == k)
+            some = rows.take(numbers).as_given()
+            missing = np.maximum(CERTAIN - np.where(some.y > 0, 1.0, -1.0) * some.scores(w, b), 1.0)
+            w[columns] = np.sign(self.infinite[columns]) * _largest(rows.design, some.places, missing, columns)
+        return w
+
+    def as_before(self, w: Vector, b: float) -> tuple[Vector, float]:
+        """Turn finite coefficients for the new first levels into those for the old ones, which predict the same."""
+        w = w.copy()
+        for k, code in self.references.items():
+            span, slot = _category(self.rows.design, k).span, _category(self.rows.design, k).at + code - 1
+            first = w[slot]
+            w[slot] = 0.0
+            w[span] -= first
+            b += float(first)
+        return w, b
+
+    def as_now(self, w: Vector, b: float) -> tuple[Vector, float]:
+        """Undo `as_before`."""
+        w = w.copy()
+        for k, code in self.references.items():
+            span, slot = _category(self.rows.design, k).span, _category(self.rows.design, k).at + code - 1
+            new = w[slot]
+            w[slot] = 0.0
+            w[span] -= new
+            b += float(new)
+        return w, b
+
+
+def find_limit(rows: Rows, *, fit_intercept: bool = True) -> Limit | None:
+    """Find the coefficients that must be infinite, and the rows that leave; None if there are none. Three reads a round.
+
+    Counts only levels, marks and columns of 0 to 1. Rows of weight 0 don't count.
+    """
+    n, fixed = rows.n_features, set[int]()
+    while True:
+        firsts = [k for k, column in rows.design.categories if fit_intercept and _can_change(rows, k, column) and k not in fixed]
+        rounds, infinite, counts = _removed(rows, firsts)
+        if not infinite.any():
+            return None
+        lost = [(k, _category(rows.design, k)) for at, k in enumerate(firsts) if not counts[:, n + at].any()]
+        references = {k: _best(counts.sum(axis=0), column, rows, k) for k, column in lost}
+        if all(references.values()):
+            break
+        fixed |= {k for k, code in references.items() if not code}  # no other level can be its first
+    gone = ~counts[:, :n].any(axis=0)
+    known = infinite[:n] * gone
+    for at, k in enumerate(firsts):
+        if references.get(k):
+            slot = _category(rows.design, k).at + references[k] - 1
+            known[slot], gone[slot] = infinite[n + at], True
+    return Limit(rows, rounds, known.astype(np.int8), gone, {k: code for k, code in references.items() if code})
+
+
+def _category(design: Blocks, k: int) -> CategoryColumn:
+    column = design.blocks[k]
+    assert isinstance(column, CategoryColumn)
+    return column
+
+
+def _can_change(rows: Rows, k: int, column: CategoryColumn) -> bool:
+    """Whether another level can be a category's first: not for the mark of a constant column."""
+    is_category = rows.encodings is None or rows.encodings[k].kind == "category"
+    return bool(column.skip) and column.levels > 1 and is_category
+
+
+def _best(counts: Vector, column: CategoryColumn, rows: Rows, k: int) -> int:
+    """Return the code of the most frequent level, without the one for missing values; 0 if no row has one."""
+    levels = column.levels if rows.encodings is None else len(rows.encodings[k].levels)
+    there = counts[column.span][: levels - 1]
+    return 1 + int(np.argmax(there)) if there.any() else 0
+
+
+def _removed(rows: Rows, firsts: list[int]) -> tuple[Signs, Signs, Vector]:
+    """Remove rows of columns that have one class, as often as there are any.
+
+    Returns the rounds of the rows, the signs and rounds of the columns (n + firsts,), and of the rows left in each class: how many
+    have each level, and for other columns whether one is not 0, (2, n + firsts).
+    """
+    n, design = rows.n_features, rows.design
+    left, rounds, infinite = rows.is_kept.copy(), np.zeros(rows.n_rows, np.int8), np.zeros(n + len(firsts), np.int8)
+    counts = np.zeros((2, n + len(firsts)))
+    for k in range(1, MOST_ROUNDS + 1):
+        classes = [left & (rows.y == label) for label in (0, 1)]
+        if not all(of.any() for of in classes):
+            break
+        counts, low, high = (np.array(each) for each in zip(*(_seen(rows, of, firsts) for of in classes), strict=True))
+        is_mark = (low.min(axis=0) >= 0.0) & (high.max(axis=0) <= 1.0) & (infinite == 0)
+        found = (is_mark & (high.min(axis=0) == 0.0)) * np.sign(high[1] - high[0]).astype(np.int8)
+        if not found.any():
+            break
+        if found[n:].any():  # the intercept's part would round small numbers off
+            found[:n][design.numeric] = 0
+        w, b = found[:n].astype(np.float64), float(found[n:].sum())
+        for number, sign in zip(firsts, found[n:], strict=True):
+            w[_category(design, number).span] -= sign
+        leaves = left & (rows.as_given().scores(w, b) != 0.0)
+        left &= ~leaves
+        rounds[leaves] = k
+        infinite[found != 0] = found[found != 0] * np.int8(k)
+    return rounds, infinite, counts
+
+
+def _seen(rows: Rows, mask: Mask, firsts: list[int]) -> tuple[Vector, Vector, Vector]:
+    """Read some rows for the number of rows with each level (for other columns, whether a row isn't 0) and the extremes of x."""
+    rows.count_read()
+    found = read(rows.design, What.EXTREMES, **{**rows.how, "s": mask.astype(np.float64), "view": None})
+    assert found.low is not None
+    assert found.high is not None
+    counts, total = ((found.low != 0.0) | (found.high != 0.0)).astype(np.float64), float(np.count_nonzero(mask))
+    for _, column in rows.design.categories:
+        assert found.counts is not None
+        counts[column.span] = found.counts[column.span]
+    without = [total - counts[_category(rows.design, k).span].sum() for k in firsts]
+    return (
+        np.append(counts, without),
+        np.append(found.low, [float(count == total) for count in without]),
+        np.append(found.high, [float(count > 0) for count in without]),
+    )
+
+
+def _largest(design: Blocks, places: Index, values: Vector, columns: Index) -> Vector:
+    """Return the largest value / x of the rows at `places` in which each of the columns isn't 0, (columns,)."""
+    out, others = np.zeros(design.n), np.isin(np.arange(design.n), columns)
+    for _, column in design.categories:
+        if others[column.span].any():
+            codes = values_of(column, places)
+            codes = np.where(np.isnan(codes), -1 if column.missing is None else column.missing, codes).astype(np.int64)
+            of_codes = np.zeros(column.levels)
+            np.maximum.at(of_codes, codes, values)
+            out[column.span] = of_codes[column.skip :]
+            others[column.span] = False
+    for j in np.flatnonzero(others):
+        x = expanded(design, places, np.array([j]))[:, 0]
+        out[j] = (values[x != 0.0] / x[x != 0.0]).max(initial=1.0)
+    return np.asarray(out[columns])
+
+
+# --- designs -----------------------------------------------------------------------------------------------------------
+
+
+def with_references(columns: tuple[Column, ...], references: Mapping[int, int]) -> tuple[Column, ...]:
+    """Exchange the first level of some categories with another one; references : its code, by the column's place."""
+    changed = list(columns)
+    for k, code in references.items() if columns else ():
+        levels = list(changed[k].levels)
+        levels[0], levels[code] = levels[code], levels[0]
+        changed[k] = replace(changed[k], levels=tuple(levels))
+    return tuple(changed)
+
+
+def exchanged(design: Blocks, references: Mapping[int, int]) -> Blocks:
+    """Exchange the codes of some categories' first level and another one; copies the codes of these."""
+    blocks = list(design.blocks)
+    for k, code in references.items():
+        column = _category(design, k)
+        lookup = np.arange(column.levels, dtype=code_type(column.levels))
+        lookup[0], lookup[code] = code, 0
+        blocks[k] = replace(column, parts=tuple(recoded(part, lookup) for part in column.parts))
+    return Blocks(blocks, design.m, design.n)
+
+
+def _without(design: Blocks, live: Mask) -> Blocks:
+    """Make a design of a table's live columns alone; copies the codes of categories that lose a level."""
+    blocks, at = list[Block](), 0
+    for block in design.columns:
+        if isinstance(block, NumberColumn):
+            marked = block.indicator is not None and bool(live[block.indicator])
+            if live[block.at]:
+                blocks.append(replace(block, at=at, indicator=at + 1 if marked else None))
+            elif marked:  # all other numbers are 0
+                blocks.append(replace(block, at=at + 1, fill=0.0, indicator=at))
+            at += bool(live[block.at]) + marked
+            continue
+        kept = np.append(np.ones(block.skip, dtype=np.bool_), live[block.span])
+        if kept.sum() == block.skip:
+            continue
+        if not kept.all():
+            lookup = np.where(kept, np.cumsum(kept) - 1, 0).astype(code_type(block.levels))
+            missing = None if block.missing is None else int(lookup[block.missing])
+            parts = tuple(recoded(part, lookup) for part in block.parts)
+            block = replace(block, parts=parts, levels=int(kept.sum()), missing=missing)
+        blocks.append(replace(block, at=at))
+        at += block.levels - block.skip
+    return Blocks(blocks, design.m, at)
+
+
+# --- predictions -------------------------------------------------------------------------------------------------------
+
+
+def limits(infinite: Signs, score: Callable[[Vector], Vector]) -> Vector:
+    """Return which z are infinite, (m,): inf, -inf, NaN where infinite coefficients of both signs meet, else 0.
+
+    Coefficients found in an earlier round are infinitely larger than those of later ones. score : z for weights w (n,) and b = 0.
+    """
+    found = score(np.zeros(len(infinite)))
+    for k in range(1, int(np.abs(infinite).max(initial=0)) + 1):
+        up, down = score((infinite == k) * 1.0), score((infinite == -k) * 1.0)
+        z = np.sign(up) - np.sign(down)
+        at_infinity = np.where((up != 0.0) & (down != 0.0) & (z == 0.0), np.nan, np.where(z != 0.0, np.copysign(np.inf, z), 0.0))
+        found = np.where(found == 0.0, at_infinity, found)
+    return found

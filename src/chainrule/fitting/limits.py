@@ -1,0 +1,168 @@
+"""The limit of a fit at which some coefficients are infinite: the fit of the rows that these leave, for all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate import Certificate
+from chainrule.data.rows import Units
+from chainrule.data.rows.levels import CERTAIN, Limit
+from chainrule.findings import Finding
+from chainrule.fitting.problem import Ending, Problem
+from chainrule.fitting.task import as_returned
+from chainrule.objective import Evaluation
+from chainrule.solvers import Callback, Outcome, Step
+from chainrule.words import counted
+
+Vector = NDArray[np.float64]
+
+MARGIN = 1e-12  # of a product of bounds
+SHOWN = 6  # levels that a sentence names
+
+
+def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem], Ending]) -> Ending:
+    """Fit the rows that infinite coefficients leave, by `optimize`, and say what this is for all rows.
+
+    problem : its rows are in the fit's units. With S_r of the weight S left, inf F = (S_r/S) min F_r.
+    """
+    whole = _Whole(limit)
+    start = limit.as_now(*problem.start)
+    rest = replace(
+        problem,
+        rows=limit.rest(),
+        columns=np.zeros(len(limit.live), dtype=np.bool_),
+        start=(start[0][limit.live], start[1]),
+        options=replace(problem.options, callbacks=tuple(map(whole.called, problem.options.callbacks))),
+    )
+    ending = as_returned(rest, optimize(rest))
+    if limit.gone.all():  # only the intercept is left, beside a column of zeros
+        certificate, said = ending.certificate, tuple(each for each in ending.said if each.code != "collinear")
+        kind = "bound" if certificate.kind == "reduced" else certificate.kind
+        ending = replace(ending, certificate=replace(certificate, kind=kind), said=said, diagnosed=None)
+    w, b = ending.units.to_user(ending.w_fit, ending.b_fit)
+    spread = np.zeros(problem.rows.n_features)
+    spread[limit.live] = w
+    whole = replace(whole, values=np.where(limit.infinite != 0, limit.finite(spread, b), 0.0))
+    w_fit, b_fit = whole.points(ending.w_fit, np.array(ending.b_fit))
+    found = Finding("infinite", _told(problem, limit))
+    how, reason = ending.how, ending.outcome.reason
+    certificate = whole.certificate(ending.certificate, found)
+    if reason == "converged":
+        how, reason = Finding("at limit", {**how.values, "infinite": limit.n_infinite, "proof": certificate.sentence}), "no_optimum"
+    return replace(
+        ending,
+        outcome=whole.outcome(ending.outcome, reason),
+        w_fit=w_fit,
+        b_fit=float(b_fit),
+        units=limit.rows.units,
+        rows=limit.renamed,
+        how=how,
+        certificate=certificate,
+        said=(found, *ending.said),
+        limit=limit,
+    )
+
+
+def _told(problem: Problem, limit: Limit) -> dict[str, object]:
+    """Collect what the finding's sentence says: at most `SHOWN` names of each kind."""
+    names, rows = limit.renamed.feature_names, problem.rows
+    infinite = np.flatnonzero(limit.infinite)
+    zero = np.flatnonzero(limit.gone & (limit.infinite == 0))
+    infinite = infinite[np.argsort(np.abs(limit.infinite[infinite]), kind="stable")]
+    encodings = limit.renamed.encodings or ()
+    return {
+        "count": len(infinite),
+        "columns": tuple((names[j], problem.class_names[int(limit.infinite[j] > 0)]) for j in infinite[:SHOWN].tolist()),
+        "rows": int(np.count_nonzero(rows.is_kept)),
+        "left": len(limit.left),
+        "references": tuple((encodings[k].name, encodings[k].levels[0]) for k in limit.references if encodings),
+        "without_rows": len(zero),
+        "zero": tuple(names[j] for j in zero[:SHOWN].tolist()),
+    }
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """Turns what is known about the rows left into what it says about all rows.
+
+    values : (n,), finite stand-ins for the infinite coefficients, in the user's units; None during the run.
+    """
+
+    limit: Limit
+    values: Vector | None = None
+
+    def points(self, w: Vector, b: Vector) -> tuple[Vector, Vector]:
+        """Add the other coefficients to points of the rows left, (..., k) and (...): all in the fit's units."""
+        limit, units = self.limit, self.limit.rows.units
+        values = 1.5 * CERTAIN * np.sign(limit.infinite) if self.values is None else self.values
+        spread = np.zeros((*w.shape[:-1], len(values)))
+        spread[..., limit.live] = w
+        return spread + values * units.scale, np.asarray(b + float(units.center @ values))
+
+    def evaluation(self, of_rest: Evaluation) -> Evaluation:
+        """Return F, the loss and the gradient of the limit, over all rows."""
+        share, gradient = self.limit.share, np.zeros(self.limit.rows.n_features + 1)
+        gradient[np.append(self.limit.live, -1)] = of_rest.gradient * share
+        return replace(
+            of_rest,
+            objective=share * of_rest.objective,
+            gradient=gradient,
+            loss=share * of_rest.loss,
+            accuracy=share * of_rest.accuracy + (1.0 - share),
+            grad_norm=share * of_rest.grad_norm,
+            hessian=None,
+            lower=None,
+            squares=None,
+        )
+
+    def called(self, callback: Callback) -> Callback:
+        """Give a callback steps of all columns, with the levels that X has as the categories' first ones."""
+
+        def of_all(step: Step) -> Mapping[str, float] | None:
+            units: Units = self.limit.rows.units
+            w, b = self.points(step.w, np.array(step.b))
+            w, b = units.to_fit(*self.limit.as_before(*units.to_user(w, float(b))))
+            theta = np.append(w, b)
+            theta.flags.writeable = False
+            gap = self.limit.share * step.gap
+            return callback(replace(step, theta=theta, evaluation=self.evaluation(step.evaluation), gap=gap, units=units))
+
+        return of_all
+
+    def outcome(self, of_rest: Outcome, reason: str) -> Outcome:
+        """Return a run's outcome with its state's numbers and its trace."""
+        trace, share = of_rest.trace, self.limit.share
+        scaled = {name: share * trace.columns[name] for name in ("loss", "objective", "grad_norm", "gap")}
+        scaled["accuracy"] = share * trace.columns["accuracy"] + (1.0 - share)
+        w, b = self.points(trace.w, trace.b)
+        state = replace(of_rest.state, evaluation=self.evaluation(of_rest.state.evaluation))
+        trace = replace(trace, columns=trace.columns | scaled, w=w, b=b)
+        return replace(of_rest, state=state, trace=trace, reason=reason)
+
+    def certificate(self, of_rest: Certificate, found: Finding) -> Certificate:
+        """Return what is proven about the limit, over all rows."""
+        share, n, live = self.limit.share, self.limit.rows.n_features, self.limit.live
+        up, down = share * (1.0 + MARGIN), share * (1.0 - MARGIN)
+        coef, digits = np.full(n, np.inf), np.zeros(n, dtype=np.int64)
+        coef[live], digits[live] = of_rest.coef, of_rest.digits
+        coef[self.limit.gone], digits[self.limit.gone] = np.inf, 0
+        is_bound = of_rest.kind == "bound"
+        return replace(
+            of_rest,
+            kind="limit" if is_bound else of_rest.kind,
+            coef=coef,
+            digits=digits,
+            objective=share * of_rest.objective,
+            gap=up * of_rest.gap,
+            lower=down * of_rest.lower,
+            noise=up * of_rest.noise,
+            hessian_rows=f"{of_rest.hessian_rows} of the {counted(len(self.limit.left), 'row')} left" if of_rest.hessian_rows else "",
+            optimum_at_least=down * of_rest.optimum_at_least,
+            infimum_at_least=down * of_rest.infimum_at_least,
+            infimum_gap=up * of_rest.infimum_gap,
+            why=found if is_bound else of_rest.why,
+        )
