@@ -360,9 +360,10 @@ def _are_separated(values: Values, on: Front) -> str:
 def _infinite(values: Values, on: Front) -> str:
     shown = [f"{name} (all {of})" for name, of in values["columns"]]
     way = f"use a penalty, e.g. alpha = 1/m = {1 / max(values['rows'], 1):.2g}, or merge such levels with others"
+    ridge = f" with a ridge of {short(values['ridge'])}" if "ridge" in values else ""
     parts = [
         f"{_are_infinite(values, on)}: {_some(shown, values['count'])}",
-        f"the other coefficients are those of the fit of the {values['left']:,} other rows",
+        f"the other coefficients are those of the fit of the {values['left']:,} other rows{ridge}",
         *(f"{name} has rows of one class at its first level, and is now compared with {level}" for name, level in values["references"]),
     ]
     if values["without_rows"]:

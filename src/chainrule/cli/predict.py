@@ -18,8 +18,8 @@ from chainrule.data.inputs import choice
 from chainrule.data.tables import Encoded, encode_table
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
-from chainrule.model.model import Model, load_model, trace_path
-from chainrule.words import plain, visible
+from chainrule.model.model import UNDETERMINED, Model, load_model, trace_path
+from chainrule.words import counted, plain, visible
 
 AT_ONCE = 1 << 13  # rows that are written together
 
@@ -40,13 +40,14 @@ def run(model: Path, table: Path, *, out: Path | None, na: Sequence[str], unseen
     """Predict every row; the probability keeps all its digits. Nothing is written before the last row is predicted."""
     trained = load_model(model)
     check_outputs({"--out": out}, [model, trace_path(model), table])
-    met, count = Met(), 0
+    met, count, open_rows = Met(), 0, 0
     with tempfile.TemporaryFile() as kept:  # log-odds are kept on disk, so that memory doesn't grow with the rows
         for part in encoded(trained, table, na, unseen, met):
-            z = trained.decision(part.blocks)
+            z = trained.predicted(part.blocks, trained.decision(part.blocks))
+            open_rows += int(np.isnan(z).sum())
             kept.write(z.tobytes())
             count += len(z)
-        notes = met.notes(trained.schema, unseen)
+        notes = [*met.notes(trained.schema, unseen), *undetermined(open_rows)]
         voice.note(*notes)
         if out is not None:
             write_atomically(out, _csv(trained, kept))
@@ -60,20 +61,31 @@ def run(model: Path, table: Path, *, out: Path | None, na: Sequence[str], unseen
                 sys.stdout.write("\n".join(map(visible, piece.split("\n"))) if sys.stdout.isatty() else piece)
 
 
-def _lines(model: Model, kept: IO[bytes], entry: str, spell: Callable[[str], str]) -> Iterator[list[str]]:
-    """Read the kept log-odds from the first on, and write each row as an entry of its number, probability and class."""
-    labels = spell(model.schema.negative), spell(model.schema.positive)
+def undetermined(count: int) -> list[str]:
+    """Say in how many rows infinite coefficients of both signs meet, if there are any."""
+    what = "infinite coefficients of both signs, so that their probability is"
+    return [f"{counted(count, 'row')} {'has' if count == 1 else 'have'} {what} {UNDETERMINED}"] if count else []
+
+
+def _lines(
+    model: Model, kept: IO[bytes], entry: str, spell: Callable[[str], str], nothing: str = ""
+) -> Iterator[list[str]]:
+    """Read the kept log-odds from the first on, and write each row as an entry of its number, probability and class.
+
+    nothing : stands for an undetermined probability.
+    """
+    labels = spell(model.schema.negative), spell(model.schema.positive), spell(UNDETERMINED)
     kept.seek(0)
     first = 1
     while len(z := np.frombuffer(kept.read(8 * AT_ONCE))):
-        told = zip(sigmoid(z).tolist(), (z > 0).tolist(), strict=True)
-        yield [entry % (row, g, labels[is_one]) for row, (g, is_one) in enumerate(told, first)]
+        told = zip(sigmoid(z).tolist(), np.where(np.isnan(z), 2, z > 0).tolist(), strict=True)
+        yield [entry % (row, repr(g) if g == g else nothing, labels[k]) for row, (g, k) in enumerate(told, first)]
         first += len(z)
 
 
 def _csv(model: Model, kept: IO[bytes]) -> Iterator[str]:
     yield "row,probability,class\n"
-    for lines in _lines(model, kept, "%d,%r,%s\n", _cell):
+    for lines in _lines(model, kept, "%d,%s,%s\n", _cell):
         yield "".join(lines)
 
 
@@ -87,7 +99,7 @@ def _json(document: dict[str, Any], model: Model, kept: IO[bytes]) -> Iterator[s
     """Write a document whose last entry is a long list of predictions, one row per line."""
     yield json.dumps(plain(document), indent=2).removesuffix("\n}") + ',\n  "predictions": ['
     between = "\n    "
-    for entries in _lines(model, kept, '{"row": %d, "probability": %r, "class": %s}', json.dumps):
+    for entries in _lines(model, kept, '{"row": %d, "probability": %s, "class": %s}', json.dumps, "null"):
         yield between + ",\n    ".join(entries)
         between = ",\n    "
     yield "\n  ]\n}\n"

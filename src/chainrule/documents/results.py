@@ -88,7 +88,7 @@ def ending(result: Document) -> list[tuple[str, Any]]:
 def notes(result: Document, *said: str) -> list[str]:
     """List the warnings, without what the message says; said: codes of others that are said elsewhere."""
     how = result["findings"][0]["code"]
-    said = (*said, how, *(["separated"] if how == "no optimum" else []))
+    said = (*said, how, *(["separated", "infinite"] if how == "no optimum" else []))
     return [text for code, text in coded_warnings(result) if code not in said]
 
 

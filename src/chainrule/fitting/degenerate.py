@@ -75,6 +75,14 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     )
     if found is None or found.kind == "undecided":
         return None
+    relations = [Finding("collinear too", {"relations": collinear.findings})] if collinear.n_relations else []
+    ending = under_ridge(task, found.finding)
+    return replace(ending, said=(found.finding, *relations), diagnosed=found)
+
+
+def under_ridge(task: Task, why: Finding) -> Ending:
+    """Return the optimum under `SEPARATED_RIDGE`, for an objective that has none: `why` says so."""
+    rows, problem, fit_intercept = task.problem.rows, task.problem, task.problem.options.fit_intercept
     moments = rows.moments(correlations=False)
     size = moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
     weight = SEPARATED_RIDGE * (size / task.units.scale) ** 2
@@ -89,15 +97,11 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     certificate = replace(
         certificate,
         kind="ridge" if certificate.proven else "none",
-        why=found.finding,
+        why=why,
         infimum_at_least=0.0,
         infimum_gap=state.evaluation.loss + rounding,
     )
-    said = (
-        found.finding,
-        *([Finding("collinear too", {"relations": collinear.findings})] if collinear.n_relations else []),
-    )
-    return _ending(task, outcome, state, point, certificate, said, found)
+    return _ending(task, outcome, state, point, certificate, no_optimum=why)
 
 
 def unproven(task: Task, outcome: Outcome, state: NewtonState, why: Finding) -> Ending:
@@ -114,16 +118,18 @@ def _ending(
     certificate: Certificate,
     said: tuple[Finding, ...] = (),
     diagnosed: Collinearity | Separation | None = None,
+    *,
+    no_optimum: Finding | None = None,
 ) -> Ending:
-    """Make the ending of a run; the certificate is for the returned point, in the fit's units."""
+    """Make the ending of a run; the certificate is for the returned point, in the fit's units. no_optimum : why there is none."""
     tol, reason, how = task.problem.options.tol, outcome.reason, None
     is_near = certificate.proven and certificate.gap <= max(tol, 4.0 * certificate.noise)
     if reason != "interrupted":
         missed = "max_reads" if reason == "max_reads" else "unproven"
-        reason = missed if not is_near else "no_optimum" if isinstance(diagnosed, Separation) else "converged"
-    if isinstance(diagnosed, Separation):
+        reason = missed if not is_near else "no_optimum" if no_optimum else "converged"
+    if no_optimum:
         values = {
-            "why": diagnosed.finding,
+            "why": no_optimum,
             "is_reached": is_near,
             "proof": certificate.sentence,
             "ridge": SEPARATED_RIDGE,

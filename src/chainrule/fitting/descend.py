@@ -14,7 +14,6 @@ from chainrule.diagnosis import NoiseMonitor, RunMonitor, epochs_left, largest_c
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way, warn_of
 from chainrule.fitting import stochastic
-from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import Reference, certify_point
 from chainrule.fitting.task import Task, how_it_ended, run_solver

@@ -12,9 +12,11 @@ from chainrule.certificate import Certificate
 from chainrule.data.rows import Units
 from chainrule.data.rows.levels import CERTAIN, Limit
 from chainrule.findings import Finding
+from chainrule.fitting.degenerate import under_ridge
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.task import as_returned
+from chainrule.fitting.task import as_returned, prepare
 from chainrule.objective import Evaluation
+from chainrule.penalties import SEPARATED_RIDGE
 from chainrule.solvers import Callback, Outcome, Step
 from chainrule.words import counted
 
@@ -27,7 +29,8 @@ SHOWN = 6  # levels that a sentence names
 def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem], Ending]) -> Ending:
     """Fit the rows that infinite coefficients leave, by `optimize`, and say what this is for all rows.
 
-    problem : its rows are in the fit's units. With S_r of the weight S left, inf F = (S_r/S) min F_r.
+    problem : its rows are in the fit's units. With S_r of the weight S left, inf F = (S_r/S) min F_r. If nothing is proven about
+    these rows, their optimum under `SEPARATED_RIDGE` is returned.
     """
     whole = _Whole(limit)
     start = limit.as_now(*problem.start)
@@ -38,7 +41,12 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem], Endin
         start=(start[0][limit.live], start[1]),
         options=replace(problem.options, callbacks=tuple(map(whole.called, problem.options.callbacks))),
     )
-    ending = as_returned(rest, optimize(rest))
+    found = Finding("infinite", _told(problem, limit))
+    ending = optimize(rest)
+    if ending.outcome.reason == "unproven" and ending.certificate.kind == "none":  # such as rows that are still separated
+        found = Finding("infinite", {**found.values, "ridge": SEPARATED_RIDGE})
+        ending = under_ridge(prepare(rest), found)
+    ending = as_returned(rest, ending)
     if limit.gone.all():  # only the intercept is left, beside a column of zeros
         certificate, said = ending.certificate, tuple(each for each in ending.said if each.code != "collinear")
         kind = "bound" if certificate.kind == "reduced" else certificate.kind
@@ -48,7 +56,6 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem], Endin
     spread[limit.live] = w
     whole = replace(whole, values=np.where(limit.infinite != 0, limit.finite(spread, b), 0.0))
     w_fit, b_fit = whole.points(ending.w_fit, np.array(ending.b_fit))
-    found = Finding("infinite", _told(problem, limit))
     how, reason = ending.how, ending.outcome.reason
     certificate = whole.certificate(ending.certificate, found)
     if reason == "converged":

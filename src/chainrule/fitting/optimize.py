@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.data.rows.moments import guess_units
 from chainrule.data.rows.levels import find_limit
 from chainrule.diagnosis.separation import Separation
 from chainrule.errors import InputError
@@ -15,7 +14,7 @@ from chainrule.fitting.degenerate import separated, unproven, without_optimum
 from chainrule.fitting.limits import at_limit
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.returned import certified
-from chainrule.fitting.task import Task
+from chainrule.fitting.task import Task, prepare
 
 PLANE_NUMBERS = 5_000_000  # in the rows on a separating plane; with more, those rows are not fitted
 
@@ -70,13 +69,6 @@ def _optimize(problem: Problem) -> Ending:
         return _with_infimum(task, ending)
     except KeyboardInterrupt:
         return unproven(task, replace(outcome, reason="interrupted"), state, Finding("not looked for"))
-
-
-def prepare(problem: Problem) -> Task:
-    """Choose the units of Newton's arithmetic, and put the problem's rows into them."""
-    there = problem.standardized().rows
-    units = guess_units(there, problem.options.fit_intercept)
-    return Task(replace(problem, rows=there.see(units)), units, there.units)
 
 
 def _with_infimum(task: Task, ending: Ending) -> Ending:

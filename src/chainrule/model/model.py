@@ -1,6 +1,6 @@
 """A trained model, and its files: the model file and the trace beside it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chainrule.data.rows.decode import part_values
+from chainrule.data.rows.levels import limits
 from chainrule.data.schema import Schema, require_kinds
 from chainrule.errors import InputError
 from chainrule.fitting.methods import METHODS
@@ -25,6 +26,7 @@ _INFO = {
     "alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int, "na": list[str],
     "test_size": float | int, "seed": int,
 }  # fmt: skip
+UNDETERMINED = "undetermined"  # in place of a class, where infinite coefficients of both signs meet
 _TENSORS = ("b", "b_fit", "center", "check_X", "scale", "w", "w_fit")
 
 
@@ -70,6 +72,21 @@ class Model:
             if not np.isfinite(array).all():
                 raise InputError(f"the model's {name} is not finite: rescale the columns or lower the learning rate")
             object.__setattr__(self, name, float(array) if is_bias else array)
+
+    @property
+    def infinite(self) -> npt.NDArray[np.int8]:
+        """Signs and ranks of the infinite coefficients, (n,), as in `Result.infinite`; 0 for finite ones."""
+        return np.asarray(self.info.get("infinite") or np.zeros(len(self.w)), dtype=np.int8)
+
+    def predicted(self, rows: Blocks, z: Floats) -> Floats:
+        """Replace log-odds z by infinity where an infinite coefficient decides, and by NaN where two of both signs meet."""
+        infinite = self.infinite
+        if not infinite.any():
+            return z
+        n = len(self.w)
+        plain = replace(self, b_fit=0.0, center=np.zeros(n), scale=np.ones(n))
+        found = limits(infinite, lambda w: replace(plain, w_fit=w)._scores(rows))
+        return np.where(found == 0.0, z, found)
 
     def decision(self, rows: Blocks | npt.ArrayLike) -> Floats:
         """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
@@ -167,6 +184,7 @@ def load_model(path: str | Path) -> Model:
         require_kinds({"na": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
             raise TypeError("its numbers")
+        require_kinds({"infinite": info.get("infinite") or []}, {"infinite": list[int]})
         if info["method"] not in METHODS:
             raise ValueError("its method")
         check_X = tensors.pop("check_X")
