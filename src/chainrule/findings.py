@@ -360,27 +360,36 @@ def _are_separated(values: Values, on: Front) -> str:
 def _infinite(values: Values, on: Front) -> str:
     shown = [f"{name} (all {of})" for name, of in values["columns"]]
     way = f"use a penalty, e.g. alpha = 1/m = {1 / max(values['rows'], 1):.2g}, or merge such levels with others"
+    left = values.get("left")  # None for a run that goes on towards infinity
     ridge = f" with a ridge of {short(values['ridge'])}" if "ridge" in values else ""
     parts = [
         f"{_are_infinite(values, on)}: {_some(shown, values['count'])}",
-        f"the other coefficients are those of the fit of the {values['left']:,} other rows{ridge}",
-        *(f"{name} has rows of one class at its first level, and is now compared with {level}" for name, level in values["references"]),
+        *([f"the other coefficients are those of the fit of the {left:,} other rows{ridge}"] if left else []),
+        *(
+            f"the first level of {name} has infinite odds, so that its levels are compared with {level} instead"
+            for name, level in values.get("references", ())
+        ),
     ]
-    if values["without_rows"]:
+    if values["without_rows"] and left:
         zero = _some(values["zero"], values["without_rows"])
         parts.append(f"{zero}: no rows are left to estimate from, and the coefficient is 0")
     return f"{'; '.join(parts)}; for finite coefficients {way}"
 
 
 def _are_infinite(values: Values, on: Front) -> str:
-    count = values["count"]
-    text = "coefficient is infinite, as its level has" if count == 1 else "coefficients are infinite, as their levels have"
-    return f"{count:,} {text} rows of one class only"
+    count = counted(values["count"], "coefficient")
+    them = "is infinite, as its level has" if values["count"] == 1 else "are infinite, as their levels have"
+    return f"{count} {them} rows of one class only"
 
 
 def _some(names: Sequence[str], count: int) -> str:
     more = count - len(names)
     return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _undetermined(values: Values, on: Front) -> str:
+    rows = f"{counted(values['rows'], 'row')} {'has' if values['rows'] == 1 else 'have'}"
+    return f"{rows} infinite coefficients of both signs: the probability is undetermined"
 
 
 def _at_limit(values: Values, on: Front) -> str:
@@ -448,6 +457,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "separated": _separated,
     "infinite": _infinite,
     "at limit": _at_limit,
+    "undetermined": _undetermined,
     "level": _level,
     "no level": _no_level,
     "threshold": _threshold,
@@ -469,5 +479,5 @@ WARNINGS: dict[str, type[ChainruleWarning]] = {
     "above limit": errors.LearningRateWarning,
     "thinned trace": errors.ThinnedTraceWarning,
     "separated": errors.SeparationWarning,
-    "infinite": errors.SeparationWarning,
+    **dict.fromkeys(("infinite", "undetermined"), errors.SeparationWarning),
 }

@@ -137,7 +137,9 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
         z=z,
         train_figures=on_training,
         test_figures=measured(prepared.test) if len(prepared.test) else None,
-        predictions=predictions(model, model.predicted(prepared.encoded.blocks, z)[prepared.unknown], prepared.unknown + 1),
+        predictions=predictions(
+            model, model.predicted(prepared.encoded.blocks, z)[prepared.unknown], prepared.unknown + 1
+        ),
         deviations=np.where(schema.numeric, rows.moments(correlations=False).sd, np.nan),
     )
 

@@ -156,7 +156,8 @@ class Certificate(Shown):
             return ""
         fewest = int(self.digits[known].min())
         if fewest >= 1:
-            return f": every {'other ' * (not known.all())}coefficient is right to {fewest} digit{'s' if fewest > 1 else ''} or more"
+            which = "every coefficient" if known.all() else "every other coefficient"
+            return f": {which} is right to {fewest} digit{'s' if fewest > 1 else ''} or more"
         furthest = float(self.coef[known].max())
         intercept = f", nor the intercept than {upward(self.intercept)}" if furthest < self.intercept < math.inf else ""
         return f": no coefficient is further than {upward(furthest)} from the optimum's{intercept}"

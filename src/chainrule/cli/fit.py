@@ -11,6 +11,7 @@ from chainrule.cli import DONE, INTERRUPTED, NOT_STRICT
 from chainrule.cli import options as opt
 from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.files import read_table
+from chainrule.data.rows.levels import at_infinity
 from chainrule.documents import results
 from chainrule.documents.html import as_html
 from chainrule.documents.progress import FitProgress
@@ -126,11 +127,11 @@ def _document(training: Training, table: str, files: Mapping[str, Path | None]) 
 def _coefficients(training: Training, proven: Mapping[str, Any]) -> list[dict[str, Any]]:
     model, sd = training.model, training.deviations
     with np.errstate(over="ignore"):
-        odds, odds_fit, odds_sd = np.exp(model.w), np.exp(model.w_fit), np.exp(model.w * sd)
+        odds, odds_fit, odds_sd = (np.exp(at_infinity(w, model.infinite)) for w in (model.w, model.w_fit, model.w * sd))
     columns = {
         "name": model.schema.feature_names, "w": model.w, "odds_ratio": odds, "w_fit": model.w_fit, "odds_ratio_fit": odds_fit,
         "center": model.center, "scale": model.scale, "sd": sd, "odds_ratio_sd": odds_sd, "error": proven["coef"],
-        "digits": proven["digits"],
+        "digits": proven["digits"], "infinite": np.sign(model.infinite),
     }  # fmt: skip
     return [dict(zip(columns, line, strict=True)) for line in zip(*plain(columns).values(), strict=True)]
 

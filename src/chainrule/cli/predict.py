@@ -16,10 +16,11 @@ from chainrule.data.encoding import UNSEEN, Met
 from chainrule.data.files import read_batches
 from chainrule.data.inputs import choice
 from chainrule.data.tables import Encoded, encode_table
+from chainrule.findings import Finding, say
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
 from chainrule.model.model import UNDETERMINED, Model, load_model, trace_path
-from chainrule.words import counted, plain, visible
+from chainrule.words import plain, visible
 
 AT_ONCE = 1 << 13  # rows that are written together
 
@@ -47,7 +48,10 @@ def run(model: Path, table: Path, *, out: Path | None, na: Sequence[str], unseen
             open_rows += int(np.isnan(z).sum())
             kept.write(z.tobytes())
             count += len(z)
-        notes = [*met.notes(trained.schema, unseen), *undetermined(open_rows)]
+        notes = [
+            *met.notes(trained.schema, unseen),
+            *[say(Finding("undetermined", {"rows": open_rows}))] * bool(open_rows),
+        ]
         voice.note(*notes)
         if out is not None:
             write_atomically(out, _csv(trained, kept))
@@ -59,12 +63,6 @@ def run(model: Path, table: Path, *, out: Path | None, na: Sequence[str], unseen
         elif out is None:
             for piece in _csv(trained, kept):
                 sys.stdout.write("\n".join(map(visible, piece.split("\n"))) if sys.stdout.isatty() else piece)
-
-
-def undetermined(count: int) -> list[str]:
-    """Say in how many rows infinite coefficients of both signs meet, if there are any."""
-    what = "infinite coefficients of both signs, so that their probability is"
-    return [f"{counted(count, 'row')} {'has' if count == 1 else 'have'} {what} {UNDETERMINED}"] if count else []
 
 
 def _lines(

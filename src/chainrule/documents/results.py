@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.certificate import digits_of
+from chainrule.data.rows.levels import at_infinity
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
 from chainrule.fitting.methods import METHODS, Method
-from chainrule.words import counted
+from chainrule.words import counted, plain
 
 Document = Mapping[str, Any]
 
@@ -110,11 +111,20 @@ def coefficients(document: Document) -> list[Block]:
     """List coefficients and odds ratios, per unit and per standard deviation (SD); only the strongest if there are many."""
     entries = [{**entry, "w_sd": entry["sd"] and entry["w"] * entry["sd"], "effect": _effect(entry)}
                for entry in document["coefficients"]]  # fmt: skip
-    digits = ("proven digits", "digits" if document["result"]["certificate"]["kind"] == "bound" else "", "")
+    entries = [{**entry, **_infinite(entry)} if entry.get("infinite") else entry for entry in entries]
+    is_proven = document["result"]["certificate"]["kind"] in ("bound", "limit")
+    digits = ("proven digits", "digits" if is_proven else "", "")
     columns = (digits, ("odds ratio", "odds_ratio", "4"), ("w per SD", "w_sd", "4"),
                ("odds ratio per SD", "odds_ratio_sd", "4"))  # fmt: skip
     heading = Heading(say("Coefficients: log-odds of {positive:name}", **document))
     return [heading, *_listed(document, entries, "effect", *columns)]
+
+
+def _infinite(entry: Document) -> Document:
+    """Write an infinite coefficient in words, instead of the finite number that stands for it."""
+    w, odds = ("infinite", "infinite") if entry["infinite"] > 0 else ("-infinite", "0")
+    of_sd = {} if entry["sd"] is None else {"w_sd": w, "odds_ratio_sd": odds}
+    return {"w": w, "odds_ratio": odds, "digits": None, "effect": 0.0, **of_sd}
 
 
 def _effect(entry: Document) -> float:
@@ -140,7 +150,7 @@ def odds_chart(document: Document) -> Chart:
     """Draw the odds ratios, per standard deviation if that is known."""
     from chainrule.charts import charts
 
-    entries = document["coefficients"]
+    entries = [entry for entry in document["coefficients"] if not entry.get("infinite")]
     names, per_sd = [entry["name"] for entry in entries], [entry["sd"] is not None for entry in entries]
     log_odds = [_effect(entry) for entry in entries]
     text = "Odds ratios on a logarithmic axis. Right of 1 speaks for {positive:name}, left of 1 for {negative:name}."
@@ -152,10 +162,13 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
     told = result["certificate"]
     said = [say("{sentence}.", "lead", **told)]
     tiles: list[tuple[str, Any]] = []
-    if told["kind"] == "bound":
+    if told["kind"] in ("bound", "limit"):
         said = [say("No coefficients can lower the objective by more than {gap:up} nats.", "lead", **told),
                 say("Proven, rounding included: there is exactly one optimum.")]  # fmt: skip
-        digits = sorted({min(told["digits"], default=0), max(told["digits"], default=0)})
+        if told["kind"] == "limit":
+            said[1] = say("Proven, rounding included: the finite coefficients are the only best ones in the limit.")
+        known = [k for k, error in zip(told["digits"], told["coef"], strict=True) if error is not None]
+        digits = sorted({min(known, default=0), max(known, default=0)})
         tiles.append(("proven digits of w", " to ".join(map(str, digits))))
     tiles += [("Hessian of", told["hessian_rows"])] if told["hessian_rows"] else []
     tiles += [("left by rounding", say("{noise:2}", **told))] if told["noise"] is not None else []
@@ -164,7 +177,7 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
         return blocks
     from chainrule.charts.curves import gap_curve
 
-    how = {"tol": result["tol"], "exists": told["kind"] != "infimum"}
+    how = {"tol": result["tol"], "exists": told["kind"] not in ("infimum", "limit")}
     method = method_of(result)
     chart = Chart(lambda: gap_curve(trace, method.title, method.by_reads, told["optimum_at_least"], **how),
                   "How far above the optimum the objective can still be. A read is one pass over all rows.")  # fmt: skip
@@ -252,12 +265,13 @@ def of_result(result: Any) -> list[Block]:
     """Describe what `chainrule.fit` returned."""
     told, b, proven = result.to_dict(), float(result.b), result.certificate
     with np.errstate(over="ignore"):
-        columns = (result.feature_names, result.w.tolist(), proven.digits.tolist(), np.exp(result.w).tolist())
+        odds = np.exp(at_infinity(result.w, result.infinite))
+    columns = (result.feature_names, result.w, result.infinite, proven.digits, odds)
     document = {
         "result": told, "negative": str(result.classes[0]), "positive": str(result.classes[1]),
         "intercept": {"b": b, **how_near(b, proven.intercept)},
-        "coefficients": [{"name": name, "w": w, "sd": None, "digits": digits, "odds_ratio": odds}
-                         for name, w, digits, odds in zip(*columns, strict=True)],
+        "coefficients": [dict(zip(("name", "w", "infinite", "digits", "odds_ratio"), line, strict=True), sd=None)
+                         for line in zip(*map(plain, columns), strict=True)],
     }  # fmt: skip
     loss = say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)
     return [

@@ -14,6 +14,7 @@ from chainrule.diagnosis import NoiseMonitor, RunMonitor, epochs_left, largest_c
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way, warn_of
 from chainrule.fitting import stochastic
+from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import Reference, certify_point
 from chainrule.fitting.task import Task, how_it_ended, run_solver
@@ -177,9 +178,9 @@ def causes(floor: Reference) -> list[Finding]:
     return [
         Finding("collinear", {**found.values, **ends})
         if found.code == "collinear" and floor.kind == "reduced"
-        else found
+        else found.without("left")
         for found in floor.said
-        if found.code in ("collinear", "collinear too", "separated")
+        if found.code in ("collinear", "collinear too", "separated", "infinite")
     ]
 
 

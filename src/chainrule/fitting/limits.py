@@ -12,9 +12,8 @@ from chainrule.certificate import Certificate
 from chainrule.data.rows import Units
 from chainrule.data.rows.levels import CERTAIN, Limit
 from chainrule.findings import Finding
-from chainrule.fitting.degenerate import under_ridge
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.task import as_returned, prepare
+from chainrule.fitting.task import as_returned
 from chainrule.objective import Evaluation
 from chainrule.penalties import SEPARATED_RIDGE
 from chainrule.solvers import Callback, Outcome, Step
@@ -26,11 +25,11 @@ MARGIN = 1e-12  # of a product of bounds
 SHOWN = 6  # levels that a sentence names
 
 
-def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem], Ending]) -> Ending:
+def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem, Finding], Ending]) -> Ending:
     """Fit the rows that infinite coefficients leave, by `optimize`, and say what this is for all rows.
 
-    problem : its rows are in the fit's units. With S_r of the weight S left, inf F = (S_r/S) min F_r. If nothing is proven about
-    these rows, their optimum under `SEPARATED_RIDGE` is returned.
+    problem : its rows are in the fit's units. With S_r of the weight S left, inf F = (S_r/S) min F_r. optimize : returns the
+    optimum under `SEPARATED_RIDGE` if nothing else is proven; gets the reason why there is no optimum.
     """
     whole = _Whole(limit)
     start = limit.as_now(*problem.start)
@@ -42,11 +41,9 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem], Endin
         options=replace(problem.options, callbacks=tuple(map(whole.called, problem.options.callbacks))),
     )
     found = Finding("infinite", _told(problem, limit))
-    ending = optimize(rest)
-    if ending.outcome.reason == "unproven" and ending.certificate.kind == "none":  # such as rows that are still separated
-        found = Finding("infinite", {**found.values, "ridge": SEPARATED_RIDGE})
-        ending = under_ridge(prepare(rest), found)
-    ending = as_returned(rest, ending)
+    under_ridge = Finding("infinite", {**found.values, "ridge": SEPARATED_RIDGE})
+    ending = as_returned(rest, optimize(rest, under_ridge))
+    found = under_ridge if ending.is_separated else found
     if limit.gone.all():  # only the intercept is left, beside a column of zeros
         certificate, said = ending.certificate, tuple(each for each in ending.said if each.code != "collinear")
         kind = "bound" if certificate.kind == "reduced" else certificate.kind
@@ -59,7 +56,8 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem], Endin
     how, reason = ending.how, ending.outcome.reason
     certificate = whole.certificate(ending.certificate, found)
     if reason == "converged":
-        how, reason = Finding("at limit", {**how.values, "infinite": limit.n_infinite, "proof": certificate.sentence}), "no_optimum"
+        values = {**how.values, "infinite": limit.n_infinite, "proof": certificate.sentence}
+        how, reason = Finding("at limit", values), "no_optimum"
     return replace(
         ending,
         outcome=whole.outcome(ending.outcome, reason),
@@ -69,7 +67,7 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem], Endin
         rows=limit.renamed,
         how=how,
         certificate=certificate,
-        said=(found, *ending.said),
+        said=(found, *(each for each in ending.said if each.code != found.code)),
         limit=limit,
     )
 
@@ -83,7 +81,9 @@ def _told(problem: Problem, limit: Limit) -> dict[str, object]:
     encodings = limit.renamed.encodings or ()
     return {
         "count": len(infinite),
-        "columns": tuple((names[j], problem.class_names[int(limit.infinite[j] > 0)]) for j in infinite[:SHOWN].tolist()),
+        "columns": tuple(
+            (names[j], problem.class_names[int(limit.infinite[j] > 0)]) for j in infinite[:SHOWN].tolist()
+        ),
         "rows": int(np.count_nonzero(rows.is_kept)),
         "left": len(limit.left),
         "references": tuple((encodings[k].name, encodings[k].levels[0]) for k in limit.references if encodings),
@@ -131,23 +131,25 @@ class _Whole:
 
         def of_all(step: Step) -> Mapping[str, float] | None:
             units: Units = self.limit.rows.units
-            w, b = self.points(step.w, np.array(step.b))
-            w, b = units.to_fit(*self.limit.as_before(*units.to_user(w, float(b))))
-            theta = np.append(w, b)
+            w, bias = self.points(step.w, np.array(step.b))
+            theta = np.append(*units.to_fit(*self.limit.as_before(*units.to_user(w, float(bias)))))
             theta.flags.writeable = False
             gap = self.limit.share * step.gap
-            return callback(replace(step, theta=theta, evaluation=self.evaluation(step.evaluation), gap=gap, units=units))
+            return callback(
+                replace(step, theta=theta, evaluation=self.evaluation(step.evaluation), gap=gap, units=units)
+            )
 
         return of_all
 
     def outcome(self, of_rest: Outcome, reason: str) -> Outcome:
         """Return a run's outcome with its state's numbers and its trace."""
         trace, share = of_rest.trace, self.limit.share
-        scaled = {name: share * trace.columns[name] for name in ("loss", "objective", "grad_norm", "gap")}
-        scaled["accuracy"] = share * trace.columns["accuracy"] + (1.0 - share)
+        columns = dict(trace.columns)
+        for name in ("loss", "objective", "grad_norm", "gap", "accuracy"):
+            columns[name] = np.asarray(share * columns[name] + (1.0 - share) * (name == "accuracy"), dtype=np.float64)
         w, b = self.points(trace.w, trace.b)
         state = replace(of_rest.state, evaluation=self.evaluation(of_rest.state.evaluation))
-        trace = replace(trace, columns=trace.columns | scaled, w=w, b=b)
+        trace = replace(trace, columns=columns, w=w, b=b)
         return replace(of_rest, state=state, trace=trace, reason=reason)
 
     def certificate(self, of_rest: Certificate, found: Finding) -> Certificate:
@@ -157,7 +159,7 @@ class _Whole:
         coef, digits = np.full(n, np.inf), np.zeros(n, dtype=np.int64)
         coef[live], digits[live] = of_rest.coef, of_rest.digits
         coef[self.limit.gone], digits[self.limit.gone] = np.inf, 0
-        is_bound = of_rest.kind == "bound"
+        is_bound, of_rows = of_rest.kind == "bound", f" of the {counted(len(self.limit.left), 'row')} left"
         return replace(
             of_rest,
             kind="limit" if is_bound else of_rest.kind,
@@ -167,7 +169,7 @@ class _Whole:
             gap=up * of_rest.gap,
             lower=down * of_rest.lower,
             noise=up * of_rest.noise,
-            hessian_rows=f"{of_rest.hessian_rows} of the {counted(len(self.limit.left), 'row')} left" if of_rest.hessian_rows else "",
+            hessian_rows=of_rest.hessian_rows and of_rest.hessian_rows + of_rows,
             optimum_at_least=down * of_rest.optimum_at_least,
             infimum_at_least=down * of_rest.infimum_at_least,
             infimum_gap=up * of_rest.infimum_gap,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.data.rows.levels import find_limit
+from chainrule.data.rows.moments import guess_units
 from chainrule.diagnosis.separation import Separation
 from chainrule.errors import InputError
 from chainrule.findings import Finding
@@ -14,7 +15,7 @@ from chainrule.fitting.degenerate import separated, unproven, without_optimum
 from chainrule.fitting.limits import at_limit
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.returned import certified
-from chainrule.fitting.task import Task, prepare
+from chainrule.fitting.task import Task
 
 PLANE_NUMBERS = 5_000_000  # in the rows on a separating plane; with more, those rows are not fitted
 
@@ -23,8 +24,8 @@ PLANE_NUMBERS = 5_000_000  # in the rows on a separating plane; with more, those
 def optimize(problem: Problem) -> Ending:
     """Run Newton on growing samples, then on all rows, until F - F* is proven to be at most `tol`.
 
-    If nothing is proven, find out why, and return a well-defined point. Without a penalty, levels of one class are found first, and
-    the fit is that of the other levels' rows.
+    If nothing is proven, find out why, and return a well-defined point. Without a penalty, levels of one class are found
+    first, and the fit is that of the other levels' rows.
     """
     if problem.penalty.strongly_convex or problem.rows.design.numeric.all():
         return _optimize(problem)
@@ -39,7 +40,8 @@ def optimize(problem: Problem) -> Ending:
     return _optimize(problem) if ending is None else _with_infimum(task, ending)
 
 
-def _optimize(problem: Problem) -> Ending:
+def _optimize(problem: Problem, known: Finding | None = None) -> Ending:
+    """Run Newton. known : as in `without_optimum`."""
     task = prepare(problem)
     rows, options = task.problem.rows, task.problem.options
     outcome, state = task.newton(task.penalty)
@@ -62,13 +64,20 @@ def _optimize(problem: Problem) -> Ending:
             certificate = certified(state, task.to_user(point))
         return task.ending(outcome, state, certificate, point)
     try:
-        ending = without_optimum(task, outcome, state)
+        ending = without_optimum(task, outcome, state, known)
         if ending.certificate.kind == "none" and state.is_separating:
             # The classes only looked separated, by rounding: continue, and look again when no step helps.
             ending = without_optimum(task, *task.newton(task.penalty, patient=True))
         return _with_infimum(task, ending)
     except KeyboardInterrupt:
         return unproven(task, replace(outcome, reason="interrupted"), state, Finding("not looked for"))
+
+
+def prepare(problem: Problem) -> Task:
+    """Choose the units of Newton's arithmetic, and put the problem's rows into them."""
+    there = problem.standardized().rows
+    units = guess_units(there, problem.options.fit_intercept)
+    return Task(replace(problem, rows=there.see(units)), units, there.units)
 
 
 def _with_infimum(task: Task, ending: Ending) -> Ending:

@@ -137,7 +137,7 @@ def objective_line(problem: Problem, ending: Ending) -> str:
     size = "sd_j" if problem.options.fit_intercept else "rms_j"
     line = f"F(w, b) = {loss}{penalty}, {z}{free}; {text}"
     if ending.limit is not None:
-        line += f"; returned is its limit, at which {counted(ending.limit.n_infinite, 'coefficient')} are infinite"
+        line += f"; in the limit of {counted(ending.limit.n_infinite, 'infinite coefficient')}"
     if not ending.is_separated:
         return line
     return f"{line}; returned is the optimum of F + ({short(SEPARATED_RIDGE)}/2) sum ({size} w_j)^2"

@@ -21,12 +21,12 @@ from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.degenerate import bound_without
-from chainrule.fitting.optimize import optimize
+from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.result import Result
 from chainrule.fitting.returned import UserPoint, certified, rounded
 from chainrule.fitting.spec import FitSpec
-from chainrule.fitting.task import Task, prepare
+from chainrule.fitting.task import Task
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import What
 from chainrule.solvers import NewtonState
@@ -44,7 +44,8 @@ SHARP = 0.5  # lower bound over upper bound; above this, finding the optimum wou
 class Reference:
     """The optimum that other points are measured from, or the best known bounds: low <= inf F <= high.
 
-    w, b : a point with F at most `high`, in the user's units; if some coefficients are infinite, at most 1e-8 more. certificate : of that point.
+    w, b : a point with F at most `high`, in the user's units; 1e-8 more if some coefficients are infinite.
+    certificate : of that point.
     said : why there is no single optimum, if so. collinear : relations between columns, if the certificate leaves out
     redundant columns.
     """
@@ -77,10 +78,13 @@ class Reference:
         state = ending.outcome.state
         assert isinstance(state, NewtonState)
         high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
-        if ending.limit is not None:
-            point = ending.limit.as_before(*point)
+        certificate, said = ending.certificate, ending.said
+        if ending.limit is not None:  # nothing is compared with other levels here
+            point, said = ending.limit.as_before(*point), tuple(found.without("references") for found in said)
+            why = None if certificate.why is None else certificate.why.without("references")
+            certificate = replace(certificate, why=why)
         collinear = ending.diagnosed if isinstance(ending.diagnosed, Collinearity) else None
-        return cls(ending.certificate, high, *point, ending.said, collinear)
+        return cls(certificate, high, *point, said, collinear)
 
     @property
     def is_known(self) -> bool:

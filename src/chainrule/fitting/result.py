@@ -56,9 +56,9 @@ class Result(Shown):
     w, b
         Weights (n,) and bias, in the user's units.
     infinite
-        (n,) int8, 0 for a finite coefficient. Without a penalty, a level with rows of one class only has an infinite one: its sign
-        here is that of the coefficient. `w` then has a finite value, at which each of the level's rows costs at most 1e-8 nats. The
-        number is the round in which the level was found: it outweighs the levels of later rounds.
+        (n,) int8, 0 for a finite coefficient. Without a penalty, a level with rows of one class only has an infinite one, whose
+        sign is here. `w` then has a finite value, at which each of the level's rows costs at most 1e-8 nats. The number is the
+        round in which the level was found: it outweighs the levels of later rounds.
     w_fit, b_fit
         The same in the fit's units, x = ``(x - center) / scale``; penalty, learning rate, trace and gradients have them too.
     classes : tuple

@@ -14,7 +14,6 @@ from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Units
 from chainrule.data.rows.costs import hessian_reads, is_few, matrix_reads
 from chainrule.data.rows.decode import refuse_non_finite
-from chainrule.data.rows.moments import guess_units
 from chainrule.data.sampling import class_counts
 from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
@@ -179,13 +178,6 @@ class Task:
             return self.at(here, on), point
         z = np.zeros(self.problem.rows.n_rows)
         return replace(near, theta=here, evaluation=near.on.evaluate(here, z=z), z=z, bound=None), point
-
-
-def prepare(problem: Problem) -> Task:
-    """Choose the units of Newton's arithmetic, and put the problem's rows into them."""
-    there = problem.standardized().rows
-    units = guess_units(there, problem.options.fit_intercept)
-    return Task(replace(problem, rows=there.see(units)), units, there.units)
 
 
 def how_it_ended(

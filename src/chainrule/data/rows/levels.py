@@ -1,9 +1,9 @@
 """Levels with rows of one class only: their coefficients are infinite, and their rows leave. Found by counting.
 
-A column that is 0 in every row of one class, and 0 to 1 in the other, separates the rows in which it isn't 0: along its coefficient
-their loss falls to 0, and no other row's loss changes (Albert and Anderson 1984, Biometrika 71). So do the rows of a category's
-first level, along the intercept. Without these rows further levels may have one class only: repeat until there are none (Correia,
-Guimaraes and Zylkin 2019, arXiv 1903.01633). `docs/decisions/0018` proves that the limit of the fit is the fit of the rows left.
+A column of 0 to 1 that is 0 in every row of one class separates the other rows from them: as its coefficient grows, their loss
+falls to 0, and no other row's loss changes (Albert and Anderson 1984, Biometrika 71). A category's first level does the same by
+way of the intercept. Without these rows, further levels may have one class only, so repeat until there are none (Correia,
+Guimaraes and Zylkin 2019, arXiv 1903.01633). `docs/decisions/0018` proves that the limit of the fit is that of the rows left.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class Limit:
 
     rows : all rows. rounds : (m,), the round in which a row left; 0 for rows that stay and rows of weight 0.
     infinite : (n,), 0 for finite coefficients, else the sign times the round in which the column was found.
-    gone : (n,), columns that are 0 in all rows that stay. references : categories whose first level had to be replaced, by their
-    block, with the code of the level that replaces it; the two levels change places in `infinite` and `gone`.
+    gone : (n,), columns that are 0 in all rows that stay.
+    references : for categories whose first level had to be replaced, by their block, the code of the level that replaces it.
+    The two levels change places, also in `infinite` and `gone`.
     """
 
     rows: Rows
@@ -100,13 +101,16 @@ class Limit:
             design, places = Blocks.dense(design.X[taken.places][:, live]), None
         elif design.csr is not None:
             part = scipy_csr(design.csr)[taken.places][:, live]
-            design, places = Blocks.sparse(Csr(part.data, part.indices, part.indptr, len(live), origin=design.csr.origin)), None
+            csr = Csr(part.data, part.indices, part.indptr, len(live), origin=design.csr.origin)
+            design, places = Blocks.sparse(csr), None
         else:
             design, places = _without(design, np.isin(np.arange(design.n), live)), taken.index
         names = tuple(rows.feature_names[j] for j in live) if rows.feature_names else ()
         k = len(live)
-        plain = {"units": Units.of_user(k), "outer": np.ones(k + 1), "view": None, "learned": {}, "encodings": None}
-        some = replace(taken, design=design, index=places, feature_names=names, **plain)
+        some = replace(
+            taken, design=design, index=places, feature_names=names, encodings=None, learned={},
+            units=Units.of_user(k), outer=np.ones(k + 1), view=None,
+        )  # fmt: skip
         return some.see(Units(units.center[live], units.scale[live]))
 
     def finite(self, w: Vector, b: float) -> Vector:
@@ -152,7 +156,8 @@ def find_limit(rows: Rows, *, fit_intercept: bool = True) -> Limit | None:
     """
     n, fixed = rows.n_features, set[int]()
     while True:
-        firsts = [k for k, column in rows.design.categories if fit_intercept and _can_change(rows, k, column) and k not in fixed]
+        may_change = [k for k, column in rows.design.categories if fit_intercept and _can_change(rows, k, column)]
+        firsts = [k for k in may_change if k not in fixed]
         rounds, infinite, counts = _removed(rows, firsts)
         if not infinite.any():
             return None
@@ -161,7 +166,7 @@ def find_limit(rows: Rows, *, fit_intercept: bool = True) -> Limit | None:
         if all(references.values()):
             break
         fixed |= {k for k, code in references.items() if not code}  # no other level can be its first
-    gone = ~counts[:, :n].any(axis=0)
+    gone: Mask = np.asarray(~counts[:, :n].any(axis=0))
     known = infinite[:n] * gone
     for at, k in enumerate(firsts):
         if references.get(k):
@@ -192,20 +197,20 @@ def _best(counts: Vector, column: CategoryColumn, rows: Rows, k: int) -> int:
 def _removed(rows: Rows, firsts: list[int]) -> tuple[Signs, Signs, Vector]:
     """Remove rows of columns that have one class, as often as there are any.
 
-    Returns the rounds of the rows, the signs and rounds of the columns (n + firsts,), and of the rows left in each class: how many
-    have each level, and for other columns whether one is not 0, (2, n + firsts).
+    Returns the rounds of the rows, the signs and rounds of the columns (n + firsts,), and for the rows left of each class how
+    many have each level; for other columns, whether one is not 0; (2, n + firsts).
     """
     n, design = rows.n_features, rows.design
     left, rounds, infinite = rows.is_kept.copy(), np.zeros(rows.n_rows, np.int8), np.zeros(n + len(firsts), np.int8)
     counts = np.zeros((2, n + len(firsts)))
-    for k in range(1, MOST_ROUNDS + 1):
+    for k in range(1, MOST_ROUNDS + 2):
         classes = [left & (rows.y == label) for label in (0, 1)]
         if not all(of.any() for of in classes):
             break
         counts, low, high = (np.array(each) for each in zip(*(_seen(rows, of, firsts) for of in classes), strict=True))
         is_mark = (low.min(axis=0) >= 0.0) & (high.max(axis=0) <= 1.0) & (infinite == 0)
         found = (is_mark & (high.min(axis=0) == 0.0)) * np.sign(high[1] - high[0]).astype(np.int8)
-        if not found.any():
+        if not found.any() or k > MOST_ROUNDS:
             break
         if found[n:].any():  # the intercept's part would round small numbers off
             found[:n][design.numeric] = 0
@@ -220,7 +225,7 @@ def _removed(rows: Rows, firsts: list[int]) -> tuple[Signs, Signs, Vector]:
 
 
 def _seen(rows: Rows, mask: Mask, firsts: list[int]) -> tuple[Vector, Vector, Vector]:
-    """Read some rows for the number of rows with each level (for other columns, whether a row isn't 0) and the extremes of x."""
+    """Read some rows: how many have each level (for other columns, whether a row isn't 0), and the extremes of x."""
     rows.count_read()
     found = read(rows.design, What.EXTREMES, **{**rows.how, "s": mask.astype(np.float64), "view": None})
     assert found.low is not None
@@ -243,9 +248,9 @@ def _largest(design: Blocks, places: Index, values: Vector, columns: Index) -> V
     for _, column in design.categories:
         if others[column.span].any():
             codes = values_of(column, places)
-            codes = np.where(np.isnan(codes), -1 if column.missing is None else column.missing, codes).astype(np.int64)
+            lost = -1 if column.missing is None else column.missing
             of_codes = np.zeros(column.levels)
-            np.maximum.at(of_codes, codes, values)
+            np.maximum.at(of_codes, np.where(np.isnan(codes), lost, codes).astype(np.int64), values)
             out[column.span] = of_codes[column.skip :]
             others[column.span] = False
     for j in np.flatnonzero(others):
@@ -303,18 +308,23 @@ def _without(design: Blocks, live: Mask) -> Blocks:
     return Blocks(blocks, design.m, at)
 
 
-# --- predictions -------------------------------------------------------------------------------------------------------
+# --- what is shown and predicted --------------------------------------------------------------------------------------
+
+
+def at_infinity(w: Vector, infinite: Signs) -> Vector:
+    """Return w (n,) with its infinite coefficients as inf and -inf."""
+    return np.where(infinite == 0, w, np.copysign(np.inf, infinite))
 
 
 def limits(infinite: Signs, score: Callable[[Vector], Vector]) -> Vector:
     """Return which z are infinite, (m,): inf, -inf, NaN where infinite coefficients of both signs meet, else 0.
 
-    Coefficients found in an earlier round are infinitely larger than those of later ones. score : z for weights w (n,) and b = 0.
+    Coefficients of an earlier round are infinitely larger than those of later ones. score : z for weights w (n,) and b = 0.
     """
     found = score(np.zeros(len(infinite)))
     for k in range(1, int(np.abs(infinite).max(initial=0)) + 1):
         up, down = score((infinite == k) * 1.0), score((infinite == -k) * 1.0)
         z = np.sign(up) - np.sign(down)
-        at_infinity = np.where((up != 0.0) & (down != 0.0) & (z == 0.0), np.nan, np.where(z != 0.0, np.copysign(np.inf, z), 0.0))
-        found = np.where(found == 0.0, at_infinity, found)
+        here = np.where(z != 0.0, np.copysign(np.inf, z), np.where(up != 0.0, np.nan, 0.0))
+        found = np.where(found == 0.0, here, found)
     return found
