@@ -197,10 +197,10 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     def _predicted(self, X: ArrayLike) -> NDArray[np.float64]:
         """Log-odds, infinite where an infinite coefficient decides, and NaN where two of both signs meet."""
         z = self.decision_function(X)
-        infinite = self.result_.infinite
         columns = self._encodings
-        if columns is None or not infinite.any():
+        if columns is None or not self.result_.infinite.any():
             return z
+        infinite = self.result_.infinite
         found = limits(infinite, lambda w: scores(X, columns, w, 0.0, self.unseen))
         return np.where(found == 0.0, z, found)
 

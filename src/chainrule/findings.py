@@ -302,7 +302,10 @@ def _together(relations: Sequence[Said], on: Front) -> str:
 
 def _collinear(values: Values, on: Front) -> str:
     good = "as good" if values["is_exact"] else "about as good, and only very large ones might be better"
-    what = f"the columns are collinear, so that other coefficients are {good}: {_together(values['relations'], on)}"
+    where = "in the rows left, " if values.get("of_rest") else ""
+    what = (
+        f"{where}the columns are collinear, so that other coefficients are {good}: {_together(values['relations'], on)}"
+    )
     return f"{what}; {values['which']}; drop a column of each relation, or use a penalty"
 
 
@@ -393,7 +396,7 @@ def _undetermined(values: Values, on: Front) -> str:
 
 
 def _at_limit(values: Values, on: Front) -> str:
-    some = counted(values["infinite"], "infinite coefficient")
+    some = f"{counted(values['infinite'], 'infinite coefficient')} ({_some(values['names'][:3], values['infinite'])})"
     return _with_proof(f"converged to the limit with {some} after {_run(values)}", values)
 
 

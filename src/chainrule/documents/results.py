@@ -166,7 +166,9 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
         said = [say("No coefficients can lower the objective by more than {gap:up} nats.", "lead", **told),
                 say("Proven, rounding included: there is exactly one optimum.")]  # fmt: skip
         if told["kind"] == "limit":
-            said[1] = say("Proven, rounding included: the finite coefficients are the only best ones in the limit.")
+            only = "the finite coefficients are the only best ones"
+            is_only = told["r"] is not None and told["r"] < 1.0 and any(error is not None for error in told["coef"])
+            said[1] = say("Proven, rounding included, for the limit{only}.", only=f": {only}" if is_only else "")
         known = [k for k, error in zip(told["digits"], told["coef"], strict=True) if error is not None]
         digits = sorted({min(known, default=0), max(known, default=0)})
         tiles.append(("proven digits of w", " to ".join(map(str, digits))))

@@ -17,7 +17,6 @@ from chainrule.fitting.task import as_returned
 from chainrule.objective import Evaluation
 from chainrule.penalties import SEPARATED_RIDGE
 from chainrule.solvers import Callback, Outcome, Step
-from chainrule.words import counted
 
 Vector = NDArray[np.float64]
 
@@ -45,9 +44,7 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem, Findin
     ending = as_returned(rest, optimize(rest, under_ridge))
     found = under_ridge if ending.is_separated else found
     if limit.gone.all():  # only the intercept is left, beside a column of zeros
-        certificate, said = ending.certificate, tuple(each for each in ending.said if each.code != "collinear")
-        kind = "bound" if certificate.kind == "reduced" else certificate.kind
-        ending = replace(ending, certificate=replace(certificate, kind=kind), said=said, diagnosed=None)
+        ending = replace(ending, said=tuple(each for each in ending.said if each.code != "collinear"))
     w, b = ending.units.to_user(ending.w_fit, ending.b_fit)
     spread = np.zeros(problem.rows.n_features)
     spread[limit.live] = w
@@ -56,7 +53,8 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem, Findin
     how, reason = ending.how, ending.outcome.reason
     certificate = whole.certificate(ending.certificate, found)
     if reason == "converged":
-        values = {**how.values, "infinite": limit.n_infinite, "proof": certificate.sentence}
+        names = tuple(name for name, _ in found.values["columns"])
+        values = {**how.values, "infinite": limit.n_infinite, "names": names, "proof": certificate.sentence}
         how, reason = Finding("at limit", values), "no_optimum"
     return replace(
         ending,
@@ -67,9 +65,14 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem, Findin
         rows=limit.renamed,
         how=how,
         certificate=certificate,
-        said=(found, *(each for each in ending.said if each.code != found.code)),
+        said=(found, *(_of_rest(each) for each in ending.said if each.code != found.code)),
+        diagnosed=None,  # about other columns
         limit=limit,
     )
+
+
+def _of_rest(found: Finding) -> Finding:
+    return Finding(found.code, {**found.values, "of_rest": True}) if found.code == "collinear" else found
 
 
 def _told(problem: Problem, limit: Limit) -> dict[str, object]:
@@ -153,13 +156,13 @@ class _Whole:
         return replace(of_rest, state=state, trace=trace, reason=reason)
 
     def certificate(self, of_rest: Certificate, found: Finding) -> Certificate:
-        """Return what is proven about the limit, over all rows."""
+        """Return what is proven about the limit, over all rows. Columns that are exactly collinear leave inf F as it is."""
         share, n, live = self.limit.share, self.limit.rows.n_features, self.limit.live
         up, down = share * (1.0 + MARGIN), share * (1.0 - MARGIN)
         coef, digits = np.full(n, np.inf), np.zeros(n, dtype=np.int64)
         coef[live], digits[live] = of_rest.coef, of_rest.digits
         coef[self.limit.gone], digits[self.limit.gone] = np.inf, 0
-        is_bound, of_rows = of_rest.kind == "bound", f" of the {counted(len(self.limit.left), 'row')} left"
+        is_bound = of_rest.kind == "bound" or (of_rest.kind == "reduced" and of_rest.infimum_gap <= of_rest.gap)
         return replace(
             of_rest,
             kind="limit" if is_bound else of_rest.kind,
@@ -169,7 +172,7 @@ class _Whole:
             gap=up * of_rest.gap,
             lower=down * of_rest.lower,
             noise=up * of_rest.noise,
-            hessian_rows=of_rest.hessian_rows and of_rest.hessian_rows + of_rows,
+            hessian_rows=of_rest.hessian_rows and f"{of_rest.hessian_rows} left",
             optimum_at_least=down * of_rest.optimum_at_least,
             infimum_at_least=down * of_rest.infimum_at_least,
             infimum_gap=up * of_rest.infimum_gap,

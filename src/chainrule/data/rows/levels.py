@@ -22,7 +22,7 @@ from chainrule.data.rows.units import Units, Vector
 from chainrule.data.schema import Column
 from chainrule.data.schema import feature_names as names_of
 from chainrule.kernels.blocks import Block, Blocks, CategoryColumn, Csr, NumberColumn
-from chainrule.kernels.reader import read
+from chainrule.kernels.reader import read_points
 from chainrule.kernels.reading import What
 
 Index = NDArray[np.int64]
@@ -150,7 +150,7 @@ class Limit:
 
 
 def find_limit(rows: Rows, *, fit_intercept: bool = True) -> Limit | None:
-    """Find the coefficients that must be infinite, and the rows that leave; None if there are none. Three reads a round.
+    """Find the coefficients that must be infinite, and the rows that leave; None if there are none. Two reads a round.
 
     Counts only levels, marks and columns of 0 to 1. Rows of weight 0 don't count.
     """
@@ -166,7 +166,7 @@ def find_limit(rows: Rows, *, fit_intercept: bool = True) -> Limit | None:
         if all(references.values()):
             break
         fixed |= {k for k, code in references.items() if not code}  # no other level can be its first
-    gone: Mask = np.asarray(~counts[:, :n].any(axis=0))
+    gone: Mask = np.asarray(~counts[:, :n].any(axis=0) & _marks(rows))
     known = infinite[:n] * gone
     for at, k in enumerate(firsts):
         if references.get(k):
@@ -197,49 +197,45 @@ def _best(counts: Vector, column: CategoryColumn, rows: Rows, k: int) -> int:
 def _removed(rows: Rows, firsts: list[int]) -> tuple[Signs, Signs, Vector]:
     """Remove rows of columns that have one class, as often as there are any.
 
-    Returns the rounds of the rows, the signs and rounds of the columns (n + firsts,), and for the rows left of each class how
-    many have each level; for other columns, whether one is not 0; (2, n + firsts).
+    Returns the rounds of the rows, the signs and rounds of the columns, (n + firsts,), and `_counts` of the rows left.
     """
-    n, design = rows.n_features, rows.design
+    n, design, is_mark = rows.n_features, rows.design, np.append(_marks(rows), np.ones(len(firsts), dtype=np.bool_))
     left, rounds, infinite = rows.is_kept.copy(), np.zeros(rows.n_rows, np.int8), np.zeros(n + len(firsts), np.int8)
-    counts = np.zeros((2, n + len(firsts)))
     for k in range(1, MOST_ROUNDS + 2):
-        classes = [left & (rows.y == label) for label in (0, 1)]
-        if not all(of.any() for of in classes):
-            break
-        counts, low, high = (np.array(each) for each in zip(*(_seen(rows, of, firsts) for of in classes), strict=True))
-        is_mark = (low.min(axis=0) >= 0.0) & (high.max(axis=0) <= 1.0) & (infinite == 0)
-        found = (is_mark & (high.min(axis=0) == 0.0)) * np.sign(high[1] - high[0]).astype(np.int8)
-        if not found.any() or k > MOST_ROUNDS:
+        counts = _counts(rows, left, firsts)
+        found = is_mark & ((counts > 0.0).sum(axis=0) == 1) & (infinite == 0)
+        is_complete = len(np.unique(rows.y[left])) < 2
+        if is_complete or not found.any() or k > MOST_ROUNDS:
             break
         if found[n:].any():  # the intercept's part would round small numbers off
-            found[:n][design.numeric] = 0
-        w, b = found[:n].astype(np.float64), float(found[n:].sum())
-        for number, sign in zip(firsts, found[n:], strict=True):
+            found[:n][design.numeric] = False
+        signs = np.where(found, np.where(counts[1] > 0.0, 1, -1), 0).astype(np.int8)
+        w, b = signs[:n].astype(np.float64), float(signs[n:].sum())
+        for number, sign in zip(firsts, signs[n:], strict=True):
             w[_category(design, number).span] -= sign
         leaves = left & (rows.as_given().scores(w, b) != 0.0)
         left &= ~leaves
         rounds[leaves] = k
-        infinite[found != 0] = found[found != 0] * np.int8(k)
+        infinite += signs * np.int8(k)
     return rounds, infinite, counts
 
 
-def _seen(rows: Rows, mask: Mask, firsts: list[int]) -> tuple[Vector, Vector, Vector]:
-    """Read some rows: how many have each level (for other columns, whether a row isn't 0), and the extremes of x."""
+def _marks(rows: Rows) -> Mask:
+    """Mask the columns of levels and marks, and those of numbers from 0 to 1 if their extremes are known, (n,)."""
+    low, high = rows.learned.get("extremes", (-1.0, -1.0))
+    return np.asarray(~rows.design.numeric | ((low >= 0.0) & (high <= 1.0)))
+
+
+def _counts(rows: Rows, left: Mask, firsts: list[int]) -> Vector:
+    """Sum the columns over the rows left of each class, (2, n + firsts), in one read: for levels, how many rows have them."""
     rows.count_read()
-    found = read(rows.design, What.EXTREMES, **{**rows.how, "s": mask.astype(np.float64), "view": None})
-    assert found.low is not None
-    assert found.high is not None
-    counts, total = ((found.low != 0.0) | (found.high != 0.0)).astype(np.float64), float(np.count_nonzero(mask))
-    for _, column in rows.design.categories:
-        assert found.counts is not None
-        counts[column.span] = found.counts[column.span]
-    without = [total - counts[_category(rows.design, k).span].sum() for k in firsts]
-    return (
-        np.append(counts, without),
-        np.append(found.low, [float(count == total) for count in without]),
-        np.append(found.high, [float(count > 0) for count in without]),
-    )
+    n, classes = rows.n_features, np.stack([left & (rows.y == 0), left & (rows.y == 1)]).astype(np.float64)
+    how = {**rows.how, "view": None, "s": None if rows.s is None else rows.is_kept.astype(np.float64)}
+    found = read_points(rows.design, What.SUMS, np.zeros((2, n)), np.zeros(2), row_weights=classes, **how)
+    sums = np.array([of.sums for of in found])
+    spans = [_category(rows.design, k).span for k in firsts]
+    without = [[of.weight - part[span].sum() for span in spans] for of, part in zip(found, sums, strict=True)]
+    return np.column_stack([sums, np.array(without).reshape(2, len(firsts))])
 
 
 def _largest(design: Blocks, places: Index, values: Vector, columns: Index) -> Vector:
