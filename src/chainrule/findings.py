@@ -395,6 +395,11 @@ def _undetermined(values: Values, on: Front) -> str:
     return f"{rows} infinite coefficients of both signs: the probability is undetermined"
 
 
+def _stands_for_infinity(values: Values, on: Front) -> str:
+    g = "undetermined" if math.isnan(values["z"]) else "1" if values["z"] > 0 else "0"
+    return f"the row has an infinite coefficient: its probability is {g}, and finite numbers stand for infinity here"
+
+
 def _at_limit(values: Values, on: Front) -> str:
     some = f"{counted(values['infinite'], 'infinite coefficient')} ({_some(values['names'][:3], values['infinite'])})"
     return _with_proof(f"converged to the limit with {some} after {_run(values)}", values)
@@ -461,6 +466,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "infinite": _infinite,
     "at limit": _at_limit,
     "undetermined": _undetermined,
+    "stands for infinity": _stands_for_infinity,
     "level": _level,
     "no level": _no_level,
     "threshold": _threshold,

@@ -308,8 +308,8 @@ def _without(design: Blocks, live: Mask) -> Blocks:
 
 
 def at_infinity(w: Vector, infinite: Signs) -> Vector:
-    """Return w (n,) with its infinite coefficients as inf and -inf."""
-    return np.where(infinite == 0, w, np.copysign(np.inf, infinite))
+    """Return w (n,) with its infinite coefficients as inf and -inf; NaN stays."""
+    return np.where((infinite == 0) | np.isnan(w), w, np.copysign(np.inf, infinite))
 
 
 def limits(infinite: Signs, score: Callable[[Vector], Vector]) -> Vector:
