@@ -351,3 +351,26 @@ def test_chains_take_a_round_each():
     _, rounds = left_by_counting({"a": a, "b": b}, y, np.ones(len(y)))
     result = quiet(pa.table({"a": a, "b": b}), y)
     assert np.abs(result.infinite).max() == len(rounds) == 2 * k
+
+
+@pytest.mark.parametrize("method", ["newton", "auto"])
+def test_a_run_that_stops_early_says_what_is_proven_of_all_rows(method, table):
+    result = quiet(*table, method=method, max_reads=0, tol=1e-14)
+    assert result.reason == "max_reads"
+    assert np.count_nonzero(result.infinite) == 2
+    stopped, infinite, *rest = result.findings
+    assert (infinite.code, [each.code for each in rest]) == ("infinite", [stopped.code])
+    assert stopped.values["proof"] == rest[0].values["proof"] == result.certificate.sentence
+
+
+def test_ctrl_c_returns_the_best_point_of_all_columns(table):
+    def stop(step):
+        if step.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        quiet(*table, callbacks=[stop])
+    result = stopped.value.result
+    assert result.reason == "interrupted"
+    assert len(result.w) == 4
+    assert np.isfinite(result.w).all()

@@ -72,7 +72,8 @@ def fit(
     sample_weight : (m,) array, optional
         Weights s, finite and not negative; S is their sum. Weight 2 counts a row twice, weight 0 leaves it out.
     alpha : float
-        Strength of the L2 penalty, never on b. scikit-learn's C is 1/(alpha S).
+        Strength of the L2 penalty, never on b. scikit-learn's C is 1/(alpha S). Without one, a level of a table whose rows are
+        all of one class has an infinite coefficient (`Result.infinite`); the others are the fit of the other rows.
     fit_intercept : bool
         False keeps b = 0.
     method : str

@@ -50,12 +50,14 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem, Findin
     spread[limit.live] = w
     whole = replace(whole, values=np.where(limit.infinite != 0, limit.finite(spread, b), 0.0))
     w_fit, b_fit = whole.points(ending.w_fit, np.array(ending.b_fit))
-    how, reason = ending.how, ending.outcome.reason
-    certificate = whole.certificate(ending.certificate, found)
+    certificate, reason = whole.certificate(ending.certificate, found), ending.outcome.reason
+    how = Finding(ending.how.code, {**ending.how.values, "proof": certificate.sentence})
+    said = {found.code: found} | {each.code: _of_rest(each) for each in ending.said} | {found.code: found}
+    if how.code in said:
+        said[how.code] = how
     if reason == "converged":
         names = tuple(name for name, _ in found.values["columns"])
-        values = {**how.values, "infinite": limit.n_infinite, "names": names, "proof": certificate.sentence}
-        how, reason = Finding("at limit", values), "no_optimum"
+        how, reason = Finding("at limit", {**how.values, "infinite": limit.n_infinite, "names": names}), "no_optimum"
     return replace(
         ending,
         outcome=whole.outcome(ending.outcome, reason),
@@ -65,7 +67,7 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem, Findin
         rows=limit.renamed,
         how=how,
         certificate=certificate,
-        said=(found, *(_of_rest(each) for each in ending.said if each.code != found.code)),
+        said=tuple(said.values()),
         diagnosed=None,  # about other columns
         limit=limit,
     )

@@ -76,7 +76,7 @@ class Model:
     @property
     def infinite(self) -> npt.NDArray[np.int8]:
         """Signs and ranks of the infinite coefficients, (n,), as in `Result.infinite`; 0 for finite ones."""
-        return np.asarray(self.info.get("infinite") or np.zeros(len(self.w)), dtype=np.int8)
+        return np.asarray(self.info.get("infinite", np.zeros(len(self.w))), dtype=np.int8)
 
     def predicted(self, rows: Blocks, z: Floats) -> Floats:
         """Replace log-odds z by infinity where an infinite coefficient decides, and by NaN where two of both signs meet."""
@@ -184,7 +184,10 @@ def load_model(path: str | Path) -> Model:
         require_kinds({"na": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
             raise TypeError("its numbers")
-        require_kinds({"infinite": info.get("infinite") or []}, {"infinite": list[int]})
+        infinite = info.get("infinite", [0] * len(tensors["w"]))  # files of 0.1.0 have none
+        require_kinds({"infinite": infinite}, {"infinite": list[int]})
+        if len(infinite) != len(tensors["w"]):
+            raise TypeError("its infinite coefficients")
         if info["method"] not in METHODS:
             raise ValueError("its method")
         check_X = tensors.pop("check_X")
