@@ -27,7 +27,7 @@ def optimize(problem: Problem) -> Ending:
     If nothing is proven, find out why, and return a well-defined point. Without a penalty, levels of one class are found
     first, and the fit is that of the other levels' rows.
     """
-    if problem.penalty.strongly_convex or problem.rows.design.numeric.all():
+    if problem.penalty.curvature.any() or problem.rows.design.numeric.all():
         return _optimize(problem)
     problem = problem.standardized()
     limit = find_limit(problem.rows, fit_intercept=problem.options.fit_intercept)
