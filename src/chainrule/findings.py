@@ -310,7 +310,10 @@ def _together(relations: Sequence[Said], on: Front) -> str:
 
 def _collinear(values: Values, on: Front) -> str:
     good = "as good" if values["is_exact"] else "about as good, and only very large ones might be better"
-    what = f"the columns are collinear, so that other coefficients are {good}: {_together(values['relations'], on)}"
+    where = "in the rows left, " if values.get("of_rest") else ""
+    what = (
+        f"{where}the columns are collinear, so that other coefficients are {good}: {_together(values['relations'], on)}"
+    )
     return f"{what}; {values['which']}; drop a column of each relation, or use a penalty"
 
 
@@ -363,6 +366,51 @@ def _separated(values: Values, on: Front) -> str:
 def _are_separated(values: Values, on: Front) -> str:
     how = "completely" if values["kind"] == "complete" else "quasi-completely"
     return f"the classes are {how} separated, so no finite coefficients are optimal"
+
+
+def _infinite(values: Values, on: Front) -> str:
+    shown = [f"{name} (all {of})" for name, of in values["columns"]]
+    way = f"use a penalty, e.g. alpha = 1/m = {1 / max(values['rows'], 1):.2g}, or merge such levels with others"
+    left = values.get("left")  # None for a run that goes on towards infinity
+    ridge = f" with a ridge of {short(values['ridge'])}" if "ridge" in values else ""
+    parts = [
+        f"{_are_infinite(values, on)}: {_some(shown, values['count'])}",
+        *([f"the other coefficients are those of the fit of the {left:,} other rows{ridge}"] if left else []),
+        *(
+            f"the first level of {name} has infinite odds, so that its levels are compared with {level} instead"
+            for name, level in values.get("references", ())
+        ),
+    ]
+    if values["without_rows"] and left:
+        zero = _some(values["zero"], values["without_rows"])
+        parts.append(f"{zero}: no rows are left to estimate from, and the coefficient is 0")
+    return f"{'; '.join(parts)}; for finite coefficients {way}"
+
+
+def _are_infinite(values: Values, on: Front) -> str:
+    count = counted(values["count"], "coefficient")
+    them = "is infinite, as its level has" if values["count"] == 1 else "are infinite, as their levels have"
+    return f"{count} {them} rows of one class only"
+
+
+def _some(names: Sequence[str], count: int) -> str:
+    more = count - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _undetermined(values: Values, on: Front) -> str:
+    rows = f"{counted(values['rows'], 'row')} {'has' if values['rows'] == 1 else 'have'}"
+    return f"{rows} infinite coefficients of both signs: the probability is undetermined"
+
+
+def _stands_for_infinity(values: Values, on: Front) -> str:
+    g = "undetermined" if math.isnan(values["z"]) else "1" if values["z"] > 0 else "0"
+    return f"the row has an infinite coefficient: its probability is {g}, and finite numbers stand for infinity here"
+
+
+def _at_limit(values: Values, on: Front) -> str:
+    some = f"{counted(values['infinite'], 'infinite coefficient')} ({_some(values['names'][:3], values['infinite'])})"
+    return _with_proof(f"converged to the limit with {some} after {_run(values)}", values)
 
 
 def _too_many_columns(values: Values, on: Front) -> str:
@@ -456,6 +504,10 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "two fronts": lambda v, on: str(v["shell"] if on.is_shell else v["python"]),
     "thinned trace": lambda v, on: str(v["note"]),
     "separated": _separated,
+    "infinite": _infinite,
+    "at limit": _at_limit,
+    "undetermined": _undetermined,
+    "stands for infinity": _stands_for_infinity,
     "level": _level,
     "no level": _no_level,
     "threshold": _threshold,
@@ -485,7 +537,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "collinear too": lambda v, on: f"the columns are collinear as well: {_together(v['relations'], on)}",
 }
 
-HEADS: dict[str, Callable[[Values, Front], str]] = {"separated": _are_separated}
+HEADS: dict[str, Callable[[Values, Front], str]] = {"separated": _are_separated, "infinite": _are_infinite}
 
 WARNINGS: dict[str, type[ChainruleWarning]] = {
     **dict.fromkeys(("unreached", "stopped", "noise floor", "unproven", "no optimum"), errors.NotConvergedWarning),
@@ -497,4 +549,5 @@ WARNINGS: dict[str, type[ChainruleWarning]] = {
     "thinned trace": errors.ThinnedTraceWarning,
     "separated": errors.SeparationWarning,
     "identifiers": errors.IdentifierWarning,
+    **dict.fromkeys(("infinite", "undetermined"), errors.SeparationWarning),
 }

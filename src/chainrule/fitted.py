@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
+from chainrule.findings import Finding, warn_of
 from chainrule.words import Shown
 
 if TYPE_CHECKING:
@@ -74,12 +75,23 @@ class Fitted(Shown):
 
     def predict_proba(self, X: Any, unseen: str = "error") -> Vector:
         """Probabilities of classes[0] and classes[1], (m, 2), each with full relative accuracy."""
-        z, probability = self.decision_function(X, unseen), self.model.loss_function.probability
+        z, probability = self._predicted(X, unseen), self.model.loss_function.probability
         return np.column_stack([probability(-z), probability(z)])
 
     def predict(self, X: Any, unseen: str = "error") -> NDArray[Any]:
         """Class of each row, (m,): classes[1] if z > 0."""
-        return np.array(self.classes)[(self.decision_function(X, unseen) > 0).astype(np.intp)]
+        return np.array(self.classes)[(self._predicted(X, unseen) > 0).astype(np.intp)]
+
+    def _predicted(self, X: Any, unseen: str) -> Vector:
+        """Log-odds with infinite coefficients in force: inf, -inf, or NaN where both signs meet, which is warned of."""
+        from chainrule.data.applied import blocks_for
+
+        model = self.model
+        blocks = blocks_for(model.schema, X, unseen)
+        z = model.predicted(blocks, model.decision(blocks))
+        if np.isnan(z).any():
+            warn_of(Finding("undetermined", {"rows": int(np.isnan(z).sum())}))
+        return z
 
     def coefficients(self, backend: str | None = None) -> Any:
         """Return the bias and the coefficients as a frame, one row each.

@@ -33,7 +33,7 @@ from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.reading import What
 from chainrule.losses import LOGISTIC, sigmoid
-from chainrule.model.model import Model
+from chainrule.model.model import UNDETERMINED, Model
 from chainrule.solvers.trace import Trace
 from chainrule.words import plain
 
@@ -141,6 +141,10 @@ def train(
         if not hasattr(stop, "result"):
             raise
         result = stop.result
+    assert result.encodings is not None
+    encoded = prepared.encoded.encoded_by(result.encodings)
+    if encoded is not prepared.encoded:  # a reference level was replaced
+        prepared, rows = replace(prepared, encoded=encoded), encoded.rows(prepared.train, spec.n_threads)
     return _measured(prepared, result, rows, written)
 
 
@@ -170,7 +174,9 @@ def _measured(prepared: Prepared, result: Result, rows: Rows, written: Mapping[s
         z=z,
         train_figures=on_training,
         test_figures=measured_on(prepared.test) if len(prepared.test) else None,
-        predictions=predictions(model, z[prepared.unknown], prepared.unknown + 1),
+        predictions=predictions(
+            model, model.predicted(prepared.encoded.blocks, z)[prepared.unknown], prepared.unknown + 1
+        ),
         deviations=np.where(schema.numeric, facts.sd, np.nan),
     )
 
@@ -204,7 +210,9 @@ def predictions(model: Model, z: Floats, rows: Places) -> list[dict[str, Any]]:
     """Return row number, probability of the positive label and class for log-odds z; at z = 0 the negative label."""
     labels = (model.schema.negative, model.schema.positive)
     return [
-        {"row": int(row), "probability": float(g), "class": labels[int(log_odds > 0)]}
+        {"row": int(row), "probability": None, "class": UNDETERMINED}
+        if np.isnan(log_odds)
+        else {"row": int(row), "probability": float(g), "class": labels[int(log_odds > 0)]}
         for row, log_odds, g in zip(rows, z, sigmoid(z), strict=True)
     ]
 

@@ -20,6 +20,7 @@ KINDS = {
     "bound": "proven",
     "ridge": f"proven for the objective with a ridge of {short(SEPARATED_RIDGE)} on standardised columns; "
     "the one asked for has no optimum",
+    "limit": "proven for the limit at which some coefficients are infinite",
     "reduced": "proven for the model without the named collinear directions",
     "infimum": "proven; no optimum is known",
     "none": "nothing is proven",
@@ -53,7 +54,8 @@ class Certificate(Shown):
     kind : str
         One of `KINDS`.
     gap, lower : float
-        lower <= F - F* <= gap, nats per unit of weight. For kind "ridge" F includes the ridge. For "reduced" F* is the optimum
+        lower <= F - F* <= gap, nats per unit of weight. For "limit" F is that of the limit, at which the rows of infinite
+        coefficients cost nothing, and F* is inf F. For kind "ridge" F includes the ridge. For "reduced" F* is the optimum
         of the model without the collinear directions. For "infimum" F* is inf F, which no coefficients attain (0 if no better
         bound is known).
     coef, intercept
@@ -138,7 +140,9 @@ class Certificate(Shown):
             return f"No bound on F - F* is proven{reason}"
         if self.why is not None and self.kind in ("ridge", "infimum"):
             reason = f": {self.why.head}"  # the ways out are for the warning
-        least = "inf F" if self.kind == "infimum" else "F*"
+        if self.kind == "limit":
+            reason = ""  # the kind says it
+        least = "inf F" if self.kind in ("infimum", "limit") else "F*"
         text = f"F - {least} <= {upward(self.gap)} nats ({KINDS[self.kind]}{reason})"
         if self.lower > 0.5 * self.gap:
             text += f", and at least {downward(self.lower)}"
@@ -147,12 +151,14 @@ class Certificate(Shown):
         return text + self._digits_clause()
 
     def _digits_clause(self) -> str:
-        if len(self.coef) == 0 or not np.isfinite(self.coef).all():
+        known = np.isfinite(self.coef)
+        if not known.any() or not (known.all() or self.kind == "limit"):
             return ""
-        fewest = int(self.digits.min())
+        fewest = int(self.digits[known].min())
         if fewest >= 1:
-            return f": every coefficient is right to {fewest} digit{'s' if fewest > 1 else ''} or more"
-        furthest = float(self.coef.max())
+            which = "every coefficient" if known.all() else "every other coefficient"
+            return f": {which} is right to {fewest} digit{'s' if fewest > 1 else ''} or more"
+        furthest = float(self.coef[known].max())
         intercept = f", nor the intercept than {upward(self.intercept)}" if furthest < self.intercept < math.inf else ""
         return f": no coefficient is further than {upward(furthest)} from the optimum's{intercept}"
 

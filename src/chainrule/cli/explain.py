@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from chainrule.cli.running import Voice, check_ending, check_outputs, headed
 from chainrule.data.files import Source
 from chainrule.data.tables import encode_table
 from chainrule.documents.rows import explanation as explanation_blocks
 from chainrule.errors import InputError
+from chainrule.findings import Finding, say
 from chainrule.model.files import write_atomically
 from chainrule.model.model import load_model, load_trace, trace_belongs, trace_path
 from chainrule.training import explain, read_for
@@ -34,7 +37,10 @@ def run(
         raise InputError(f"{trace_path(model)} is not the trace of {model}: train again, so that both are of one run")
     rows = read_for(trained, table, na)
     told = explain(trained, encode_table(trained.schema, rows), row, trace=trace, epoch=epoch)
-    notes = encode_table(trained.schema, rows.slice(row - 1, 1)).notes  # about this row alone
+    alone = encode_table(trained.schema, rows.slice(row - 1, 1))
+    z = trained.predicted(alone.blocks, np.zeros(1))[0]
+    infinite = [say(Finding("stands for infinity", {"z": float(z)}))] * bool(z != 0.0 and epoch is None)
+    notes = (*alone.notes, *infinite)  # about this row alone
     voice.note(*notes)
     if picture is not None:
         from chainrule.charts.canvas import encode_png

@@ -22,9 +22,10 @@ from chainrule.data.inputs import choice
 from chainrule.data.tables import Encoded, encode_table
 from chainrule.data.words import check_name, shown
 from chainrule.errors import InputError
+from chainrule.findings import Finding, say
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
-from chainrule.model.model import Model, load_model, trace_path
+from chainrule.model.model import UNDETERMINED, Model, load_model, trace_path
 from chainrule.training import column_names
 from chainrule.words import plain, visible
 
@@ -62,13 +63,17 @@ def run(
     trained = load_model(model)
     check_outputs({"--out": out}, [model, trace_path(model), *table.paths])
     kept = _kept(table, keep or (), trained)
-    met, count = Met(), 0
+    met, count, open_rows = Met(), 0, 0
     with tempfile.TemporaryFile() as log:  # log-odds are kept on disk, so that memory doesn't grow with the rows
         for part in encoded(trained, table, na, unseen, met):
-            z = trained.decision(part.blocks)
+            z = trained.predicted(part.blocks, trained.decision(part.blocks))
+            open_rows += int(np.isnan(z).sum())
             log.write(z.tobytes())
             count += len(z)
-        notes = met.notes(trained.schema, unseen)
+        notes = [
+            *met.notes(trained.schema, unseen),
+            *[say(Finding("undetermined", {"rows": open_rows}))] * bool(open_rows),
+        ]
         voice.note(*notes)
         rows = Rows(trained, log, table, kept, digits or proven_digits(trained))
         if out is not None:
@@ -131,35 +136,40 @@ class Rows:
     def csv(self) -> Iterator[str]:
         """Write CSV, some rows at a time."""
         yield _lines([(OWN[0], *self._kept, *OWN[1:])])
-        labels = self._model.schema.negative, self._model.schema.positive
-        for first, cells, p, ones in self._parts():
+        labels = self._model.schema.negative, self._model.schema.positive, UNDETERMINED
+        for first, cells, p, classes in self._parts():
             rows = range(first, first + len(p))
-            yield _lines(zip(rows, *cells, p, [labels[is_one] for is_one in ones], strict=True))
+            yield _lines(zip(rows, *cells, p, [labels[k] for k in classes], strict=True))
 
     def json(self, document: dict[str, Any]) -> Iterator[str]:
         """Write a document whose last entry is the long list of predictions, one row per line."""
         yield json.dumps(plain(document), indent=2).removesuffix("\n}") + ',\n  "predictions": ['
-        labels = json.dumps(self._model.schema.negative), json.dumps(self._model.schema.positive)
+        labels = [
+            json.dumps(label) for label in (self._model.schema.negative, self._model.schema.positive, UNDETERMINED)
+        ]
         names = [json.dumps(name) for name in self._kept]
         between = "\n    "
-        for first, cells, p, ones in self._parts():
+        for first, cells, p, classes in self._parts():
             told = [
                 "".join(f"{name}: {json.dumps(cell)}, " for name, cell in zip(names, row, strict=True))
                 for row in zip(*cells, strict=True)
             ] or [""] * len(p)
             yield between + ",\n    ".join(
-                f'{{"row": {row}, {kept}"probability": {g!r}, "class": {labels[is_one]}}}'
-                for row, kept, g, is_one in zip(range(first, first + len(p)), told, p, ones, strict=True)
+                f'{{"row": {row}, {kept}"probability": {json.dumps(g)}, "class": {labels[k]}}}'
+                for row, kept, g, k in zip(range(first, first + len(p)), told, p, classes, strict=True)
             )
             between = ",\n    "
         yield "\n  ]\n}\n"
 
-    def _parts(self) -> Iterator[tuple[int, list[list[str | None]], list[float], list[bool]]]:
-        """Read the log again: row number of the first, kept cells by column, probabilities, and whether positive."""
+    def _parts(self) -> Iterator[tuple[int, list[list[str | None]], list[float | None], list[int]]]:
+        """Read the log again: row number of the first, kept cells by column, probabilities, and classes.
+
+        Where infinite coefficients of both signs meet, the probability is None and the class 2.
+        """
         self._log.seek(0)
         first, cells = 1, self._cells()
         while len(z := np.frombuffer(self._log.read(8 * AT_ONCE))):
-            yield first, cells(len(z)), rounded(z, self._digits), (z > 0).tolist()
+            yield first, cells(len(z)), rounded(z, self._digits), np.where(np.isnan(z), 2, z > 0).tolist()
             first += len(z)
 
     def _cells(self) -> Callable[[int], list[list[str | None]]]:
@@ -178,15 +188,15 @@ class Rows:
         return taken
 
 
-def rounded(z: NDArray[np.float64], digits: int) -> list[float]:
-    """Turn log-odds into probabilities with `digits` significant digits of the smaller of p and 1 - p."""
-    p: list[float] = sigmoid(z).tolist()
+def rounded(z: NDArray[np.float64], digits: int) -> list[float | None]:
+    """Turn log-odds into probabilities with `digits` significant digits of the smaller of p and 1 - p; NaN into None."""
+    p = [None if math.isnan(g) else g for g in sigmoid(z).tolist()]
     if digits >= ALL:
         return p
     with np.errstate(divide="ignore"):
         smaller = np.log10(sigmoid(-np.abs(z)))
     places = np.where(np.isfinite(smaller), digits - 1 - np.floor(smaller), 0).astype(int).tolist()
-    return [round(g, k) for g, k in zip(p, places, strict=True)]
+    return [None if g is None else round(g, k) for g, k in zip(p, places, strict=True)]
 
 
 def _lines(rows: Iterable[Sequence[object]]) -> str:

@@ -18,7 +18,8 @@ from chainrule.data.labels import Floats, known_labels, label_kind, read_weights
 from chainrule.data.missing import Missing, Treatment, absent
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import expanded
-from chainrule.data.schema import Schema, feature_names
+from chainrule.data.rows.levels import exchanged
+from chainrule.data.schema import Column, Schema, feature_names
 from chainrule.data.words import check_name, shown, some
 from chainrule.errors import InputError
 from chainrule.findings import SHELL, say
@@ -71,6 +72,13 @@ class Encoded:
         s = None if self.weights is None else self.weights[places]
         index = None if len(places) == self.blocks.m else places
         return Rows.of(self.blocks, y, s, None, n_threads, index, self.schema.columns)
+
+    def encoded_by(self, columns: tuple[Column, ...]) -> "Encoded":
+        """Encode the table by columns of which some have another first level; copies the codes of these."""
+        pairs = enumerate(zip(self.schema.columns, columns, strict=True))
+        references = {k: before.levels.index(after.levels[0]) for k, (before, after) in pairs if before != after}
+        schema = replace(self.schema, columns=columns)
+        return replace(self, schema=schema, blocks=exchanged(self.blocks, references)) if references else self
 
 
 @dataclass(frozen=True, eq=False)

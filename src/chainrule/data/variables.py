@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.rows.rare import row_counts
 from chainrule.data.rows.spread import spread_rows
 from chainrule.data.schema import MISSING_LEVEL, Column
 
@@ -43,7 +44,7 @@ class Facts:
         if "moments" not in rows.learned and rows.n_visited > MOST_ROWS:
             some = some.take(np.flatnonzero(rows.is_kept)[spread_rows(rows.n_visited, MOST_ROWS)])
         found = some.moments(correlations=False)
-        counts = rows.learned.get("row counts") if rows.encodings else None
+        counts = None if rows.encodings is None else rows.once("row counts", lambda: row_counts(rows))
         return cls(found.mean, found.sd, counts, rows.n_visited)
 
 

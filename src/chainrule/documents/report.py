@@ -41,6 +41,9 @@ GLOSSARY = {
 }  # fmt: skip
 
 
+CAUSES = ("infinite", "separated")  # findings that say why there is no optimum
+
+
 def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: Learned | None = None) -> list[Block]:
     """Tell the story of a fit: what it is, how near the optimum, how it learned, how well it predicts, one row, the model.
 
@@ -72,7 +75,9 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
         Heading("The probabilities"),
         _probabilities((document["negative"], document["positive"]), parts),
         *results.predictions(document, SHOWN_PREDICTIONS, "Predictions", ", not listed here"),
-        *bullets("Notes", [*document["notes"], *results.notes(result, *["separated"] * bool(trouble))]),
+        *bullets(
+            "Notes", [*document["notes"], *(note for note in results.notes(result) if not trouble.endswith(note))]
+        ),
         Heading("What the numbers mean"),
         Facts(list(GLOSSARY.items()), "glossary"),
         say("These are associations in these rows, not causes.", "note"),
@@ -82,7 +87,8 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
 
 def _trouble(result: Document) -> str:
     """Say why there is no optimum, with the way out; empty if there is one, or if that is unknown."""
-    cause = dict(results.coded_warnings(result)).get("separated")
+    said = dict(results.coded_warnings(result))
+    cause = next((said[code] for code in CAUSES if code in said), "")
     return f"The objective asked for has no optimum: {cause}" if cause else ""
 
 

@@ -92,7 +92,7 @@ def ending(result: Document) -> list[tuple[str, Any]]:
 def notes(result: Document, *said: str) -> list[str]:
     """List the warnings, without what the message says; said: codes of others that are said elsewhere."""
     how = result["findings"][0]["code"]
-    said = (*said, how, *(["separated"] if how == "no optimum" else []))
+    said = (*said, how, *(["separated", "infinite"] if how == "no optimum" else []))
     return [text for code, text in coded_warnings(result) if code not in said]
 
 
@@ -129,10 +129,15 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
     told = result["certificate"]
     said = [say("{sentence}.", "lead", **told)]
     tiles: list[tuple[str, Any]] = []
-    if told["kind"] == "bound":
+    if told["kind"] in ("bound", "limit"):
         said = [say("No coefficients can lower the objective by more than {gap:up} nats.", "lead", **told),
                 say("Proven, rounding included: there is exactly one optimum.")]  # fmt: skip
-        digits = sorted({min(told["digits"], default=0), max(told["digits"], default=0)})
+        if told["kind"] == "limit":
+            only = "the finite coefficients are the only best ones"
+            is_only = told["r"] is not None and told["r"] < 1.0 and any(error is not None for error in told["coef"])
+            said[1] = say("Proven, rounding included, for the limit{only}.", only=f": {only}" if is_only else "")
+        known = [k for k, error in zip(told["digits"], told["coef"], strict=True) if error is not None]
+        digits = sorted({min(known, default=0), max(known, default=0)})
         tiles.append(("proven digits of w", " to ".join(map(str, digits))))
     tiles += [("Hessian of", told["hessian_rows"])] if told["hessian_rows"] else []
     tiles += [("left by rounding", say("{noise:2}", **told))] if told["noise"] is not None else []
@@ -141,7 +146,7 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
         return blocks
     from chainrule.charts.curves import gap_curve
 
-    how = {"tol": result["tol"], "exists": told["kind"] != "infimum"}
+    how = {"tol": result["tol"], "exists": told["kind"] not in ("infimum", "limit")}
     method = method_of(result)
     chart = Chart(lambda: gap_curve(trace, method.title, method.by_reads, told["optimum_at_least"], **how),
                   "How far above the optimum the objective can still be. A read is one pass over all rows.")  # fmt: skip

@@ -196,9 +196,9 @@ def causes(floor: Reference) -> list[Finding]:
     return [
         Finding("collinear", {**found.values, **ends})
         if found.code == "collinear" and floor.kind == "reduced"
-        else found
+        else found.without("left")
         for found in floor.said
-        if found.code in ("collinear", "collinear too", "separated")
+        if found.code in ("collinear", "collinear too", "separated", "infinite")
     ]
 
 

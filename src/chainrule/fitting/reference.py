@@ -45,7 +45,8 @@ SHARP = 0.5  # lower bound over upper bound; above this, finding the optimum wou
 class Reference:
     """The optimum that other points are measured from, or the best known bounds: low <= inf F <= high.
 
-    w, b : a point with F at most `high`, in the user's units. certificate : of that point.
+    w, b : a point with F at most `high`, in the user's units; 1e-8 more if some coefficients are infinite.
+    certificate : of that point.
     said : why there is no single optimum, if so. collinear : relations between columns, if the certificate leaves out
     redundant columns.
     """
@@ -78,8 +79,12 @@ class Reference:
         state = ending.outcome.state
         assert isinstance(state, NewtonState)
         high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
+        certificate, said = ending.certificate, ending.said
+        if ending.limit is not None:  # there is no optimum, and no first level is replaced here
+            point, said = ending.limit.as_before(*point), tuple(found.without("references") for found in said)
+            certificate = replace(certificate, kind="limit", why=said[0])
         collinear = ending.diagnosed if isinstance(ending.diagnosed, Collinearity) else None
-        return cls(ending.certificate, high, *point, ending.said, collinear)
+        return cls(certificate, high, *point, said, collinear)
 
     @property
     def is_known(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +30,7 @@ REASONS = {
     "noise_floor": "the limit of epochs was reached, and F no longer falls: mini-batches at a constant rate are too noisy",
     "diverged": "the loss grew without end; the best point seen is returned",
     "non_finite": "the objective became infinite or NaN; the best point seen is returned",
-    "no_optimum": "the objective asked for has no optimum; the optimum with a tiny ridge is returned",
+    "no_optimum": "the objective asked for has no optimum; its limit, or the optimum with a tiny ridge, is returned",
     "interrupted": "Ctrl-C; the best point seen is returned",
 }
 
@@ -60,6 +60,10 @@ class Result(Fitted):
     ----------
     w, b
         Weights (n,) and bias, in the user's units.
+    infinite
+        (n,) int8, 0 for a finite coefficient. Without a penalty, a level with rows of one class only has an infinite one, whose
+        sign is here. `w` then has a finite value, at which each of the level's rows costs at most 1e-8 nats. The number is the
+        round in which the level was found: it outweighs the levels of later rounds.
     w_fit, b_fit
         The same in the fit's units, x = ``(x - center) / scale``; penalty, learning rate, trace and gradients have them too.
     classes : tuple
@@ -154,6 +158,7 @@ class Result(Fitted):
     missing: tuple[Missing, ...] = ()
     n_dropped: int = 0
     reference: Reference | None = None
+    infinite: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
     facts: Facts | None = None
     target: str = "y"
     loss_name: str = "logistic"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.inputs import choice
+from chainrule.data.rows.levels import at_infinity
 from chainrule.data.schema import MISSING_LEVEL, Schema
 from chainrule.errors import InputError
 from chainrule.model.model import Model
@@ -27,7 +28,7 @@ def coefficients(model: Model, backend: str | None = None) -> Any:
     proven = model.info.get("certificate", {})
     w = np.append(model.b, model.w)
     with np.errstate(over="ignore"):
-        odds = [None, *np.exp(model.w)]  # the bias is no ratio
+        odds = [None, *np.exp(at_infinity(model.w, model.infinite))]  # the bias is no ratio
     errors = [proven.get("intercept"), *(proven.get("coef") or [None] * len(model.w))]
     places = [(BIAS, None, None), *_places(model.schema)]
     variables, levels, references = zip(*places, strict=True)

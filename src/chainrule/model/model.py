@@ -1,7 +1,7 @@
 """A trained model, and its files: the model file and the trace beside it."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from chainrule.data.dialects import Dialect
 from chainrule.data.frames import displayed
 from chainrule.data.rows.decode import part_values, scipy_csr
+from chainrule.data.rows.levels import limits
 from chainrule.data.schema import BOOLEANS, Column, LabelKind, Schema, require_kinds
 from chainrule.errors import InputError
 from chainrule.fitted import Fitted
@@ -33,6 +34,7 @@ _INFO = {
     "alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int, "na": list[str],
     "missing": list, "test_size": float | int, "seed": int,
 }  # fmt: skip
+UNDETERMINED = "undetermined"  # in place of a class, where infinite coefficients of both signs meet
 _TENSORS = ("b", "b_fit", "center", "check_X", "scale", "w", "w_fit")
 
 
@@ -124,6 +126,21 @@ class Model(Fitted):
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values: `info`, and how a table is encoded as "schema"."""
         return {**self.info, "schema": self.schema.to_dict()}
+
+    @property
+    def infinite(self) -> npt.NDArray[np.int8]:
+        """Signs and ranks of the infinite coefficients, (n,), as in `Result.infinite`; 0 for finite ones."""
+        return np.asarray(self.info.get("infinite", np.zeros(len(self.w))), dtype=np.int8)
+
+    def predicted(self, rows: Blocks, z: Floats) -> Floats:
+        """Replace log-odds z by infinity where an infinite coefficient decides, and by NaN where two of both signs meet."""
+        infinite = self.infinite
+        if not infinite.any():
+            return z
+        n = len(self.w)
+        plain = replace(self, b_fit=0.0, center=np.zeros(n), scale=np.ones(n))
+        found = limits(infinite, lambda w: replace(plain, w_fit=w).decision(rows))
+        return np.where(found == 0.0, z, found)
 
     def decision(self, rows: Blocks | npt.ArrayLike) -> Floats:
         """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
@@ -255,6 +272,10 @@ def load_model(path: str | Path) -> Model:
         Dialect.asked(**info.get("written", {}))
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
             raise TypeError("its numbers")
+        infinite = info.get("infinite", [0] * len(tensors["w"]))  # files of 0.1.0 have none
+        require_kinds({"infinite": infinite}, {"infinite": list[int]})
+        if len(infinite) != len(tensors["w"]):
+            raise TypeError("its infinite coefficients")
         if info["method"] not in METHODS:
             raise ValueError("its method")
         if info.get("loss_name", LOGISTIC.name) not in LOSSES:
