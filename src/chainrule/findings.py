@@ -341,6 +341,12 @@ def _direction(values: Values, on: Front) -> str:
     return f"{what} is above 0 {where} {upper} and below 0 {where} {lower}"
 
 
+def _few_rows(values: Values, on: Front) -> str:
+    text = f"{counted(values['columns'], 'column')} can separate almost any labels of {counted(values['rows'], 'row')}"
+    mixed = values["mixed"]
+    return text + (f" (except {mixed:,} rows with the same numbers as a row of the other class)" if mixed else "")
+
+
 def _separated(values: Values, on: Front) -> str:
     # The penalty comes first, as it always helps: columns not named here may separate the classes as well.
     causes, more = values["causes"], len(values["causes"]) - 3
@@ -419,6 +425,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "no level": _no_level,
     "threshold": _threshold,
     "direction": _direction,
+    "few rows": _few_rows,
     "relation": _relation,
     "more relations": _more_relations,
     "collinear": _collinear,

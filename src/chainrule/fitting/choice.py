@@ -25,6 +25,8 @@ WEAK = 0.1  # of a penalty's curvature, in that of a row
 SAMPLED_ROWS, CG_PRODUCTS = 4 * ROWS_PER_COLUMN, 3e10
 NEWTON_PRODUCTS = 1e12  # of a Hessian: a few seconds
 IN_ROW_SPACE = replace(NEWTON, function="conjugate.optimize_in_row_space")
+OF_FEW_ROWS = replace(NEWTON, function="few_rows.optimize_few_rows")
+FEW_NUMBERS = 300_000  # in X, up to which the search for separation names few columns, in a second (`overlap`)
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,23 @@ class Shape:
         """Whether the problem can be solved in the space of its rows, which are few and fewer than the columns."""
         return self.is_dense and self.has_penalty and self.is_isotropic and self.m < self.n and self.m <= MAX_ROW_SPACE
 
+    @property
+    def is_separable(self) -> bool:
+        """Whether a plane mostly separates any labels: of up to 2n rows (Cover 1965), of n if they are independent."""
+        is_large = self.m <= 2 * self.n and self.m * self.n > FEW_NUMBERS
+        return not self.has_penalty and (self.m <= self.n or is_large)
+
+
+def newton_for(shape: Shape) -> Method:
+    """Return the form of Newton's method for such data."""
+    return IN_ROW_SPACE if shape.is_wide else OF_FEW_ROWS if shape.is_separable else NEWTON
+
 
 def choose_method(spec: FitSpec, shape: Shape) -> tuple[Method, str]:
     """Return the method for such data, and why."""
-    n, newton = shape.n, IN_ROW_SPACE if shape.is_wide else NEWTON
+    n, newton = shape.n, newton_for(shape)
     if spec.method != "auto" or spec.given:
-        if spec.asked is NEWTON and not shape.is_wide and n > MOST_COLUMNS:
+        if spec.asked is NEWTON and newton is NEWTON and n > MOST_COLUMNS:
             raise InputError(Finding("too many columns", {"columns": n, "has_penalty": shape.has_penalty}))
         return newton if spec.asked is NEWTON else spec.asked, _why_asked(spec)
     if shape.is_wide:
@@ -87,6 +100,8 @@ def choose_method(spec: FitSpec, shape: Shape) -> tuple[Method, str]:
             NEWTON_CG,
             f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",
         )
+    if shape.is_separable:
+        return newton, f"separation first, as a plane separates almost any labels of {shape.m:,} rows with {n:,} columns"
     if n > MAX_NEWTON_COLUMNS and shape.is_dense:
         return DESCENT, f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
     if n > MAX_NEWTON_COLUMNS:

@@ -20,8 +20,9 @@ from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
+from chainrule.fitting.choice import Shape, newton_for
 from chainrule.fitting.degenerate import bound_without
-from chainrule.fitting.optimize import optimize, prepare
+from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.result import Result
 from chainrule.fitting.returned import UserPoint, certified, rounded
@@ -29,7 +30,7 @@ from chainrule.fitting.spec import FitSpec
 from chainrule.fitting.task import Task
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import What
-from chainrule.solvers import NewtonState
+from chainrule.solvers import CGState, NewtonState
 from chainrule.solvers.proof import FactoredHessian
 
 Vector = NDArray[np.float64]
@@ -66,7 +67,8 @@ class Reference:
             why = Finding("no hessian", {"columns": n})
             return cls(Certificate.nothing(n, math.inf, why), math.inf, np.zeros(n), 0.0)
         options = replace(problem.options, tol=MARGIN * problem.options.tol, callbacks=(), max_reads=None)
-        ending = optimize(replace(problem, options=options, start=(np.zeros(n), 0.0)))
+        newton = newton_for(Shape.of(problem.rows, problem.penalty)).load()
+        ending = newton(replace(problem, options=options, start=(np.zeros(n), 0.0)))
         if ending.outcome.reason == "interrupted":
             raise KeyboardInterrupt
         return cls.of_ending(ending)
@@ -75,7 +77,7 @@ class Reference:
     def of_ending(cls, ending: Ending) -> Reference:
         """Make a reference from a run of Newton's method."""
         state = ending.outcome.state
-        assert isinstance(state, NewtonState)
+        assert isinstance(state, NewtonState | CGState)
         high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
         collinear = ending.diagnosed if isinstance(ending.diagnosed, Collinearity) else None
         return cls(ending.certificate, high, *point, ending.said, collinear)
