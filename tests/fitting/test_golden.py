@@ -11,10 +11,12 @@ from golden_tools import FITS, PATH, facts, shown
 GOLDEN = json.loads(PATH.read_text(encoding="utf-8"))
 LATER = (
     "findings",
+    "verdict",
+    "relations",
     "ended",
     "n_checked",
     "n_entries",
-)  # came later: codes of what is said, the message without the proof, and how much of a gradient was checked
+)  # came later: codes of what is said, the result in a sentence, relations, the ending without the proof, what was checked
 STRENGTH = ("bound", "reduced", "ridge", "infimum", "none")  # of a proof, the strongest first
 
 

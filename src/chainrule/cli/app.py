@@ -108,6 +108,8 @@ opt.command(
     "report": opt.option(OUTPUT, "--report", "FILE", "Write a report here: one HTML file.", Path),
     "row": opt.option(
         OUTPUT, "--row", "K", "Row that the report explains. Default: the row that is right by the smallest margin.", int),
+    "relations": opt.option(
+        OUTPUT, "--relations", None, "List all relations between collinear columns.", bool, False),
     **SAID,
     "strict": opt.option(OUTPUT, "--strict", None, "Exit code 3 after an early stop or a warning.", bool, False),
 }, _run)

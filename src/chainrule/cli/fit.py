@@ -37,6 +37,7 @@ def run(
     out: Path | None,
     report: Path | None,
     row: int | None,
+    relations: bool,
     strict: bool,
     voice: Voice,
     **more: Any,
@@ -61,7 +62,8 @@ def run(
     written = _write({name: path for name, path in wanted.items() if path}, training, table.name, row)
     document = _document(training, str(table), {name: written.get(name) for name in wanted})
     voice.note(*(result.warnings if voice.as_json else results.notes(document["result"])))
-    voice.tell(document, lambda of: [*results.fit(of), *results.set_aside(of)])
+    more_said = results.relations(document["result"]) if relations else []
+    voice.tell(document, lambda of: [*results.fit(of), *more_said, *results.set_aside(of)])
     missing = ", ".join(str(path) for name, path in wanted.items() if path and name not in written)
     if result.reason == "interrupted" or missing:
         there = ", ".join(map(str, written.values()))

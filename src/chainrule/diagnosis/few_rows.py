@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def separated_by(rows: Rows, w: Vector, b: float, *, fit_intercept: bool = True)
     """Return the separation that a point proves; None if it proves none.
 
     All rows must be on their sides of its plane. Rows with the same numbers as rows of the other class lie on every separating
-    plane: if there are any, the point's plane is first moved through them.
+    plane: if there are any, the point's plane is first moved through them. So do rows of zeros without an intercept.
 
     Parameters
     ----------
@@ -45,23 +46,28 @@ def separated_by(rows: Rows, w: Vector, b: float, *, fit_intercept: bool = True)
     side, theta, farther = np.where(rows.y > 0, 1.0, -1.0), np.append(w, b), 0.0
     z, rounding = _scores(rows, theta)
     wrong = rows.is_kept & (z * side <= rounding)
-    mixed = _mixed(rows, z, wrong, rounding) if wrong.any() else []
+    groups = _same(rows, z, wrong, rounding) if wrong.any() else {}
+    zeros = (
+        np.zeros(0, np.int64) if fit_intercept else groups.pop(_key(np.zeros(rows.n_features)), np.zeros(0, np.int64))
+    )
+    mixed = [group for group in groups.values() if len(set(rows.y[group].tolist())) > 1]
     if mixed:
         moved = _moved(rows, theta, np.array([group[0] for group in mixed]), fit_intercept)
         if moved is None:
             return None
         theta, farther = moved
         z, rounding = _scores(rows, theta)
-    on_plane = np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *mixed]))
+    on_plane = np.sort(np.concatenate([zeros, *mixed]))
     others = rows.is_kept.copy()
     others[on_plane] = False
     if not others.any() or not (z * side > rounding + farther)[others].all():
         return None
-    kind = "quasi" if mixed else "complete"
-    kept = int(np.count_nonzero(rows.is_kept))
-    cause = Finding("few rows", {"rows": kept, "columns": rows.n_features, "mixed": len(on_plane), "of_rest": False})
+    kind: Literal["quasi", "complete"] = "quasi" if len(on_plane) else "complete"
+    kept, same = int(np.count_nonzero(rows.is_kept)), len(on_plane) - len(zeros)
+    told = {"rows": kept, "columns": rows.n_features, "mixed": same, "zeros": len(zeros), "of_rest": False}
+    cause = Finding("few rows", told)
     values = {"kind": kind, "causes": (cause,), "rows": kept}
-    return Separation(kind, (), on_plane, True, Finding("separated", values), _least_loss(rows, mixed))
+    return Separation(kind, (), on_plane, True, Finding("separated", values), _least_loss(rows, mixed, zeros))
 
 
 def _scores(rows: Rows, theta: Vector) -> tuple[Vector, float]:
@@ -71,8 +77,8 @@ def _scores(rows: Rows, theta: Vector) -> tuple[Vector, float]:
     return rows.scores(w, b), 8.0 * (rows.n_features + 8) * U * size
 
 
-def _mixed(rows: Rows, z: Vector, wrong: Mask, rounding: float) -> list[Index]:
-    """Group the rows with the same numbers; return the groups with rows of both classes, of which one is on its wrong side."""
+def _same(rows: Rows, z: Vector, wrong: Mask, rounding: float) -> dict[bytes, Index]:
+    """Group the rows with the same numbers by their key; groups without a row on its wrong side may be left out."""
     far = np.sort(z[wrong])
     after = np.searchsorted(far, z).clip(1, len(far) - 1) if len(far) > 1 else np.zeros(len(z), dtype=np.int64)
     apart = np.minimum(np.abs(z - far[after]), np.abs(z - far[np.maximum(after - 1, 0)]))
@@ -82,15 +88,19 @@ def _mixed(rows: Rows, z: Vector, wrong: Mask, rounding: float) -> list[Index]:
         some = candidates[first : first + step]
         X = np.ascontiguousarray(rows.numbers(some)) + 0.0  # -0 is 0
         for i, x in zip(some.tolist(), X, strict=True):
-            groups.setdefault(blake2b(x.tobytes()).digest(), []).append(i)
-    return [np.array(group) for group in groups.values() if len(set(rows.y[group].tolist())) > 1]
+            groups.setdefault(_key(x), []).append(i)
+    return {key: np.array(group) for key, group in groups.items()}
+
+
+def _key(x: Vector) -> bytes:
+    return blake2b(x.tobytes()).digest()
 
 
 def _moved(rows: Rows, theta: Vector, through: Index, fit_intercept: bool) -> tuple[Vector, float] | None:
-    """Move a point's plane through some rows; None if it is not proven that they are independent, so that this is possible.
+    """Move a point's plane through some rows; None if it is not proven that they are independent, so that this can be done.
 
-    With M the rows and r = M theta, theta - M'(MM')^-1 r is such a plane up to rounding. An exact one is at most |r|/sigma away,
-    r its rounded rest and sigma the least singular value of M.
+    With M the rows and r = M theta, theta - M'(MM')^-1 r is such a plane up to rounding. An exact one is at most |r|/sigma
+    away, r its rounded rest and sigma the least singular value of M.
 
     Returns the point, and how much farther from the exact plane any row can be than it seems.
     """
@@ -111,9 +121,13 @@ def _moved(rows: Rows, theta: Vector, through: Index, fit_intercept: bool) -> tu
     return theta, math.sqrt(float(sizes @ sizes) + 1.0) * rest / (0.5 * smallest) * (1.0 + 1e-9)
 
 
-def _least_loss(rows: Rows, mixed: Sequence[Index]) -> float:
-    """Return the least mean log-loss of any model: groups of the same numbers have the same probability; rounded down."""
-    s, total = np.ones(rows.n_rows) if rows.s is None else rows.s, 0.0
+def _least_loss(rows: Rows, mixed: Sequence[Index], zeros: Index) -> float:
+    """Return the least mean log-loss of any model, rounded down.
+
+    Groups of the same numbers have the same probability; rows of zeros without an intercept have 1/2.
+    """
+    s = np.ones(rows.n_rows) if rows.s is None else rows.s
+    total = math.log(2.0) * float(s[zeros].sum())
     for group in mixed:
         weights = np.array([s[group][rows.y[group] == label].sum() for label in (0, 1)])
         total -= float(weights @ np.log(weights / weights.sum()))

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
+from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, bullets, say
 from chainrule.fitting.methods import METHODS, Method
+from chainrule.fitting.verdict import WARNED
 from chainrule.words import counted
 
 Document = Mapping[str, Any]
@@ -34,6 +35,7 @@ def fit(document: Document) -> list[Block]:
     """Describe a fit: the objective, the method, the figures, the coefficients, what happened."""
     wrote = [("wrote", f"{path} ({name})") for name, path in document["files"].items() if path]
     return [
+        verdict(document["result"]),
         setting(document),
         Heading("How well it does"),
         figures({"training": document["training"], "held out": document["held_out"]}),
@@ -41,6 +43,16 @@ def fit(document: Document) -> list[Block]:
         Heading("What happened"),
         Facts([*ending(document["result"]), *wrote]),
     ]
+
+
+def verdict(result: Document) -> Text:
+    """Say the result in one sentence, which stands first everywhere: a warning where something is wrong."""
+    return say("{verdict}.", "cause" if result["verdict"].startswith(WARNED) else "lead", **result)
+
+
+def relations(result: Document) -> list[Block]:
+    """List all relations between collinear columns."""
+    return bullets("Relations between the columns", result["relations"])
 
 
 def setting(document: Document) -> Facts:
@@ -80,21 +92,18 @@ def rate(result: Document) -> Text:
 def ending(result: Document) -> list[tuple[str, Any]]:
     """Describe how a run ended, and what is proven."""
     told = result["certificate"]
-    training = say("{method}: {ended} ({seconds:time})", **{**result, "method": method_of(result).words})
+    is_said = result["ended"] in result["verdict"]
+    how = "{method} ({seconds:time})" if is_said else "{method}: {ended} ({seconds:time})"
+    training = say(how, **{**result, "method": method_of(result).words})
     hessian = [("Hessian", told["hessian_rows"])] if told["hessian_rows"] else []
     return [("training", training), ("certificate", told["sentence"]), *hessian]
 
 
-def notes(result: Document, *said: str) -> list[str]:
-    """List the warnings, without what the message says; said: codes of others that are said elsewhere."""
+def notes(result: Document) -> list[str]:
+    """List the warnings, without what the verdict or the ending says."""
     how = result["findings"][0]["code"]
-    said = (*said, how, *(["separated"] if how == "no optimum" else []))
-    return [text for code, text in coded_warnings(result) if code not in said]
-
-
-def coded_warnings(result: Document) -> list[tuple[str, str]]:
-    """List the warnings, each with its code."""
-    return [(found["code"], text) for found, text in zip(result["findings"][1:], result["warnings"], strict=True)]
+    coded = zip(result["findings"][1:], result["warnings"], strict=True)
+    return [text for found, text in coded if found["code"] != how and WARNED + text != result["verdict"]]
 
 
 def figures(parts: Mapping[str, Document | None]) -> Table:
@@ -224,6 +233,8 @@ def _how_far(told: Document) -> Text:
     reason = f": {told['reason']}" if told["reason"] else ""
     if told["gap"] is None:
         return say("How far these coefficients are from the optimum is not proven{why}.", why=reason)
+    if told["kind"] == "infimum" and told["infimum_at_least"] <= 0.0:
+        return say("{sentence}.", **told)
     least = "the infimum" if told["kind"] == "infimum" else "the optimum"
     text = f"These coefficients are at most {{gap:up}} nats above {least}"
     text += ", and at least {lower:down}" if told["lower"] > 0.0 else ""
@@ -261,10 +272,11 @@ def of_result(result: Any) -> list[Block]:
     }  # fmt: skip
     loss = say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)
     return [
+        verdict(told),
         Heading(say("Logistic regression of {n_rows:row}", **told)),
         Facts([*_asked(told), *ending(told)[:1], ("log-loss", loss)]),
         Beside([coefficients(document), [odds_chart(document)]]),
-        *(say("{it}", "cause", it=text) for text in result.warnings),
+        *bullets("Notes", notes(told)),
         Heading("How it learned"),
         *certificate(told, result.trace),
         learning_curves(result.trace, method_of(told).by_reads, {}),

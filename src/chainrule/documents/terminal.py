@@ -15,6 +15,7 @@ from chainrule.documents import blocks as b
 from chainrule.words import cells, shortened, visible, wrapped
 
 HEADING, DIM = "bold", "dim"
+STYLES = {"note": DIM, "cause": "bold yellow"}  # of sentences, by their roles
 INDENT = "  "
 GAP = 2  # cells between columns
 LEAST_NAME = 12  # cells that a column of names needs; tables without room for them are stacked
@@ -51,6 +52,8 @@ def _flat(blocks: Sequence[b.Block]) -> Iterator[b.Block]:
         if isinstance(block, b.Beside):
             for group in block.groups:
                 yield from _flat(group)
+        elif isinstance(block, b.Fold):
+            yield from _flat([b.Heading(block.title), *block.blocks])
         else:
             yield block
 
@@ -77,7 +80,7 @@ def lines_of(block: b.Block, width: int) -> list[Line]:
     """Lay out one block in lines of `width` cells; a picture gives no lines."""
     match block:
         case b.Text():
-            return _sentence(b.PLAIN.words(block), width, DIM if _is_note(block) else "")
+            return _sentence(b.PLAIN.words(block), width, STYLES.get(block.role, ""))
         case b.Heading():
             return _sentence(b.PLAIN.words(block.text), width, HEADING if block.level < 3 else DIM)
         case b.Formula():

@@ -101,7 +101,10 @@ def choose_method(spec: FitSpec, shape: Shape) -> tuple[Method, str]:
             f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",
         )
     if shape.is_separable:
-        return newton, f"separation first, as a plane separates almost any labels of {shape.m:,} rows with {n:,} columns"
+        return (
+            newton,
+            f"separation first, as a plane separates almost any labels of {shape.m:,} rows with {n:,} columns",
+        )
     if n > MAX_NEWTON_COLUMNS and shape.is_dense:
         return DESCENT, f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
     if n > MAX_NEWTON_COLUMNS:

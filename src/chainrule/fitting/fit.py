@@ -21,11 +21,12 @@ from chainrule.fitting.methods import NEWTON
 from chainrule.fitting.problem import Ending, Problem, objective_line
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
+from chainrule.fitting.verdict import relations_of, verdict
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import kernel_name
 from chainrule.losses import is_native
 from chainrule.solvers import Callback, NewtonState
-from chainrule.words import visible
+from chainrule.words import Lines, visible
 
 if TYPE_CHECKING:  # it brings SciPy
     from chainrule.fitting.reference import Reference
@@ -196,6 +197,7 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
     (w, b), state, said = units.to_user(ending.w_fit, ending.b_fit), outcome.state, (*ending.said_at_once, *ending.said)
     front, before, batches = options.front, options.resume, options.batches
     seconds = time.perf_counter() - problem.started
+    findings = (ending.how, *said)
     in_numpy = "" if is_native(options.loss) else f", {options.loss.name} loss in NumPy"
     return Result(
         w=w, b=b, w_fit=ending.w_fit, b_fit=ending.b_fit, center=units.center, scale=units.scale,
@@ -211,7 +213,9 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
         seconds=seconds + (0.0 if before is None else before.seconds),
         kernel=kernel + in_numpy, storage=rows.design.storage, threads=rows.threads, copies=rows.copies + ending.copies,
         certificate=replace(ending.certificate, reads=rows.reads, seconds=seconds),
-        warnings=tuple(say(found, front) for found in said), findings=(ending.how, *said),
+        warnings=tuple(say(found, front) for found in said), findings=findings,
+        verdict=visible(verdict(findings, ending.certificate, front)),
+        relations=Lines(visible(each) for each in relations_of(findings, ending.certificate, front)),
         batch_size=None if batches is None else batches.size,
         seed=None if batches is None else batches.seed,
         schedule=None if batches is None else batches.schedule,

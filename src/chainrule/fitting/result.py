@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.certificate import Certificate
 from chainrule.findings import Finding
 from chainrule.solvers.trace import Trace
-from chainrule.words import Shown, plain
+from chainrule.words import Lines, Shown, plain
 
 if TYPE_CHECKING:
     from chainrule.fitting.reference import Reference
@@ -61,6 +61,10 @@ class Result(Shown):
         Labels of y = 0 and y = 1.
     reason : str
         One of `REASONS`; `message` is a sentence with the numbers, and `ended` the same without what is proven.
+    verdict : str
+        The result in one sentence: how near the optimum it is, or "Warning: ", what is wrong, and the way out.
+    relations : Lines
+        If columns are collinear: all relations between them that were found, as sentences; `print` shows one a line.
     objective, loss : float
         F at the returned point, and the mean log-loss in it, in nats.
     objective_line : str
@@ -129,6 +133,8 @@ class Result(Shown):
     threads: int
     copies: int
     certificate: Certificate
+    verdict: str = ""
+    relations: Lines = field(default_factory=Lines)
     ended: str = ""
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
