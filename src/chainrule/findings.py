@@ -320,7 +320,7 @@ def _in_short(relation: Said) -> str:
         return relation
     names, text = relation.values["columns"], _equation(relation.values, 4)
     if len(text) <= SHORT:
-        return text if relation.values["is_exact"] else f"{text} (nearly)"
+        return text if relation.values["is_exact"] else f"{text}, nearly"
     *others, last = names
     if " add up to the intercept: " in text:
         return f"the levels of {_named(str(factor_of(names)))} add up to the intercept"
@@ -396,12 +396,13 @@ def _separated(values: Values, on: Front) -> str:
     shown += f"; and {more} more" if more > 0 else ""
     merging = ", or merge the level with another" if any(each.values.get("factor") for each in causes) else ""
     alpha = float(f"{1 / max(values['rows'], 1):.2g}")
-    return f"{_are_separated(values, on)}: {shown}; use a penalty, e.g. {on.option('alpha', alpha)}{merging}"
+    way = f"use a penalty, e.g. {on.option('alpha', alpha)}{merging}"
+    return f"{_are_separated(values, on)}, so no finite coefficients are optimal: {shown}; {way}"
 
 
 def _are_separated(values: Values, on: Front) -> str:
     how = "completely" if values["kind"] == "complete" else "quasi-completely"
-    return f"the classes are {how} separated, so no finite coefficients are optimal"
+    return f"the classes are {how} separated"
 
 
 def _too_many_columns(values: Values, on: Front) -> str:

@@ -315,7 +315,11 @@ def test_sentence_rounds_bounds_up_and_says_what_holds():
 def test_a_bound_that_is_f_itself_is_no_bound():
     F = {"kind": "infimum", "objective": 0.37, "gap": 0.37, "infimum_gap": 0.37, "infimum_at_least": 0.0, "lower": 0.2}
     quasi, complete = (Finding("separated", {"kind": kind, "causes": (), "rows": 60}) for kind in ("quasi", "complete"))
-    assert certificate(**F, why=quasi).sentence.startswith("No bound on F - inf F is proven but F itself: ")
+    assert certificate(**F, why=quasi).sentence.startswith(
+        "F = 0.37 nats, and no better bound on F - inf F is proven: "
+    )
+    bound = certificate(**(F | {"kind": "bound"}))
+    assert bound.sentence == "F = 0.37 nats, and no better bound on F - F* is proven"
     assert certificate(**F, why=complete).sentence.startswith(
         "F = 0.37 nats, and inf F = 0, which no coefficients attain"
     )

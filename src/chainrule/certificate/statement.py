@@ -137,9 +137,9 @@ class Certificate(Shown):
             return f"No bound on F - F* is proven{reason}"
         if self.why is not None:
             reason = f": {self.why.head}"  # the ways out are for the warning
-        if self.kind == "infimum" and self.infimum_at_least <= 0.0 and self.infimum_gap >= self.objective:
-            return self._of_zero(reason)
         least = "inf F" if self.kind == "infimum" else "F*"
+        if self.kind in ("bound", "infimum") and self.gap >= self.objective:  # which says no more than that F >= 0
+            return self._of_itself(least, reason)
         text = f"F - {least} <= {upward(self.gap)} nats ({KINDS[self.kind]}{reason})"
         if self.lower > 0.5 * self.gap:
             text += f", and at least {downward(self.lower)}"
@@ -148,11 +148,11 @@ class Certificate(Shown):
         accuracy = self.accuracy
         return f"{text}: {accuracy}" if accuracy else text
 
-    def _of_zero(self, reason: str) -> str:
+    def _of_itself(self, least: str, reason: str) -> str:
         """Say what is known if the only lower bound is 0: F itself is no news, unless the infimum is 0."""
         if self.why is not None and self.why.values.get("kind") == "complete":
             return f"F = {self.objective:.4g} nats, and inf F = 0, which no coefficients attain{reason}"
-        return f"No bound on F - inf F is proven but F itself{reason}"
+        return f"F = {self.objective:.4g} nats, and no better bound on F - {least} is proven{reason}"
 
     @property
     def accuracy(self) -> str:

@@ -161,7 +161,7 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
     told = result["certificate"]
     said = [say("{sentence}.", "lead", **told)]
     tiles: list[tuple[str, Any]] = []
-    if told["kind"] == "bound":
+    if told["kind"] == "bound" and told["gap"] < told["objective"]:
         said = [say("No coefficients can lower the objective by more than {gap:up} nats.", "lead", **told),
                 say("Proven, rounding included: there is exactly one optimum.")]  # fmt: skip
         digits = sorted({min(told["digits"], default=0), max(told["digits"], default=0)})
@@ -233,7 +233,7 @@ def _how_far(told: Document) -> Text:
     reason = f": {told['reason']}" if told["reason"] else ""
     if told["gap"] is None:
         return say("How far these coefficients are from the optimum is not proven{why}.", why=reason)
-    if told["kind"] == "infimum" and told["infimum_at_least"] <= 0.0:
+    if told["kind"] in ("bound", "infimum") and told["gap"] >= told["objective"]:
         return say("{sentence}.", **told)
     least = "the infimum" if told["kind"] == "infimum" else "the optimum"
     text = f"These coefficients are at most {{gap:up}} nats above {least}"

@@ -228,5 +228,6 @@ def _reference(ending: Ending) -> Reference | None:
     """Return the optimum, or the proven infimum, to measure other runs from."""
     from chainrule.fitting.reference import Reference
 
-    is_done = ending.outcome.reason in ("converged", "no_optimum") and isinstance(ending.outcome.state, NewtonState)
+    reason, is_newton = ending.outcome.reason, isinstance(ending.outcome.state, NewtonState)
+    is_done = reason == "no_optimum" or (reason == "converged" and is_newton)
     return Reference.of_ending(ending) if is_done else None
