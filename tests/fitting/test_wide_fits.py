@@ -88,6 +88,13 @@ def test_rows_of_few_dimensions_are_fitted_as_ever(rng):
         fit(np.tile(X, 120), y)
 
 
+def test_levels_of_one_row_each_are_named(rng):
+    table = {"c": [f"id{k}" for k in range(20)], "x": rng.normal(size=20)}
+    found = quietly(table, labels(rng, 20), coding="all")
+    assert found.reason == "no_optimum"
+    assert values_of(found, "level")
+
+
 @pytest.mark.parametrize("reads", [1, 3])
 def test_too_few_reads_are_said(reads, rng):
     result = quietly(rng.normal(size=(40, 100)), labels(rng, 40), max_reads=reads)

@@ -133,10 +133,10 @@ class Certificate(Shown):
     def sentence(self) -> str:
         """One sentence: the bound (rounded up), what it holds for, and the digits of the coefficients."""
         reason = f": {self.reason}" if self.why is not None else ""
+        if self.why is not None and (self.proven or self.why.code == "separated"):
+            reason = f": {self.why.head}"  # the ways out are for the warning
         if not self.proven:
             return f"No bound on F - F* is proven{reason}"
-        if self.why is not None:
-            reason = f": {self.why.head}"  # the ways out are for the warning
         least = "inf F" if self.kind == "infimum" else "F*"
         if self.kind in ("bound", "infimum") and self.gap >= self.objective:  # which says no more than that F >= 0
             return self._of_itself(least, reason)

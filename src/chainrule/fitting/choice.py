@@ -35,7 +35,7 @@ class Shape:
 
     m : rows. n : coefficients. hessian_steps : cost of a Hessian, in steps without one. is_isotropic : the penalty depends on
     |w| alone. block : columns of the block that newton-cg's preconditioner would have. strength : m times the penalty's least
-    curvature.
+    curvature. is_numeric : whether no column is a level or a mark, which have their own way to be separated.
     """
 
     m: int
@@ -46,12 +46,14 @@ class Shape:
     is_isotropic: bool = True
     block: int = BLOCK
     strength: float = math.inf
+    is_numeric: bool = True
 
     @classmethod
     def of(cls, rows: Rows, penalty: ElasticNet) -> Shape:
         """Collect the facts of a fit."""
         costs = hessian_steps(rows), penalty.isotropic, block_of(rows)[1], rows.n_rows * float(penalty.curvature.min())
-        return cls(rows.n_rows, rows.n_features, rows.is_dense, penalty.strongly_convex, *costs)
+        is_numeric = bool(rows.design.numeric.all())
+        return cls(rows.n_rows, rows.n_features, rows.is_dense, penalty.strongly_convex, *costs, is_numeric)
 
     @property
     def is_many(self) -> bool:
@@ -78,7 +80,7 @@ class Shape:
     def is_separable(self) -> bool:
         """Whether a plane mostly separates any labels: of up to 2n rows (Cover 1965), of n if they are independent."""
         is_large = self.m <= 2 * self.n and self.m * self.n > FEW_NUMBERS
-        return not self.has_penalty and (self.m <= self.n or is_large)
+        return self.is_numeric and not self.has_penalty and (self.m <= self.n or is_large)
 
 
 def newton_for(shape: Shape) -> Method:
