@@ -52,7 +52,8 @@ def verdict(result: Document) -> Text:
 
 def relations(result: Document) -> list[Block]:
     """List all relations between collinear columns."""
-    return bullets("Relations between the columns", result["relations"])
+    none = "None are known: they are looked for only where there is no single proven optimum."
+    return bullets("Relations between the columns", result["relations"] or [none])
 
 
 def setting(document: Document) -> Facts:
