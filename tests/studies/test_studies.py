@@ -141,7 +141,7 @@ def test_a_study_finds_its_optimum_once(rng, monkeypatch, separated):
     X, y = a_table(rng, m=60)
     y = (X[:, 0] > 0).astype(int) if separated else y
     counted = []
-    monkeypatch.setattr(reference, "optimize", lambda problem: counted.append(1))
+    monkeypatch.setattr(reference, "newton_for", lambda shape: counted.append(1))
     study = studies.learning_rate(X, y, epochs=3)
     assert study.optimum.exists != separated
     if not separated:
