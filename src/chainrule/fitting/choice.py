@@ -83,14 +83,9 @@ class Shape:
         return self.is_numeric and not self.has_penalty and (self.m <= self.n or is_large)
 
 
-def newton_for(shape: Shape) -> Method:
-    """Return the form of Newton's method for such data."""
-    return IN_ROW_SPACE if shape.is_wide else OF_FEW_ROWS if shape.is_separable else NEWTON
-
-
 def choose_method(spec: FitSpec, shape: Shape) -> tuple[Method, str]:
     """Return the method for such data, and why."""
-    n, newton = shape.n, newton_for(shape)
+    n, newton = shape.n, IN_ROW_SPACE if shape.is_wide else OF_FEW_ROWS if shape.is_separable else NEWTON
     if spec.method != "auto" or spec.given:
         if spec.asked is NEWTON and newton is NEWTON and n > MOST_COLUMNS:
             raise InputError(Finding("too many columns", {"columns": n, "has_penalty": shape.has_penalty}))

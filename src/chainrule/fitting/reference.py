@@ -20,8 +20,9 @@ from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
-from chainrule.fitting.choice import Shape, newton_for
+from chainrule.fitting.choice import OF_FEW_ROWS, Shape
 from chainrule.fitting.degenerate import bound_without
+from chainrule.fitting.methods import NEWTON
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.result import Result
@@ -67,8 +68,8 @@ class Reference:
             why = Finding("no hessian", {"columns": n})
             return cls(Certificate.nothing(n, math.inf, why), math.inf, np.zeros(n), 0.0)
         options = replace(problem.options, tol=MARGIN * problem.options.tol, callbacks=(), max_reads=None)
-        newton = newton_for(Shape.of(problem.rows, problem.penalty)).load()
-        ending = newton(replace(problem, options=options, start=(np.zeros(n), 0.0)))
+        newton = OF_FEW_ROWS if Shape.of(problem.rows, problem.penalty).is_separable else NEWTON
+        ending = newton.load()(replace(problem, options=options, start=(np.zeros(n), 0.0)))
         if ending.outcome.reason == "interrupted":
             raise KeyboardInterrupt
         return cls.of_ending(ending)
