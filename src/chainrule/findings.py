@@ -21,6 +21,7 @@ from chainrule.words import about, counted, plain, rounded, short
 Values = Mapping[str, Any]
 
 MOST_NAMES = 8  # columns that a relation's sentence names
+MOST_RELATIONS, MOST_CAUSES, SHORT, LONG_NAME = 2, 2, 60, 60  # in the sentence of a warning
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Front:
             return name if value is None else f"{name}={value!r}"
         shown = self.renamed.get(name, f"--{name.replace('_', '-')}")
         return shown if value is None or value is True else f"{shown} {value}"
+
+    @property
+    def all_relations(self) -> str:
+        """Where all relations between collinear columns are."""
+        return "--relations" if self.is_shell else "result.relations"
 
     @property
     def auto_rate(self) -> str:
@@ -237,10 +243,8 @@ def _above_limit(values: Values, on: Front) -> str:
 
 
 def _no_optimum(values: Values, on: Front) -> str:
-    text = f"the objective asked for has no optimum: {say(values['why'], on)}"
-    if values["is_reached"]:
-        return text
-    return _with_proof(f"{text}; the optimum with the ridge of {short(values['ridge'])} was not reached either", values)
+    text = f"no finite coefficients are optimal, so the optimum with a ridge of {short(values['ridge'])} is returned"
+    return text if values["is_reached"] else _with_proof(f"{text}, but was not reached", values)
 
 
 # --- why nothing is proven ---------------------------------------------------------------------------------------------
@@ -248,7 +252,14 @@ def _no_optimum(values: Values, on: Front) -> str:
 
 def _relations(values: Values, on: Front) -> str:
     way = ": raise the penalty, standardize the columns, or drop a column of each relation"
-    return _together(values["relations"], on) + (way if values["has_penalty"] else "")
+    return f"the columns are collinear: {_together(values['relations'])}" + (way if values["has_penalty"] else "")
+
+
+def _too_far(values: Values, on: Front) -> str:
+    relations = values["relations"]
+    return "the run ended too far from an optimum" + (
+        f"; the columns are collinear: {_together(relations)}" if relations else ""
+    )
 
 
 def _hidden_curvature(values: Values, on: Front) -> str:
@@ -277,23 +288,26 @@ def linear_text(names: Sequence[str], v: Sequence[float], constant: float = 0.0)
     return text or "0"
 
 
-def _relation(values: Values, on: Front) -> str:
+def _equation(values: Values, digits: int) -> str:
     names, v, constant = values["columns"], values["coefficients"], values["constant"]
     *others, last = names
-    is_sum = len(set(v)) == 1 and constant == v[-1]
     if not others:
-        rows = "" if values["is_exact"] else " except in rows of almost no weight"
-        return f"{last} is constant ({constant / v[-1]:.6g}){rows}"
-    if is_sum and factor_of(names):
+        return f"{last} is constant ({constant / v[-1]:.6g})"
+    if len(set(v)) == 1 and constant == v[-1] and factor_of(names):
         shown = names if len(names) <= MOST_NAMES else [*names[:3], "...", last]
         return f"the levels of {factor_of(names)} add up to the intercept: {' + '.join(shown)} = 1"
     if len(names) > MOST_NAMES:
-        text = f"{last} is a combination of {len(others)} columns: {', '.join(names[:6])}, ..."
-    else:
-        text = f"{linear_text(others, [-c for c in v[:-1]], constant)} = {linear_text([last], v[-1:])}"
+        return f"{last} is a combination of {len(others)} columns: {', '.join(names[:6])}, ..."
+    *v, last_v, constant = (float(f"{c:.{digits}g}") for c in (*v, constant))
+    return f"{linear_text(others, [-c for c in v], constant)} = {linear_text([last], [last_v])}"
+
+
+def _relation(values: Values, on: Front) -> str:
+    text, apart = _equation(values, 7), values["deviation"]
     if values["is_exact"]:
         return text
-    apart = values["deviation"]
+    if len(values["columns"]) == 1:
+        return f"{text} except in rows of almost no weight"
     return f"{text} ({f'to within {apart:.1g} standard deviations' if apart else 'up to rounding, not exactly'})"
 
 
@@ -304,12 +318,38 @@ def _more_relations(values: Values, on: Front) -> str:
     return f"{count:,} of the {values['columns']:,} columns are combinations of more than {values['most']} others each"
 
 
-def _together(relations: Sequence[Said], on: Front) -> str:
-    return "; ".join(say(each, on) for each in relations)
+def _named(name: str) -> str:
+    return name if len(name) <= LONG_NAME else f"{name[: LONG_NAME // 2]}...{name[3 - LONG_NAME // 2 :]}"
+
+
+def _in_short(relation: Said) -> str:
+    """Write a relation so that two have room in a line."""
+    if isinstance(relation, str):
+        return relation
+    names, text = relation.values["columns"], _equation(relation.values, 4)
+    if len(text) <= SHORT:
+        return text if relation.values["is_exact"] else f"{text}, nearly"
+    *others, last = names
+    if " add up to the intercept: " in text:
+        return f"the levels of {_named(str(factor_of(names)))} add up to the intercept"
+    what = f"a combination of {counted(len(others), 'column')}" if others else "constant"
+    return f"{_named(last)} is {what}"
+
+
+def _together(relations: Sequence[Said], on: Front | None = None) -> str:
+    """Write a relation or two in short, and how many there are. on : if given, the sentence says where all are."""
+    more = [each.values for each in relations if isinstance(each, Finding) and each.code == "more relations"]
+    named = relations[: len(relations) - len(more)]
+    if not named:
+        return say(relations[-1])
+    count = more[0]["relations"] if more else len(named)
+    if count <= MOST_RELATIONS:
+        return "; ".join(map(_in_short, named))
+    return f"{count:,} relations, such as {_in_short(named[0])}" + (f" ({on.all_relations} lists them)" if on else "")
 
 
 def _collinear(values: Values, on: Front) -> str:
-    good = "as good" if values["is_exact"] else "about as good, and only very large ones might be better"
+    good = "as good" if values["is_exact"] else "about as good"
     where = "in the rows left, " if values.get("of_rest") else ""
     what = (
         f"{where}the columns are collinear, so that other coefficients are {good}: {_together(values['relations'], on)}"
@@ -321,12 +361,12 @@ def _collinear(values: Values, on: Front) -> str:
 
 
 def _level(values: Values, on: Front) -> str:
-    level, of = values["level"], values["class"]
+    level, of = _named(values["level"]), values["class"]
     return f"{level}: every row of this level is {of}" if values["factor"] else f"every row with {level} = 1 is {of}"
 
 
 def _no_level(values: Values, on: Front) -> str:
-    names, of = values["levels"], values["class"]
+    names, of = [*map(_named, values["levels"])], values["class"]
     if len(names) == 1:
         rows = f"without {names[0]}" if values["factor"] else f"with {names[0]} = 0"
         return f"every row {rows} is {of}"
@@ -335,37 +375,45 @@ def _no_level(values: Values, on: Front) -> str:
 
 
 def _threshold(values: Values, on: Front) -> str:
+    column = _named(values["column"])
     if values["is_complete"] and len(values["sides"]) == 2:
         (_, upper), (_, lower) = values["sides"]
-        at = f"{values['column']} above {values['threshold']:g}"
+        at = f"{column} above {values['threshold']:g}"
         return f"{at} separates the classes completely: {upper} above, {lower} below"
     sides = [f"every row {side} {values['threshold']:.6g} is {of}" for side, of in values["sides"]]
-    return f"{values['column']}: {' and '.join(sides)}"
+    return f"{column}: {' and '.join(sides)}"
 
 
 def _direction(values: Values, on: Front) -> str:
     names, v, (lower, upper) = values["columns"], values["coefficients"], values["classes"]
     where = "in every row of" if values["is_complete"] else "only in rows of"
-    what = f"a combination of {len(names)} columns ({', '.join(names[:6])}, ...)"
-    if len(names) <= 6:
-        what = ("" if values["is_exact"] else "about ") + linear_text(names, v, values["constant"])
+    what = ("" if values["is_exact"] else "about ") + linear_text(names, v, values["constant"])
+    if len(what) > SHORT:
+        what = f"a combination of {counted(len(names), 'column')} ({', '.join(map(_named, names[:3]))}, ...)"
     return f"{what} is above 0 {where} {upper} and below 0 {where} {lower}"
+
+
+def _few_rows(values: Values, on: Front) -> str:
+    text = f"{counted(values['columns'], 'column')} can separate almost any labels of {counted(values['rows'], 'row')}"
+    mixed, zeros = values["mixed"], values["zeros"]
+    text += f", but for {mixed:,} rows with the same numbers as a row of the other class" if mixed else ""
+    return text + (f", but for {counted(zeros, 'row')} of zeros, which have no intercept" if zeros else "")
 
 
 def _separated(values: Values, on: Front) -> str:
     # The penalty comes first, as it always helps: columns not named here may separate the classes as well.
-    causes, more = values["causes"], len(values["causes"]) - 3
-    shown = "; ".join("of the rows left, " * each.values["of_rest"] + say(each, on) for each in causes[:3])
+    causes, more = values["causes"], len(values["causes"]) - MOST_CAUSES
+    shown = "; ".join("of the rows left, " * each.values["of_rest"] + say(each, on) for each in causes[:MOST_CAUSES])
     shown += f"; and {more} more" if more > 0 else ""
-    what = f"{_are_separated(values, on)}: {shown}"
-    merging = " or merging the level with another" if any(each.values.get("factor") for each in causes) else ""
-    penalty = f"use a penalty, e.g. alpha = 1/m = {1 / max(values['rows'], 1):.2g}"
-    return f"{what}; {penalty}; without it, more rows or dropping columns{merging} help only where the classes then overlap"
+    merging = ", or merge the level with another" if any(each.values.get("factor") for each in causes) else ""
+    alpha = float(f"{1 / max(values['rows'], 1):.2g}")
+    way = f"use a penalty, e.g. {on.option('alpha', alpha)}{merging}"
+    return f"{_are_separated(values, on)}, so no finite coefficients are optimal: {shown}; {way}"
 
 
 def _are_separated(values: Values, on: Front) -> str:
     how = "completely" if values["kind"] == "complete" else "quasi-completely"
-    return f"the classes are {how} separated, so no finite coefficients are optimal"
+    return f"the classes are {how} separated"
 
 
 def _infinite(values: Values, on: Front) -> str:
@@ -498,7 +546,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "too many columns": _too_many_columns,
     "no hessian": lambda v, on: f"{v['columns']:,} columns are too many for a Hessian",
     "not looked for": lambda v, on: "the cause was not looked for",
-    "too far": lambda v, on: _together(("the run ended too far from an optimum", *v["relations"]), on),
+    "too far": _too_far,
     "relations": _relations,
     "hidden curvature": _hidden_curvature,
     "two fronts": lambda v, on: str(v["shell"] if on.is_shell else v["python"]),
@@ -512,6 +560,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "no level": _no_level,
     "threshold": _threshold,
     "direction": _direction,
+    "few rows": _few_rows,
     "relation": _relation,
     "more relations": _more_relations,
     "collinear": _collinear,
@@ -537,7 +586,15 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "collinear too": lambda v, on: f"the columns are collinear as well: {_together(v['relations'], on)}",
 }
 
-HEADS: dict[str, Callable[[Values, Front], str]] = {"separated": _are_separated, "infinite": _are_infinite}
+HEADS: dict[str, Callable[[Values, Front], str]] = {
+    "separated": _are_separated,
+    "infinite": _are_infinite,
+    "relations": lambda v, on: "the columns are collinear",
+}
+
+# What a result's first line tells, the most important first; if there is none of these, how the run ended.
+TOLD_FIRST = ("diverged", "not finite", "interrupted", "separated", "infinite")
+
 
 WARNINGS: dict[str, type[ChainruleWarning]] = {
     **dict.fromkeys(("unreached", "stopped", "noise floor", "unproven", "no optimum"), errors.NotConvergedWarning),

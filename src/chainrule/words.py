@@ -32,6 +32,13 @@ class Shown:
         return as_html(shown(self))
 
 
+class Lines(tuple[str, ...]):
+    """Sentences that print one a line."""
+
+    def __str__(self) -> str:
+        return "\n".join(self)
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """Write a number with `digits` significant digits: -0.2500, 7.9e-13. None and NaN become a dash.
 

@@ -182,6 +182,11 @@ def test_collinear_columns_are_named_with_the_way_out(run, tmp_path):
     assert "use a penalty" in text
     assert "proven digits" not in outcome.out
     assert run(*words, "--strict").code == 3
+    assert outcome.out.startswith("  Warning: the columns are collinear")
+    assert "- a + b = both" not in outcome.out
+    assert "- a + b = both" in run(*words, "--relations").out
+    assert json.loads(run(*words, "--json").out)["result"]["relations"] == ["a + b = both"]
+    assert "None are known" in run(*words, "--relations", "--alpha", "0.1").out
 
 
 def test_a_certified_model_is_kept_and_used(run, penguins, tmp_path):

@@ -12,6 +12,8 @@ GOLDEN = json.loads(PATH.read_text(encoding="utf-8"))
 LATER = (
     "notes",
     "findings",
+    "verdict",
+    "relations",
     "ended",
     "n_checked",
     "n_entries",

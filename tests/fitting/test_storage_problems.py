@@ -383,7 +383,7 @@ def no_claim_is_false(case, result, said, counts):
     start = on.point(result.w, result.b)
     F = float(on.at(start)[0])
     assert abs(F - result.objective) <= 1e-7 * (1.0 + F)
-    is_rough = " (up to rounding" in c.reason or " (to within " in c.reason
+    is_rough = any(" (up to rounding" in each or " (to within " in each for each in result.relations)
     whole = not (c.kind == "reduced" and not is_rough)
     separated = case.separated if not result.alpha else None
     if separated is None and not result.alpha:
@@ -671,16 +671,17 @@ def test_levels_that_add_up_across_categories_are_said_in_words(form, method):
         assert result.certificate.kind == "reduced"
         columns = numbers_of(table, coding)
         assert [name for name in result.feature_names if name != "x"] == list(columns)
-        text = result.certificate.reason
-        assert text in said[CollinearityWarning]
+        assert "carrier" in said[CollinearityWarning]
         if method == "auto":  # gradient descent repeats what its certificate says
             assert relations_are_true(result, np.column_stack(list(columns.values())), list(columns)) == count
-        clauses = text.split("; ")
-        assert len(clauses) == count
+        assert len(result.relations) == count
         if coding == "reference":
-            assert clauses == ["carrier=B6 + carrier=DL = origin=JFK", "carrier=UA + carrier=WN = origin=LGA"]
+            assert list(result.relations) == [
+                "carrier=B6 + carrier=DL = origin=JFK",
+                "carrier=UA + carrier=WN = origin=LGA",
+            ]
         else:
-            assert f"{' + '.join(f'carrier={level}' for level in HOMES)} = 1" in text
+            assert f"{' + '.join(f'carrier={level}' for level in HOMES)} = 1" in str(result.relations)
     reduced, _ = told(table, y, coding="all", tol=1e-12)
     one = table.drop(["origin"]) if hasattr(table, "schema") else table.drop(columns="origin")
     plain, said = told(one, y, tol=1e-12)

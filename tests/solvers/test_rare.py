@@ -264,10 +264,11 @@ def test_levels_of_one_class_are_named_and_the_ridge_is_certified(coding, rng):
     frame["again"] = frame["x1"]
     with (
         pytest.warns(chainrule.SeparationWarning) as said,
-        pytest.warns(chainrule.CollinearityWarning, match="x1 = again"),
+        pytest.warns(chainrule.CollinearityWarning),
     ):
         found = chainrule.fit(frame, y, coding=coding)
     assert levels_of(said) == {"place=d": "class 0"}
+    assert "x1 = again" in found.relations
     assert (found.reason, found.certificate.kind) == ("no_optimum", "ridge")
     assert found.certificate.gap <= found.tol
     assert found.reads < 55  # of few rows each step makes a Hessian, which is two reads of a table

@@ -140,8 +140,7 @@ def test_the_optimum_that_runs_share_changes_no_number(rng, alpha, standardize):
 def test_a_study_finds_its_optimum_once(rng, monkeypatch, separated):
     X, y = a_table(rng, m=60)
     y = (X[:, 0] > 0).astype(int) if separated else y
-    counted = []
-    monkeypatch.setattr(reference, "optimize", lambda problem: counted.append(1))
+    monkeypatch.setattr(reference, "Shape", None)  # finding another one fails
     study = studies.learning_rate(X, y, epochs=3)
     assert study.optimum.exists != separated
     if not separated:
@@ -149,7 +148,6 @@ def test_a_study_finds_its_optimum_once(rng, monkeypatch, separated):
         assert min(float(gap.min()) for gap in gaps) >= 0.0  # proven: never below
         assert max(float(gap.max()) for gap in gaps) < 1e-7
     studies.batches(X, y, epochs=3, sizes=[8])
-    assert not counted
 
 
 def test_a_rate_above_the_limit_of_the_optimum_oscillates(rng):
@@ -248,9 +246,7 @@ def test_separated_classes_have_no_optimum_and_the_study_says_so():
     study = studies.learning_rate([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1], **FAST)
     assert not study.optimum.exists
     assert (study.forms[0].local_limit, study.forms[0].end) == (None, None)
-    assert study.conclusion.startswith(
-        "There is no optimum: the classes are completely separated, so no finite coefficients are optimal. Distances are from "
-    )
+    assert study.conclusion.startswith("There is no optimum: the classes are completely separated. Distances are from ")
     assert "of the infimum" in study.conclusion
     assert "of the optimum" not in study.conclusion
     assert any("x1" in text for text in study.notes)

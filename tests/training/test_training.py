@@ -343,7 +343,7 @@ def test_separated_classes_are_named_by_their_labels():
     with pytest.warns(SeparationWarning):
         result = train(prepare(table, "y"), asked()).result
     assert result.reason == "no_optimum"
-    for text in (result.message, result.certificate.reason, *result.warnings):
+    for text in (result.verdict, result.certificate.reason, *result.warnings):
         assert "low" in text
         assert "high" in text
         assert "class 0" not in text
@@ -505,5 +505,5 @@ def test_a_level_that_the_fit_cannot_see_is_named(levels):
     with pytest.warns(SeparationWarning) as said:
         result = train(prepare(pa.table({"colour": level, "y": y}), "y"), asked()).result
     assert levels_of(said) == {"colour=level 0": "yes"}
-    assert "colour=level 0" in result.message
+    assert "colour=level 0" in result.verdict
     assert len(said) == 1

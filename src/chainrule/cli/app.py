@@ -130,6 +130,8 @@ opt.command(
     "row": opt.option(
         OUTPUT, "--row", "K", "Row that the report explains. Default: the row that is right by the smallest margin.", int),
     "title": opt.option(OUTPUT, "--title", "TEXT", "Title of the report. Default: what is learned, TARGET = POSITIVE."),
+    "relations": opt.option(
+        OUTPUT, "--relations", None, "List all relations between collinear columns.", bool, False),
     **SAID,
     "strict": opt.option(OUTPUT, "--strict", None, "Exit code 3 after an early stop or a warning.", bool, False),
 }, _run)

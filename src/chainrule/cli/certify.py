@@ -23,6 +23,7 @@ from chainrule.errors import InputError
 from chainrule.findings import SHELL
 from chainrule.fitting.reference import prove
 from chainrule.fitting.spec import FitSpec
+from chainrule.fitting.verdict import relations_of
 from chainrule.model.model import Model, load_model
 from chainrule.training import prepare_as_asked, read_for, rows_of_training
 from chainrule.words import plain
@@ -85,6 +86,7 @@ def run(
         "notes": notes,
         "standardized": list(compress(schema.feature_names, units)),
         "certificate": told,
+        "relations": list(relations_of((), certificate, SHELL)),
         "intercept": {"b": model.b, **results.how_near(model.b, told["intercept"])},
         "coefficients": [
             {"name": name, "w": float(w), **results.how_near(float(w), error)}

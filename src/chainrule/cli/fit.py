@@ -36,6 +36,7 @@ def run(
     title: str | None,
     threshold: str | None,
     cost: str | None,
+    relations: bool,
     strict: bool,
     voice: Voice,
     **more: Any,
@@ -66,7 +67,8 @@ def run(
         **fit_document(training, {name: written.get(name) for name in wanted}),
     }
     voice.note(*(result.warnings if voice.as_json else results.notes(document["result"])))
-    voice.tell(document, lambda of: [*results.fit(of), *results.set_aside(of)])
+    more_said = results.relations(document["result"]) if relations else []
+    voice.tell(document, lambda of: [*results.fit(of), *more_said, *results.set_aside(of)])
     missing = ", ".join(str(path) for name, path in wanted.items() if path and name not in written)
     if result.reason == "interrupted" or missing:
         there = ", ".join(map(str, written.values()))

@@ -129,7 +129,15 @@ class Beside:
     groups: Sequence[Sequence[Block]]
 
 
-Block = Text | Heading | Facts | Table | Formula | Code | Chart | Bullets | Beside
+@dataclass(frozen=True)
+class Fold:
+    """Blocks below a line that opens them on a page."""
+
+    title: Words
+    blocks: Sequence[Block]
+
+
+Block = Text | Heading | Facts | Table | Formula | Code | Chart | Bullets | Beside | Fold
 
 
 def bullets(heading: str, items: Iterable[str]) -> list[Block]:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from chainrule.documents import results
-from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Role, Text, bullets, say
+from chainrule.documents.blocks import Beside, Block, Bullets, Chart, Facts, Fold, Heading, Text, bullets, say
 from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.documents.quality import decided, figures
 from chainrule.documents.rows import explanation
@@ -41,25 +41,23 @@ GLOSSARY = {
 }  # fmt: skip
 
 
-CAUSES = ("infinite", "separated")  # findings that say why there is no optimum
-
-
 def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: Learned | None = None) -> list[Block]:
     """Tell the story of a fit: what it is, how near the optimum, how it learned, how well it predicts, one row, the model.
 
     document: of a fit, with "explanation" and "whole_gradient" of a row if one is to be shown. trace: what the run
     recorded. parts: log-odds and classes of the training rows, and of the held-out rows if there are any.
     """
-    result, trouble = document["result"], _trouble(document["result"])
+    result = document["result"]
     row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
     heading, *tables = coefficients(document, SHOWN_IN_REPORT)
     return [
         say("The probability that {target:name} is {positive:name}, learned from {table:name}", "note", **document),
-        *([say("{it}.", "cause", it=trouble)] if trouble else []),
-        _lead(document, "" if trouble else "lead"),
+        results.verdict(result),
+        *([Fold("All relations between the columns", [Bullets(result["relations"])])] if result["relations"] else []),
+        _lead(document),
         Heading("The fit"),
         results.setting(document),
-        *([] if result["reason"] == "no_optimum" else [say("{it}.", it=results.ending(result)[0][1])]),
+        *([] if result["ended"] in result["verdict"] else [say("{it}.", it=results.ending(result)[0][1])]),
         _tiles(result),
         *results.missing(document),
         Heading("How near the optimum it is"),
@@ -75,9 +73,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
         Heading("The probabilities"),
         _probabilities((document["negative"], document["positive"]), parts),
         *results.predictions(document, SHOWN_PREDICTIONS, "Predictions", ", not listed here"),
-        *bullets(
-            "Notes", [*document["notes"], *(note for note in results.notes(result) if not trouble.endswith(note))]
-        ),
+        *bullets("Notes", [*document["notes"], *results.notes(result)]),
         Heading("What the numbers mean"),
         Facts(list(GLOSSARY.items()), "glossary"),
         say("These are associations in these rows, not causes.", "note"),
@@ -85,21 +81,14 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
     ]
 
 
-def _trouble(result: Document) -> str:
-    """Say why there is no optimum, with the way out; empty if there is one, or if that is unknown."""
-    said = dict(results.coded_warnings(result))
-    cause = next((said[code] for code in CAUSES if code in said), "")
-    return f"The objective asked for has no optimum: {cause}" if cause else ""
-
-
-def _lead(document: Document, role: Role) -> Text:
-    """Say the result in one sentence."""
+def _lead(document: Document) -> Text:
+    """Say how well the model predicts, in one sentence."""
     result, which = document["result"], "held-out" if document["held_out"] else "training"
     method = results.method_of(result)
     after = f"After {counted(result['n_epochs'], method.noun)} of {method.title}"
     text = (f"{after}, the model is right on {{accuracy:%}} of {{rows:{which} row}}, where the "
             "larger class alone would be right on {base_accuracy:%}; its log-loss there is {loss:f}.")  # fmt: skip
-    return say(text, role, **(document["held_out"] or document["training"]))
+    return say(text, **(document["held_out"] or document["training"]))
 
 
 def _tiles(result: Document) -> Facts:

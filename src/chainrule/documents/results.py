@@ -7,11 +7,13 @@ import numpy as np
 
 from chainrule.certificate import digits_of
 from chainrule.data.missing import ENOUGH
-from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
+from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, bullets, say
 from chainrule.documents.quality import figures
 from chainrule.documents.variables import SHOWN, coefficients, odds_chart, worst
+from chainrule.findings import WARNINGS
 from chainrule.fitting.coefficients import by_column
 from chainrule.fitting.methods import METHODS, Method
+from chainrule.fitting.verdict import WARNED
 from chainrule.words import BIAS, counted
 
 Document = Mapping[str, Any]
@@ -36,6 +38,7 @@ def fit(document: Document) -> list[Block]:
     """Describe a fit: the objective, the method, the figures, the coefficients, what happened."""
     wrote = [("wrote", f"{path} ({name})") for name, path in document["files"].items() if path]
     return [
+        verdict(document["result"]),
         setting(document),
         *missing(document),
         Heading("How well it does"),
@@ -44,6 +47,17 @@ def fit(document: Document) -> list[Block]:
         Heading("What happened"),
         Facts([*ending(document["result"]), *wrote]),
     ]
+
+
+def verdict(result: Document) -> Text:
+    """Say the result in one sentence, which stands first everywhere: a warning where something is wrong."""
+    return say("{verdict}.", "cause" if result["verdict"].startswith(WARNED) else "lead", **result)
+
+
+def relations(result: Document) -> list[Block]:
+    """List all relations between collinear columns."""
+    none = "None are known: they are looked for only where there is no single proven optimum."
+    return bullets("Relations between the columns", result["relations"] or [none])
 
 
 def setting(document: Document) -> Facts:
@@ -84,21 +98,18 @@ def rate(result: Document) -> Text:
 def ending(result: Document) -> list[tuple[str, Any]]:
     """Describe how a run ended, and what is proven."""
     told = result["certificate"]
-    training = say("{method}: {ended} ({seconds:time})", **{**result, "method": method_of(result).words})
+    is_said = result["ended"] in result["verdict"]
+    how = "{method} ({seconds:time})" if is_said else "{method}: {ended} ({seconds:time})"
+    training = say(how, **{**result, "method": method_of(result).words})
     hessian = [("Hessian", told["hessian_rows"])] if told["hessian_rows"] else []
     return [("training", training), ("certificate", told["sentence"]), *hessian]
 
 
-def notes(result: Document, *said: str) -> list[str]:
-    """List the warnings, without what the message says; said: codes of others that are said elsewhere."""
+def notes(result: Document) -> list[str]:
+    """List the warnings, without what the verdict or the ending says."""
     how = result["findings"][0]["code"]
-    said = (*said, how, *(["separated", "infinite"] if how == "no optimum" else []))
-    return [text for code, text in coded_warnings(result) if code not in said]
-
-
-def coded_warnings(result: Document) -> list[tuple[str, str]]:
-    """List the warnings, each with its code."""
-    return [(found["code"], text) for found, text in zip(result["findings"][1:], result["warnings"], strict=True)]
+    codes = [found["code"] for found in result["findings"][1:] if found["code"] in WARNINGS]
+    return [text for code, text in zip(codes, result["warnings"], strict=True) if code != how and WARNED + text != result["verdict"]]
 
 
 def missing(document: Document) -> list[Block]:
@@ -129,7 +140,7 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
     told = result["certificate"]
     said = [say("{sentence}.", "lead", **told)]
     tiles: list[tuple[str, Any]] = []
-    if told["kind"] in ("bound", "limit"):
+    if told["kind"] in ("bound", "limit") and told["gap"] < told["objective"]:
         said = [say("No coefficients can lower the objective by more than {gap:up} nats.", "lead", **told),
                 say("Proven, rounding included: there is exactly one optimum.")]  # fmt: skip
         if told["kind"] == "limit":
@@ -206,6 +217,8 @@ def _how_far(told: Document) -> Text:
     reason = f": {told['reason']}" if told["reason"] else ""
     if told["gap"] is None:
         return say("How far these coefficients are from the optimum is not proven{why}.", why=reason)
+    if told["kind"] in ("bound", "infimum") and told["gap"] >= told["objective"]:
+        return say("{sentence}.", **told)
     least = "the infimum" if told["kind"] == "infimum" else "the optimum"
     text = f"These coefficients are at most {{gap:up}} nats above {least}"
     text += ", and at least {lower:down}" if told["lower"] > 0.0 else ""
@@ -223,12 +236,13 @@ def of_result(result: Any) -> list[Block]:
     loss = say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)
     heading, *tables = coefficients(document)
     return [
+        verdict(told),
         Heading(say("Logistic regression of {n_rows:row}", **told)),
         Facts([*_asked(told), *ending(told)[:1], ("log-loss", loss)]),
         *missing(document),
         heading,
         Beside([[odds_chart(document)], tables]),
-        *(say("{it}", "cause", it=text) for text in result.warnings),
+        *bullets("Notes", notes(told)),
         Heading("How it learned"),
         *certificate(told, result.trace),
         learning_curves(result.trace, method_of(told).by_reads, {}),

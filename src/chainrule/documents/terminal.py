@@ -15,6 +15,7 @@ from chainrule.documents import blocks as b
 from chainrule.words import cells, shortened, visible, wrapped
 
 HEADING, DIM = "bold", "dim"
+STYLES = {"note": DIM, "cause": "yellow"}  # of sentences, by their roles
 INDENT = "  "
 GAP = 2  # cells between columns
 LEAST_NAME = 12  # cells that a column of names needs; tables without room for them are stacked
@@ -51,6 +52,8 @@ def _flat(blocks: Sequence[b.Block]) -> Iterator[b.Block]:
         if isinstance(block, b.Beside):
             for group in block.groups:
                 yield from _flat(group)
+        elif isinstance(block, b.Fold):
+            yield from _flat([b.Heading(block.title), *block.blocks])
         else:
             yield block
 
@@ -77,7 +80,7 @@ def lines_of(block: b.Block, width: int) -> list[Line]:
     """Lay out one block in lines of `width` cells; a picture gives no lines."""
     match block:
         case b.Text():
-            return _sentence(b.PLAIN.words(block), width, DIM if _is_note(block) else "")
+            return _sentence(b.PLAIN.words(block), width, STYLES.get(block.role, ""))
         case b.Heading():
             return _sentence(b.PLAIN.words(block.text), width, HEADING if block.level < 3 else DIM)
         case b.Formula():
@@ -87,7 +90,7 @@ def lines_of(block: b.Block, width: int) -> list[Line]:
         case b.Table():
             return _table(block, width)
         case b.Bullets():
-            return [line for item in block.items for line in _sentence("- " + b.PLAIN.words(item), width)]
+            return [line for item in block.items for line in _item(b.PLAIN.words(item), width)]
         case b.Code():
             return [Line(visible(line)) for line in block.lines]
     return []
@@ -95,6 +98,10 @@ def lines_of(block: b.Block, width: int) -> list[Line]:
 
 def _sentence(text: str, width: int, style: str = "") -> list[Line]:
     return [Line(line, style) for line in wrapped(text, width, whole=True)]
+
+
+def _item(text: str, width: int) -> list[Line]:
+    return [Line("  " if k else "- ") + line for k, line in enumerate(_sentence(text, width - 2))]
 
 
 def _facts(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
@@ -105,7 +112,7 @@ def _facts(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
     lines: list[Line] = []
     for name, text in pairs:
         first, *rest = _sentence(text, width - left) or [Line()]
-        lines += [Line(name.ljust(left), DIM) + first, *(Line(" " * left) + line for line in rest)]
+        lines += [Line.assemble((name.ljust(left), DIM), first), *(Line(" " * left) + line for line in rest)]
     return lines
 
 

@@ -22,7 +22,7 @@ from chainrule.fitting.problem import Ending
 from chainrule.fitting.returned import certified, rounded
 from chainrule.fitting.task import Task
 from chainrule.penalties import SEPARATED_RIDGE, ridge
-from chainrule.solvers import NewtonState, Outcome
+from chainrule.solvers import CGState, NewtonState, Outcome
 from chainrule.solvers.proof import error_of_gradient
 
 Vector = NDArray[np.float64]
@@ -91,33 +91,43 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
 
 
 def ridge_by_newton(task: Task, found: Separation, said: Sequence[Finding] = ()) -> Ending:
-    """Return the optimum under `SEPARATED_RIDGE` on standardised columns, for separated classes.
-
-    said : warnings beside that of the separation.
-    """
-    rows, problem, fit_intercept = task.problem.rows, task.problem, task.problem.options.fit_intercept
+    """Run Newton under `SEPARATED_RIDGE` on standardised columns; arguments as in `with_ridge`."""
+    rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
     moments = rows.moments(correlations=False)
     size = moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
     weight = SEPARATED_RIDGE * (size / task.units.scale) ** 2
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
     outcome, run = task.newton(small)
     # On all rows, even if the run stopped on a sample.
-    state, point = task.returned(run.theta, problem.objective(small))
-    state = state.with_bound()
+    state, point = task.returned(run.theta, task.problem.objective(small))
+    return with_ridge(task, outcome, state.with_bound(), point, found, said)
+
+
+def with_ridge(
+    task: Task,
+    outcome: Outcome,
+    state: NewtonState | CGState,
+    point: Vector,
+    found: Separation,
+    said: Sequence[Finding] = (),
+) -> Ending:
+    """Return the optimum under the ridge for separated classes, and what it proves about F without it.
+
+    point : (n + 1,), in the fit's units. said : warnings beside that of the separation.
+    """
     certificate = certified(state, task.to_user(point))
-    # The loss is at least 0. `_with_infimum` raises this bound if rows lie on the separating plane.
     rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
     certificate = replace(
         certificate,
         kind="ridge" if certificate.proven else "none",
         why=found.finding,
-        infimum_at_least=0.0,
-        infimum_gap=state.evaluation.loss + rounding,
+        infimum_at_least=found.infimum,
+        infimum_gap=state.evaluation.loss + rounding - found.infimum,
     )
     return _ending(task, outcome, state, point, certificate, (found.finding, *said), found)
 
 
-def unproven(task: Task, outcome: Outcome, state: NewtonState, why: Finding) -> Ending:
+def unproven(task: Task, outcome: Outcome, state: NewtonState | CGState, why: Finding) -> Ending:
     """Return a run's last point, with the reason why nothing is proven about it."""
     nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, why)
     return _ending(task, outcome, state, task.all_to_fit(state.theta), nothing)
@@ -126,7 +136,7 @@ def unproven(task: Task, outcome: Outcome, state: NewtonState, why: Finding) -> 
 def _ending(
     task: Task,
     outcome: Outcome,
-    state: NewtonState,
+    state: NewtonState | CGState,
     point: Vector,
     certificate: Certificate,
     said: tuple[Finding, ...] = (),
@@ -146,8 +156,8 @@ def _ending(
             "ridge": SEPARATED_RIDGE,
         }
         how = Finding("no optimum", values)
-    ending = task.ending(replace(outcome, reason=reason), state, certificate, point)
-    return replace(ending, how=how or ending.how, said=said, diagnosed=diagnosed)
+    ending = task.ending(replace(outcome, reason=reason), state, certificate, point, how)
+    return replace(ending, said=said, diagnosed=diagnosed)
 
 
 def _why(task: Task, outcome: Outcome, state: NewtonState, relations: tuple[Finding, ...]) -> Finding:

@@ -23,11 +23,12 @@ from chainrule.fitting.methods import NEWTON
 from chainrule.fitting.problem import Ending, Problem, objective_line
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
+from chainrule.fitting.verdict import relations_of, verdict
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import kernel_name
 from chainrule.losses import is_native
 from chainrule.solvers import Callback, NewtonState
-from chainrule.words import visible
+from chainrule.words import Lines, visible
 
 if TYPE_CHECKING:  # it brings SciPy
     from chainrule.fitting.reference import Reference
@@ -232,6 +233,7 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
     said = (*rows.said, *ending.said_at_once, *ending.said)
     front, before, batches = options.front, options.resume, options.batches
     seconds = time.perf_counter() - problem.started
+    findings = (ending.how, *said)
     in_numpy = "" if is_native(options.loss) else f", {options.loss.name} loss in NumPy"
     return Result(
         w=w, b=b, w_fit=ending.w_fit, b_fit=ending.b_fit, center=units.center, scale=units.scale,
@@ -247,7 +249,9 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
         seconds=seconds + (0.0 if before is None else before.seconds),
         kernel=kernel + in_numpy, storage=rows.design.storage, threads=rows.threads, copies=rows.copies + ending.copies,
         certificate=replace(ending.certificate, reads=rows.reads, seconds=seconds),
-        warnings=tuple(say(found, front) for found in said if found.warning is not None), findings=(ending.how, *said),
+        warnings=tuple(say(found, front) for found in said if found.warning is not None), findings=findings,
+        verdict=visible(verdict(findings, ending.certificate, front)),
+        relations=Lines(visible(each) for each in relations_of(findings, ending.certificate, front)),
         batch_size=None if batches is None else batches.size,
         seed=None if batches is None else batches.seed,
         schedule=None if batches is None else batches.schedule,
@@ -261,5 +265,6 @@ def _reference(ending: Ending) -> Reference | None:
     """Return the optimum, or the proven infimum, to measure other runs from."""
     from chainrule.fitting.reference import Reference
 
-    is_done = ending.outcome.reason in ("converged", "no_optimum") and isinstance(ending.outcome.state, NewtonState)
+    reason, is_newton = ending.outcome.reason, isinstance(ending.outcome.state, NewtonState)
+    is_done = reason == "no_optimum" or (reason == "converged" and is_newton)
     return Reference.of_ending(ending) if is_done else None

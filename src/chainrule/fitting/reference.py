@@ -22,15 +22,17 @@ from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitted import Fitted
+from chainrule.fitting.choice import OF_FEW_ROWS, Shape
 from chainrule.fitting.degenerate import bound_without
-from chainrule.fitting.optimize import optimize, prepare
+from chainrule.fitting.methods import NEWTON
+from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.returned import UserPoint, certified, rounded
 from chainrule.fitting.spec import FitSpec
 from chainrule.fitting.task import Task
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import What
-from chainrule.solvers import NewtonState
+from chainrule.solvers import CGState, NewtonState
 from chainrule.solvers.proof import FactoredHessian
 
 Vector = NDArray[np.float64]
@@ -68,7 +70,8 @@ class Reference:
             why = Finding("no hessian", {"columns": n})
             return cls(Certificate.nothing(n, math.inf, why), math.inf, np.zeros(n), 0.0)
         options = replace(problem.options, tol=MARGIN * problem.options.tol, callbacks=(), max_reads=None)
-        ending = optimize(replace(problem, options=options, start=(np.zeros(n), 0.0)))
+        newton = OF_FEW_ROWS if Shape.of(problem.rows, problem.penalty).is_separable else NEWTON
+        ending = newton.load()(replace(problem, options=options, start=(np.zeros(n), 0.0)))
         if ending.outcome.reason == "interrupted":
             raise KeyboardInterrupt
         return cls.of_ending(ending)
@@ -77,7 +80,7 @@ class Reference:
     def of_ending(cls, ending: Ending) -> Reference:
         """Make a reference from a run of Newton's method."""
         state = ending.outcome.state
-        assert isinstance(state, NewtonState)
+        assert isinstance(state, NewtonState | CGState)
         high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
         certificate, said = ending.certificate, ending.said
         if ending.limit is not None:  # there is no optimum, and no first level is replaced here

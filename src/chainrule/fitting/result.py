@@ -13,7 +13,7 @@ from chainrule.data.missing import Missing
 from chainrule.findings import Finding
 from chainrule.fitted import Fitted
 from chainrule.solvers.trace import Trace
-from chainrule.words import counted, plain
+from chainrule.words import Lines, counted, plain
 
 if TYPE_CHECKING:
     from chainrule.data.variables import Facts
@@ -70,6 +70,10 @@ class Result(Fitted):
         Labels of y = 0 and y = 1.
     reason : str
         One of `REASONS`; `message` is a sentence with the numbers, and `ended` the same without what is proven.
+    verdict : str
+        The result in one sentence: how near the optimum it is, or "Warning: ", what is wrong, and the way out.
+    relations : Lines
+        If columns are collinear: all relations between them that were found, as sentences; `print` shows one a line.
     objective, loss : float
         F at the returned point, and the mean log-loss in it, in nats.
     objective_line : str
@@ -146,6 +150,8 @@ class Result(Fitted):
     threads: int
     copies: int
     certificate: Certificate
+    verdict: str = ""
+    relations: Lines = field(default_factory=Lines)
     ended: str = ""
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()

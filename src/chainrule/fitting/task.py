@@ -109,17 +109,24 @@ class Task:
         """Round a point (n + 1,) of the fit's units to the user's."""
         return UserPoint.of(*self.fit_units.to_user(there[:-1], float(there[-1])), self.units)
 
-    def ending(self, outcome: Outcome, state: NewtonState, certificate: Certificate, point: Vector) -> Ending:
-        """Make the ending of a run. point : (n + 1,) in the fit's units that the certificate is for."""
+    def ending(
+        self,
+        outcome: Outcome,
+        state: NewtonState | CGState,
+        certificate: Certificate,
+        point: Vector,
+        how: Finding | None = None,
+    ) -> Ending:
+        """Make the ending of a run. point : (n + 1,) in the fit's units that the certificate is for. how : if known already."""
         outcome, rows = replace(outcome, state=state), self.problem.rows
-        how = self._how(outcome, certificate, state)
+        how = how or self._how(outcome, certificate, state)
         return Ending(outcome, point[:-1], float(point[-1]), self.fit_units, rows, how, certificate)
 
-    def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState) -> Finding:
+    def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState | CGState) -> Finding:
         """Say how a run ended and, if possible, how many more reads it needs."""
         tol, reads = self.problem.options.tol, self.problem.rows.reads
         is_too_far = certificate.why is not None and certificate.why.code == "too far"
-        if outcome.reason == "converged" or not (certificate.proven or is_too_far):
+        if outcome.reason == "converged" or isinstance(state, CGState) or not (certificate.proven or is_too_far):
             return how_it_ended(outcome, certificate, tol, reads=reads)
         left = state.reads_left(tol)
         more = (Finding("reads left", {"reads": left, "tol": tol}),)
