@@ -1,0 +1,111 @@
+// Time: a slider over epochs, play, one step, back; and the curves.
+
+import uPlot from "uplot";
+import { el, pretty, put } from "../dom";
+import { sums } from "../math";
+import { STAGES, type Store } from "../store";
+
+/** Epochs whose numbers are shown: those of the trainer, and some of a fork. */
+export function shownEpochs(last: number, from: number, most = 300): number[] {
+  const found = new Set([from, last]);
+  for (let k = 0; k < most; k++) found.add(from + Math.round(Math.expm1((Math.log1p(last - from) * k) / (most - 1))));
+  return [...found].sort((a, b) => a - b);
+}
+
+export function controls(store: Store, place: Element): void {
+  const slider = el("input", { type: "range", min: 0, max: store.run.path.last, value: 0, "aria-label": "epoch" });
+  const said = el("output", { class: "epoch" });
+  const playing = el("button", { type: "button" });
+  const go = (epoch: number): void => store.change({ epoch: Math.max(0, Math.min(store.run.path.last, epoch)), stage: STAGES.length - 1 });
+  const button = (label: string, title: string, act: () => void): HTMLButtonElement => el("button", { type: "button", title, "aria-label": title, onclick: undefined, click: act }, label);
+  playing.addEventListener("click", () => store.change({ isPlaying: !store.state.isPlaying }));
+  slider.addEventListener("input", () => store.change({ epoch: Number(slider.value), stage: STAGES.length - 1, isPlaying: false }));
+  put(
+    place,
+    button("⏮", "rewind to the start", () => (store.change({ isPlaying: false }), go(0))),
+    button("◀", "one epoch back", () => go(store.state.epoch - 1)),
+    playing,
+    button("▶|", "one epoch on", () => go(store.state.epoch + 1)),
+    slider,
+    said,
+  );
+  let last = 0;
+  const tick = (now: number): void => {
+    if (!store.state.isPlaying) return;
+    if (now - last > 90) {
+      last = now;
+      const { epoch } = store.state;
+      if (epoch >= store.run.path.last) return store.change({ isPlaying: false });
+      go(epoch + Math.max(1, Math.round(epoch / 20)));
+    }
+    requestAnimationFrame(tick);
+  };
+  store.watch((state, before) => {
+    slider.max = String(store.run.path.last);
+    slider.value = String(state.epoch);
+    put(said, `epoch ${state.epoch.toLocaleString("en")} of ${store.run.path.last.toLocaleString("en")}`);
+    put(playing, state.isPlaying ? "⏸" : "▶");
+    playing.setAttribute("aria-label", state.isPlaying ? "pause" : "play");
+    if (state.isPlaying && !before.isPlaying) requestAnimationFrame(tick);
+  });
+}
+
+export function curves(store: Store, place: HTMLElement): void {
+  const { data } = store;
+  const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  let plot: uPlot | null = null;
+  const make = (): void => {
+    const { path, from } = store.run;
+    const epochs = shownEpochs(path.last, from);
+    const training = epochs.map((epoch) => store.sums(epoch).loss);
+    const held = data.heldOut && epochs.map((epoch) => sums(data.heldOut!, path.at(epoch)).loss);
+    const floor = data.optimum && sums(data.training, data.optimum, data.given.alpha).loss;
+    const axis = { stroke: color("--muted"), grid: { stroke: color("--faint"), width: 1 }, ticks: { show: false } };
+    const lines: uPlot.Series[] = [{ label: "epoch" }, { label: "loss, training rows", stroke: color("--training"), width: 2 }];
+    const columns: (number | null)[][] = [epochs.map((e) => e + 1), training];
+    if (held) {
+      lines.push({ label: "held-out rows", stroke: color("--held-out"), width: 2, dash: [6, 4] });
+      columns.push(held);
+    }
+    if (floor !== null) {
+      lines.push({ label: "certified optimum", stroke: color("--ink"), width: 1, dash: [2, 3] });
+      columns.push(epochs.map(() => floor));
+    }
+    plot?.destroy();
+    plot = new uPlot(
+      {
+        width: place.clientWidth || 600,
+        height: 230,
+        scales: { x: { time: false, distr: 3 } },
+        axes: [{ ...axis, label: "epoch + 1" }, { ...axis, label: "loss" }],
+        series: lines,
+        legend: { live: false },
+        cursor: { drag: { x: false, y: false } },
+        hooks: {
+          draw: [
+            (u) => {
+              const x = u.valToPos(store.state.epoch + 1, "x", true);
+              u.ctx.save();
+              u.ctx.strokeStyle = color("--backward");
+              u.ctx.lineWidth = 2;
+              u.ctx.beginPath();
+              u.ctx.moveTo(x, u.bbox.top);
+              u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
+              u.ctx.stroke();
+              u.ctx.restore();
+            },
+          ],
+        },
+      },
+      columns as uPlot.AlignedData,
+      place,
+    );
+  };
+  new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height: 230 })).observe(place);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", make);
+  store.watch((state, before) => {
+    if (state === before || state.run !== before.run || state.runs !== before.runs) make();
+    else if (state.epoch !== before.epoch) plot?.redraw(false);
+    place.setAttribute("aria-label", `loss over the epochs; ${pretty(store.sums().loss)} at epoch ${state.epoch}`);
+  });
+}
