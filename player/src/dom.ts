@@ -57,6 +57,7 @@ export function put(element: Element, ...children: Child[]): void {
 export function pretty(x: number | null | undefined, digits = 4): string {
   if (x === null || x === undefined || Number.isNaN(x)) return "–";
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
+  if (Object.is(x, -0)) return "0";
   if (Number.isInteger(x) && Math.abs(x) < 1e6) return x.toLocaleString("en").replace("-", "−");
   const exponent = Math.floor(Math.log10(Math.abs(x)));
   if (exponent > -5 && exponent < 6) return x.toFixed(Math.max(0, digits - 1 - exponent)).replace("-", "−");

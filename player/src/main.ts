@@ -4,6 +4,7 @@ import { el, pretty, put } from "./dom";
 import { type Given, read } from "./data";
 import { start, STAGES, type Store } from "./store";
 import * as check from "./views/check";
+import * as fork from "./views/fork";
 import * as graph from "./views/graph";
 import * as rows from "./views/rows";
 import * as step from "./views/step";
@@ -36,7 +37,7 @@ function card(title: string, ...children: (Node | string)[]): HTMLElement {
 export function show(given: Given, place: HTMLElement): Store {
   const data = read(given);
   const store = start(data);
-  const [badge, controls, curve, steps, picture, formula, means, table] = ["p", "div", "div", "div", "div", "div", "div", "div"].map((name) => el(name as "div"));
+  const [badge, controls, curve, forks, steps, picture, formula, means, table] = ["p", "div", "div", "div", "div", "div", "div", "div", "div"].map((name) => el(name as "div"));
   const losses = new Float64Array(Uint8Array.from(atob(given.trace.loss), (c) => c.charCodeAt(0)).buffer);
   const floor = given.optimum;
   put(
@@ -46,6 +47,7 @@ export function show(given: Given, place: HTMLElement): Store {
     el("p", {}, floor ? `The certified optimum is the floor of the loss: F* = ${pretty(floor.objective, 6)}, proven to within ${pretty(floor.gap, 2)}.` : "No optimum is certified for this run."),
     el("div", { class: "sticky" }, controls),
     card("How the loss falls", curve),
+    card("The learning rate", forks),
     card("One row, forward and backward", steps, el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "computation graph" }, picture), formula),
     card("From the rows to the step", el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table of derivatives" }, means)),
     card("The rows", table),
@@ -56,6 +58,7 @@ export function show(given: Given, place: HTMLElement): Store {
   check.badge(store, losses, badge);
   time.controls(store, controls);
   time.curves(store, curve);
+  fork.view(store, forks);
   stepper(store, steps);
   graph.view(store, picture, formula);
   step.view(store, means);

@@ -4,11 +4,18 @@ import type { Data } from "./data";
 import { dL_dg, dL_dz, dg_dz, logOdds, loss, type Point, type Rows, sigmoid, type Sums, sums } from "./math";
 import { type How, Path } from "./run";
 
+/** A run of training: the trainer's own, or one that the page goes on with. */
 export interface Run {
   readonly name: string;
   readonly how: How;
+  /** All rows and the training rows, in the run's units. */
+  readonly rows: Rows;
+  readonly training: Rows;
+  readonly heldOut: Rows | null;
   readonly path: Path;
   readonly from: number;
+  /** Whether the certified optimum is this run's too. */
+  readonly isCertified: boolean;
 }
 
 export interface State {
@@ -75,12 +82,17 @@ export class Store {
     return this.run.path.at(this.now.epoch);
   }
 
+  /** The row that is shown, at the present point. */
+  get row(): Row {
+    return rowAt(this.run.rows, this.now.row, this.point);
+  }
+
   /** The sums over the training rows at an epoch of a run; computed once. */
   sums(epoch = this.now.epoch, run = this.now.run): Sums {
     const key = `${run} ${epoch}`;
     let sum = this.found.get(key);
     if (!sum) {
-      sum = sums(this.data.training, this.now.runs[run].path.at(epoch), this.now.runs[run].how.alpha);
+      sum = sums(this.now.runs[run].training, this.now.runs[run].path.at(epoch), this.now.runs[run].how.alpha);
       this.found.set(key, sum);
     }
     return sum;
@@ -101,6 +113,8 @@ export class Store {
 export function start(data: Data): Store {
   const { rate, alpha, fit_intercept, title } = data.given;
   const how: How = { rate, alpha, size: 0, fitIntercept: fit_intercept, seed: 0 };
-  const run: Run = { name: title, how, path: new Path(data.training, how, data.points), from: 0 };
+  const { rows, training, heldOut } = data;
+  const path = new Path(training, how, data.points);
+  const run: Run = { name: title, how, rows, training, heldOut, path, from: 0, isCertified: data.optimum !== null };
   return new Store(data, { runs: [run], run: 0, epoch: 0, row: 0, stage: STAGES.length - 1, isPlaying: false });
 }

@@ -31,7 +31,7 @@ export function view(store: Store, place: Element): void {
       const name = data.rows.y[i] ? one : zero;
       return !wanted || String(data.rowNumbers[i]) === wanted || name.toLowerCase().includes(wanted);
     });
-    const key = by === "row" ? (i: number) => i : by === "g" ? (i: number) => -rowAt(data.rows, i, at).g : (i: number) => -rowAt(data.rows, i, at).loss;
+    const key = by === "row" ? (i: number) => i : by === "g" ? (i: number) => -rowAt(store.run.rows, i, at).g : (i: number) => -rowAt(store.run.rows, i, at).loss;
     const keys = new Map(found.map((i) => [i, key(i)]));
     order = found.sort((i, j) => keys.get(i)! - keys.get(j)! || i - j);
   }
@@ -42,7 +42,7 @@ export function view(store: Store, place: Element): void {
     put(
       body,
       ...order.slice(first, first + PAGE).map((i) => {
-        const row = rowAt(data.rows, i, at);
+        const row = rowAt(store.run.rows, i, at);
         const pick = el("button", { type: "button", "aria-pressed": i === state.row ? "true" : "false", click: () => store.change({ row: i }) }, String(data.rowNumbers[i]));
         return el(
           "tr",

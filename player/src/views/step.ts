@@ -1,7 +1,7 @@
 // From the rows to the step: the mean of the rows' derivatives, and the update with its numbers.
 
 import { el, pretty, put } from "../dom";
-import { reached, rowAt, type Store } from "../store";
+import { reached, type Store } from "../store";
 
 const SHOWN = 12;
 
@@ -10,7 +10,7 @@ export function view(store: Store, place: Element): void {
   store.watch((state) => {
     const at = store.point;
     const sum = store.sums();
-    const row = rowAt(data.rows, state.row, at);
+    const row = store.row;
     const { rate, alpha } = store.run.how;
     const isCounted = !data.isHeldOut[state.row];
     const share = (data.rows.s ? data.rows.s[state.row] : 1) / sum.weight;

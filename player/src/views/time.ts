@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import { el, pretty, put } from "../dom";
 import { sums } from "../math";
-import { STAGES, type Store } from "../store";
+import { type Run, STAGES, type Store } from "../store";
 
 /** Epochs whose numbers are shown: those of the trainer, and some of a fork. */
 export function shownEpochs(last: number, from: number, most = 300): number[] {
@@ -22,10 +22,10 @@ export function controls(store: Store, place: Element): void {
   slider.addEventListener("input", () => store.change({ epoch: Number(slider.value), stage: STAGES.length - 1, isPlaying: false }));
   put(
     place,
-    button("⏮", "rewind to the start", () => (store.change({ isPlaying: false }), go(0))),
-    button("◀", "one epoch back", () => go(store.state.epoch - 1)),
+    button("|◀", "rewind to the start", () => (store.change({ isPlaying: false }), go(0))),
+    button("−1", "one epoch back", () => go(store.state.epoch - 1)),
     playing,
-    button("▶|", "one epoch on", () => go(store.state.epoch + 1)),
+    button("+1", "one epoch on", () => go(store.state.epoch + 1)),
     slider,
     said,
   );
@@ -50,26 +50,32 @@ export function controls(store: Store, place: Element): void {
   });
 }
 
+const finite = (x: number): number | null => (Number.isFinite(x) ? Math.min(x, 1e3) : null);
+
 export function curves(store: Store, place: HTMLElement): void {
   const { data } = store;
   const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   let plot: uPlot | null = null;
   const make = (): void => {
-    const { path, from } = store.run;
-    const epochs = shownEpochs(path.last, from);
-    const training = epochs.map((epoch) => store.sums(epoch).loss);
-    const held = data.heldOut && epochs.map((epoch) => sums(data.heldOut!, path.at(epoch)).loss);
-    const floor = data.optimum && sums(data.training, data.optimum, data.given.alpha).loss;
+    const { runs, run: shown } = store.state;
+    const run = runs[shown];
+    const epochs = [...new Set(runs.flatMap((each) => shownEpochs(each.path.last, each.from)))].sort((a, b) => a - b);
+    const within = (each: Run, epoch: number): boolean => epoch >= each.from && epoch <= each.path.last;
+    const drawn = (each: Run, loss: (epoch: number) => number): (number | null)[] =>
+      epochs.map((epoch) => (within(each, epoch) ? finite(loss(epoch)) : null));
     const axis = { stroke: color("--muted"), grid: { stroke: color("--faint"), width: 1 }, ticks: { show: false } };
-    const lines: uPlot.Series[] = [{ label: "epoch" }, { label: "loss, training rows", stroke: color("--training"), width: 2 }];
-    const columns: (number | null)[][] = [epochs.map((e) => e + 1), training];
-    if (held) {
-      lines.push({ label: "held-out rows", stroke: color("--held-out"), width: 2, dash: [6, 4] });
-      columns.push(held);
-    }
-    if (floor !== null) {
-      lines.push({ label: "certified optimum", stroke: color("--ink"), width: 1, dash: [2, 3] });
-      columns.push(epochs.map(() => floor));
+    const lines: uPlot.Series[] = [{ label: "epoch" }];
+    const columns: (number | null)[][] = [epochs.map((e) => e + 1)];
+    const add = (label: string, values: (number | null)[], stroke: string, width: number, dash: number[] = []): void => {
+      lines.push({ label, stroke: color(stroke), width, dash, spanGaps: true });
+      columns.push(values);
+    };
+    runs.forEach((each, k) => k !== shown && add(k ? each.name : "the trainer's run", drawn(each, (epoch) => store.sums(epoch, k).loss), "--line", 1.5));
+    add(shown ? run.name : "loss, training rows", drawn(run, (epoch) => store.sums(epoch).loss), "--training", 2);
+    if (run.heldOut) add("held-out rows", drawn(run, (epoch) => sums(run.heldOut!, run.path.at(epoch)).loss), "--held-out", 2, [6, 4]);
+    if (data.optimum && run.isCertified) {
+      const floor = sums(data.training, data.optimum).loss;
+      add("certified optimum", epochs.map(() => floor), "--ink", 1, [2, 3]);
     }
     plot?.destroy();
     plot = new uPlot(
