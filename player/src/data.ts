@@ -26,17 +26,35 @@ export interface Given {
   readonly sampled_from: number | null;
 }
 
+/** The certified optimum of the run: its point in the run's units, F there, and the proven gap. */
+export interface Optimum {
+  readonly at: Point;
+  readonly objective: number;
+  readonly gap: number;
+}
+
 export interface Data {
-  readonly given: Given;
+  readonly title: string;
+  readonly target: string;
+  readonly classes: readonly [string, string];
+  readonly names: readonly string[];
   readonly rows: Rows;
   readonly training: Rows;
   readonly heldOut: Rows | null;
   readonly rowNumbers: Uint32Array;
   readonly isHeldOut: Uint8Array;
+  /** The units of the rows: x = (user's x - center) / scale. */
   readonly center: Float64Array;
   readonly scale: Float64Array;
+  readonly alpha: number;
+  readonly fitIntercept: boolean;
+  readonly rate: number;
   readonly points: readonly (readonly [number, Point])[];
-  readonly optimum: Point | null;
+  /** The trainer's loss at each of the points; null if the page trains by itself. */
+  readonly losses: Float64Array | null;
+  readonly last: number;
+  readonly optimum: Optimum | null;
+  readonly sampledFrom: number | null;
 }
 
 function bytes(text: string): ArrayBuffer {
@@ -56,6 +74,14 @@ export function taken(rows: Rows, places: readonly number[]): Rows {
   return { m: places.length, n, x, y: Uint8Array.from(places, (i) => rows.y[i]), s: rows.s && Float64Array.from(places, (i) => rows.s![i]) };
 }
 
+/** Split rows into those trained on and those held out. */
+export function split(rows: Rows, isHeldOut: Uint8Array): Pick<Data, "rows" | "training" | "heldOut" | "isHeldOut"> {
+  const places = [...Array(rows.m).keys()];
+  const outside = places.filter((i) => isHeldOut[i]);
+  if (!outside.length) return { rows, training: rows, heldOut: null, isHeldOut };
+  return { rows, training: taken(rows, places.filter((i) => !isHeldOut[i])), heldOut: taken(rows, outside), isHeldOut };
+}
+
 export function read(given: Given): Data {
   const n = given.names.length;
   const rows: Rows = {
@@ -65,20 +91,24 @@ export function read(given: Given): Data {
     y: new Uint8Array(bytes(given.y)),
     s: given.s === null ? null : doubles(given.s),
   };
-  const isHeldOut = new Uint8Array(bytes(given.held_out));
-  const places = [...Array(given.m).keys()];
-  const [inside, outside] = [places.filter((i) => !isHeldOut[i]), places.filter((i) => isHeldOut[i])];
   const [epochs, w, b] = [new Uint32Array(bytes(given.trace.epoch)), doubles(given.trace.w), doubles(given.trace.b)];
+  const found = given.optimum;
   return {
-    given,
-    rows,
-    training: outside.length ? taken(rows, inside) : rows,
-    heldOut: outside.length ? taken(rows, outside) : null,
+    ...split(rows, new Uint8Array(bytes(given.held_out))),
+    title: given.title,
+    target: given.target,
+    classes: given.classes,
+    names: given.names,
     rowNumbers: new Uint32Array(bytes(given.row_numbers)),
-    isHeldOut,
     center: doubles(given.center),
     scale: doubles(given.scale),
+    alpha: given.alpha,
+    fitIntercept: given.fit_intercept,
+    rate: given.rate,
     points: [...epochs].map((epoch, k) => [epoch, { w: w.slice(k * n, (k + 1) * n), b: b[k] }] as const),
-    optimum: given.optimum && { w: doubles(given.optimum.w), b: given.optimum.b },
+    losses: doubles(given.trace.loss),
+    last: epochs[epochs.length - 1],
+    optimum: found && { at: { w: doubles(found.w), b: found.b }, objective: found.objective, gap: found.gap },
+    sampledFrom: given.sampled_from,
   };
 }

@@ -1,11 +1,17 @@
 // The page: reads its data, and puts each view in its place.
 
-import { el, pretty, put } from "./dom";
-import { type Given, read } from "./data";
+import { el, put } from "./dom";
+import { type Data, type Given, read } from "./data";
 import { start, STAGES, type Store } from "./store";
 import * as check from "./views/check";
+import * as derive from "./views/derive";
+import * as exercise from "./views/exercise";
+import * as exporting from "./views/export";
 import * as fork from "./views/fork";
 import * as graph from "./views/graph";
+import * as own from "./views/own";
+import * as plane from "./views/plane";
+import * as row from "./views/row";
 import * as rows from "./views/rows";
 import * as step from "./views/step";
 import * as time from "./views/time";
@@ -16,8 +22,8 @@ const SAYS: Record<(typeof STAGES)[number], string> = {
   g: "forward: probability g",
   L: "forward: loss L",
   dL_dg: "backward: ∂L/∂g",
-  dg_dz: "backward: ∂g/∂z, and their product",
-  dz_dw: "backward: ∂z/∂w, and ∂L/∂w of the row",
+  dg_dz: "backward: ∂g/∂z, and the product so far",
+  dz_dw: "backward: ∂z/∂w, and ∂L/∂w of this row",
   mean: "the mean over the rows",
   update: "the update",
 };
@@ -30,42 +36,49 @@ function stepper(store: Store, place: Element): void {
   store.watch((state) => put(said, `${state.stage + 1} of ${STAGES.length}: ${SAYS[STAGES[state.stage]]}`));
 }
 
-function card(title: string, ...children: (Node | string)[]): HTMLElement {
-  return el("section", {}, el("h2", {}, title), ...children);
-}
+const div = (name = "", label = ""): HTMLElement => el("div", label ? { class: name, tabindex: 0, role: "region", "aria-label": label } : { class: name });
 
-export function show(given: Given, place: HTMLElement): Store {
-  const data = read(given);
+/** Show a run: every view reads the store and sends changes to it. */
+function show(data: Data, page: HTMLElement): Store {
   const store = start(data);
-  const [badge, controls, curve, forks, steps, picture, formula, means, table] = ["p", "div", "div", "div", "div", "div", "div", "div", "div"].map((name) => el(name as "div"));
-  const losses = new Float64Array(Uint8Array.from(atob(given.trace.loss), (c) => c.charCodeAt(0)).buffer);
-  const floor = given.optimum;
+  const card = (title: string, says: string, make: (...places: HTMLElement[]) => void, ...places: HTMLElement[]): HTMLElement => {
+    make(...places);
+    return el("section", {}, el("h2", {}, title), says ? el("p", { class: "note" }, says) : null, ...places);
+  };
+  const [badge, floor, controls] = [el("p", { class: "badge" }), el("p"), div("bar")];
+  const sampled = data.sampledFrom === null ? null : el("p", {}, `A sample of ${data.rows.m} of the table's ${data.sampledFrom} rows; this run is of the sample.`);
   put(
-    place,
-    el("h1", {}, given.title),
+    page,
+    el("h1", {}, data.title),
     badge,
-    el("p", {}, floor ? `The certified optimum is the floor of the loss: F* = ${pretty(floor.objective, 6)}, proven to within ${pretty(floor.gap, 2)}.` : "No optimum is certified for this run."),
+    floor,
+    sampled,
+    el("p", { id: "notes", class: "note" }),
     el("div", { class: "sticky" }, controls),
-    card("How the loss falls", curve),
-    card("The learning rate", forks),
-    card("One row, forward and backward", steps, el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "computation graph" }, picture), formula),
-    card("From the rows to the step", el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table of derivatives" }, means)),
-    card("The rows", table),
+    card("One row, forward and backward", "", (bar, picture, formula, why) => (stepper(store, bar), graph.view(store, picture, formula), derive.view(store, why)), div("bar"), div(), div(), div()),
+    card("The row's numbers", "", (place) => row.view(store, place), div()),
+    card("From the rows to the step", "", (place) => step.view(store, place), div("scroll", "table of derivatives")),
+    card("How the loss falls", "", (place) => time.curves(store, place), div()),
+    card("The learning rate", "Go on from the present epoch in another way; the old curves stay.", (place) => fork.view(store, place), div()),
+    el(
+      "div",
+      { class: "pair" },
+      card("The decision map", "", (place) => plane.map(store, place), div()),
+      card("The loss surface", "", (place) => plane.surface(store, place), div()),
+    ),
+    card("The rows", "A row number shows the row in the graph.", (place) => rows.view(store, place), div()),
+    card("Checks", "", (place) => check.view(store, place), div()),
+    card("Exercises", "Work out the number, type it, and have it checked to 1 %.", (place) => exercise.view(store, place), div()),
+    card("Take it with you", "", (place) => exporting.view(store, place), div("bar")),
+    card("Your own data", "", (place) => own.view(place, (given) => show(given, page)), div()),
   );
-  badge.className = "badge";
-  controls.className = "bar";
-  steps.className = "bar";
-  check.badge(store, losses, badge);
+  check.badge(store, badge);
+  check.floor(store, floor);
   time.controls(store, controls);
-  time.curves(store, curve);
-  fork.view(store, forks);
-  stepper(store, steps);
-  graph.view(store, picture, formula);
-  step.view(store, means);
-  rows.view(store, table);
+  store.change(exporting.restored(store, location.hash));
   return store;
 }
 
 const held = document.getElementById("chainrule-data");
-const place = document.getElementById("player");
-if (held?.textContent && place) show(JSON.parse(held.textContent) as Given, place);
+const page = document.getElementById("player");
+if (held?.textContent && page) show(read(JSON.parse(held.textContent) as Given), page);

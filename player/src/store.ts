@@ -26,7 +26,16 @@ export interface State {
   /** How far the row's steps are shown: 0 is x alone; see `STAGES`. */
   readonly stage: number;
   readonly isPlaying: boolean;
+  edited: Edited;
 }
+
+/** What the reader changed: the values of the row that is shown, or the point. */
+export interface Edited {
+  readonly x: Float64Array | null;
+  readonly at: Point | null;
+}
+
+export const NOT_EDITED: Edited = { x: null, at: null };
 
 /** The steps of one row, forward and backward, then the mean over the rows and the update. */
 export const STAGES = ["x", "z", "g", "L", "dL_dg", "dg_dz", "dz_dw", "mean", "update"] as const;
@@ -78,13 +87,23 @@ export class Store {
     return this.now.runs[this.now.run];
   }
 
+  /** The point that is shown: the run's at the epoch, or as edited. */
   get point(): Point {
-    return this.run.path.at(this.now.epoch);
+    return this.now.edited.at ?? this.run.path.at(this.now.epoch);
   }
 
-  /** The row that is shown, at the present point. */
+  /** The row that is shown, at the point, as edited. */
   get row(): Row {
-    return rowAt(this.run.rows, this.now.row, this.point);
+    const { x } = this.now.edited;
+    const { rows } = this.run;
+    if (!x) return rowAt(rows, this.now.row, this.point);
+    return rowAt({ ...rows, m: 1, x, y: rows.y.subarray(this.now.row, this.now.row + 1), s: null }, 0, this.point);
+  }
+
+  /** The sums over the training rows at the point that is shown. */
+  get here(): Sums {
+    const { at } = this.now.edited;
+    return at ? sums(this.run.training, at, this.run.how.alpha) : this.sums();
   }
 
   /** The sums over the training rows at an epoch of a run; computed once. */
@@ -92,16 +111,22 @@ export class Store {
     const key = `${run} ${epoch}`;
     let sum = this.found.get(key);
     if (!sum) {
-      sum = sums(this.now.runs[run].training, this.now.runs[run].path.at(epoch), this.now.runs[run].how.alpha);
+      const { training, path, how } = this.now.runs[run];
+      sum = sums(training, path.at(epoch), how.alpha);
       this.found.set(key, sum);
     }
     return sum;
   }
 
+  /** Change the state. What was edited is kept only while the row, the epoch and the run stay. */
   change(part: Partial<State>): void {
     const before = this.now;
-    this.now = { ...before, ...part };
-    for (const look of this.seen) look(this.now, before);
+    const next = { ...before, ...part };
+    const moved = next.epoch !== before.epoch || next.run !== before.run;
+    if (!part.edited && moved) next.edited = NOT_EDITED;
+    else if (!part.edited && next.row !== before.row) next.edited = { ...before.edited, x: null };
+    this.now = next;
+    for (const look of this.seen) look(next, before);
   }
 
   watch(look: (state: State, before: State) => void): void {
@@ -111,10 +136,10 @@ export class Store {
 }
 
 export function start(data: Data): Store {
-  const { rate, alpha, fit_intercept, title } = data.given;
-  const how: How = { rate, alpha, size: 0, fitIntercept: fit_intercept, seed: 0 };
-  const { rows, training, heldOut } = data;
-  const path = new Path(training, how, data.points);
-  const run: Run = { name: title, how, rows, training, heldOut, path, from: 0, isCertified: data.optimum !== null };
-  return new Store(data, { runs: [run], run: 0, epoch: 0, row: 0, stage: STAGES.length - 1, isPlaying: false });
+  const { rate, alpha, fitIntercept, rows, training, heldOut } = data;
+  const how: How = { rate, alpha, size: 0, fitIntercept, seed: 0 };
+  const path = new Path(training, how, data.points, data.last);
+  const name = data.losses ? "the trainer's run" : "the page's run";
+  const run: Run = { name, how, rows, training, heldOut, path, from: 0, isCertified: data.optimum !== null };
+  return new Store(data, { runs: [run], run: 0, epoch: 0, row: 0, stage: STAGES.length - 1, isPlaying: false, edited: NOT_EDITED });
 }

@@ -72,13 +72,12 @@ export function verdict(losses: readonly number[], rate: number, limit: number):
 }
 
 export function view(store: Store, place: Element): void {
-  const { given } = store.data;
   const rate = el("input", { type: "range", min: -4, max: 3, step: 0.01, "aria-label": "learning rate, as a power of ten" });
   const size = el("select", { "aria-label": "rows in a batch" }, ...[0, 1, 8, 32, 128].map((k) => el("option", { value: k }, k ? `batches of ${k}` : "all rows")));
   const scaling = el("select", { "aria-label": "columns" }, ...Object.entries(SCALINGS).map(([label, value]) => el("option", { value }, label)));
-  const alpha = el("input", { type: "number", min: 0, step: "any", value: given.alpha, "aria-label": "penalty alpha" });
+  const alpha = el("input", { type: "number", min: 0, step: "any", value: store.data.alpha, "aria-label": "penalty alpha" });
   const [said, limits, what] = [el("output"), el("p", { class: "note" }), el("p", { role: "status" })];
-  rate.value = String(Math.log10(given.rate));
+  rate.value = String(Math.log10(store.data.rate));
   const asked = (): number => 10 ** Number(rate.value);
   const tell = (): void => put(said, `rate ${pretty(asked())}`);
   rate.addEventListener("input", tell);
@@ -91,7 +90,7 @@ export function view(store: Store, place: Element): void {
     const limit = 2 / largestEigenvalue(run.training, curvatures(run.training), run.how.alpha, run.how.fitIntercept);
     put(what, `With this rate ${verdict(losses, run.how.rate, limit)}.`);
   });
-  const back = el("button", { type: "button", click: () => store.change({ run: 0, epoch: Math.min(store.state.epoch, store.state.runs[0].path.last) }) }, "back to the trainer's run");
+  const back = el("button", { type: "button", click: () => store.change({ run: 0, epoch: Math.min(store.state.epoch, store.state.runs[0].path.last) }) }, `back to ${store.state.runs[0].name}`);
   put(place, el("div", { class: "bar" }, rate, said, size, scaling, el("label", {}, "α ", alpha), go, back), limits, what);
   tell();
   store.watch((state, before) => {

@@ -157,7 +157,7 @@ function narrow(look: Look, lines: readonly Input[]): SVGElement {
 /** Draw the graph of a row as far as `state.stage`. */
 export function draw(store: Store, state: State, isNarrow: boolean): SVGElement {
   const [at, row] = [store.point, store.row];
-  const lines = inputs(store.data.given.names, row, at.w, at.b);
+  const lines = inputs(store.data.names, row, at.w, at.b);
   const out = (isNarrow ? narrow : wide)(new Look(row, state), lines);
   for (const [key, value] of Object.entries({ class: "graph", role: "img", "aria-label": described(row, lines, state) })) out.setAttribute(key, value);
   return out;
@@ -199,7 +199,7 @@ export function view(store: Store, place: HTMLElement, below: Element): void {
   };
   new ResizeObserver(() => place.clientWidth < NARROW !== isNarrow && show()).observe(place);
   store.watch((state, before) => {
-    const keys = ["epoch", "row", "stage", "run", "runs"] as const;
+    const keys = ["epoch", "row", "stage", "run", "runs", "edited"] as const;
     if (state === before || keys.some((key) => state[key] !== before[key])) show();
   });
 }

@@ -7,7 +7,7 @@ const PAGE = 12;
 
 export function view(store: Store, place: Element): void {
   const { data } = store;
-  const [zero, one] = data.given.classes;
+  const [zero, one] = data.classes;
   let first = 0;
   let order: number[] = [];
   let by: "loss" | "row" | "g" = "loss";

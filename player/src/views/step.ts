@@ -9,20 +9,20 @@ export function view(store: Store, place: Element): void {
   const { data } = store;
   store.watch((state) => {
     const at = store.point;
-    const sum = store.sums();
+    const sum = store.here;
     const row = store.row;
     const { rate, alpha } = store.run.how;
     const isCounted = !data.isHeldOut[state.row];
-    const share = (data.rows.s ? data.rows.s[state.row] : 1) / sum.weight;
-    const names = [...data.given.names, "bias"];
+    const share = (store.run.rows.s ? store.run.rows.s[state.row] : 1) / sum.weight;
+    const names = [...data.names, "bias"];
     const order = [...names.keys()].sort((i, j) => Math.abs(slope(j)) - Math.abs(slope(i))).slice(0, SHOWN);
     const [mean, update] = [reached(state, "mean"), reached(state, "update")];
     const later = "not yet computed";
     function slope(j: number): number {
-      return j < data.rows.n ? sum.dL_dw[j] : sum.dL_db;
+      return j < store.run.rows.n ? sum.dL_dw[j] : sum.dL_db;
     }
     const lines = order.map((j) => {
-      const [w, x] = j < data.rows.n ? [at.w[j], row.x[j]] : [at.b, 1];
+      const [w, x] = j < store.run.rows.n ? [at.w[j], row.x[j]] : [at.b, 1];
       const of = row.dL_dz * x;
       return el(
         "tr",

@@ -74,7 +74,7 @@ export function curves(store: Store, place: HTMLElement): void {
     add(shown ? run.name : "loss, training rows", drawn(run, (epoch) => store.sums(epoch).loss), "--training", 2);
     if (run.heldOut) add("held-out rows", drawn(run, (epoch) => sums(run.heldOut!, run.path.at(epoch)).loss), "--held-out", 2, [6, 4]);
     if (data.optimum && run.isCertified) {
-      const floor = sums(data.training, data.optimum).loss;
+      const floor = sums(data.training, data.optimum.at).loss;
       add("certified optimum", epochs.map(() => floor), "--ink", 1, [2, 3]);
     }
     plot?.destroy();
