@@ -60,19 +60,19 @@ export function forked(store: Store, part: Partial<How>, scaling: Scaling, epoch
   return { name, how, rows, training, heldOut, path, from: state.epoch, isCertified: false };
 }
 
-/** Say in a sentence what a rate did. */
-export function verdict(losses: readonly number[], rate: number, limit: number): string {
+/** Say in a sentence what a rate did. least: the lowest loss that is known. */
+export function verdict(losses: readonly number[], rate: number, limit: number, least: number): string {
   const last = losses[losses.length - 1];
   const rises = losses.some((loss, k) => k > 0 && loss > losses[k - 1] * (1 + 1e-12));
   if (!Number.isFinite(last) || last > 4 * losses[0]) return `it diverges: the rate is ${pretty(rate / limit, 3)} times the largest that is safe`;
   if (rises && last > losses[0]) return "it oscillates, and ends above its start: each step is longer than the valley is wide";
   if (rises) return "it oscillates: some steps jump over the lowest point and end higher than they began";
-  if (losses[0] - last < 1e-3 * losses[0]) return "it crawls: the loss hardly falls, since the steps are so short";
+  if (losses[0] - last < 0.1 * (losses[0] - least)) return "it crawls: the loss hardly falls, since the steps are so short";
   return "it falls at every epoch";
 }
 
 export function view(store: Store, place: Element): void {
-  const rate = el("input", { type: "range", min: -4, max: 3, step: 0.01, "aria-label": "learning rate, as a power of ten" });
+  const rate = el("input", { type: "range", min: -6, max: 3, step: 0.01, "aria-label": "learning rate, as a power of ten" });
   const size = el("select", { "aria-label": "rows in a batch" }, ...[0, 1, 8, 32, 128].map((k) => el("option", { value: k }, k ? `batches of ${k}` : "all rows")));
   const scaling = el("select", { "aria-label": "columns" }, ...Object.entries(SCALINGS).map(([label, value]) => el("option", { value }, label)));
   const alpha = el("input", { type: "number", min: 0, step: "any", value: store.data.alpha, "aria-label": "penalty alpha" });
@@ -88,7 +88,8 @@ export function view(store: Store, place: Element): void {
     const epochs = [0, 1, 2, 3, 4, 5, 10, 20, 50, 100, 500, run.path.last - run.from].filter((k) => k <= run.path.last - run.from);
     const losses = epochs.map((k) => store.sums(run.from + k).objective);
     const limit = 2 / largestEigenvalue(run.training, curvatures(run.training), run.how.alpha, run.how.fitIntercept);
-    put(what, `With this rate ${verdict(losses, run.how.rate, limit)}.`);
+    const least = store.data.optimum?.objective ?? store.sums(store.state.runs[0].path.last, 0).objective;
+    put(what, `With this rate ${verdict(losses, run.how.rate, limit, least)}.`);
   });
   const back = el("button", { type: "button", click: () => store.change({ run: 0, epoch: Math.min(store.state.epoch, store.state.runs[0].path.last) }) }, `back to ${store.state.runs[0].name}`);
   put(place, el("div", { class: "bar" }, rate, said, size, scaling, el("label", {}, "α ", alpha), go, back), limits, what);

@@ -62,10 +62,17 @@ function chooser(names: readonly string[], first: number, label: string, act: (j
   return select;
 }
 
-/** The two columns of the largest weights at the end of the run. */
+/** The two columns whose contributions spread most at the end of the run; columns of many values come first. */
 function strongest(store: Store): [number, number] {
-  const { w } = store.run.path.at(store.run.path.last);
-  const order = [...w.keys()].sort((i, j) => Math.abs(w[j]) - Math.abs(w[i]));
+  const { rows, path } = store.run;
+  const { w } = path.at(path.last);
+  const spread = Array.from(w, (wj, j) => {
+    const x = Array.from({ length: rows.m }, (_, i) => rows.x[i * rows.n + j]);
+    const mean = x.reduce((a, b) => a + b, 0) / rows.m;
+    const sd = Math.sqrt(x.reduce((a, b) => a + (b - mean) ** 2, 0) / rows.m);
+    return Math.abs(wj) * sd * (new Set(x).size > 8 ? 1e6 : 1);
+  });
+  const order = [...w.keys()].sort((i, j) => spread[j] - spread[i]);
   return [order[0], order[1] ?? order[0]];
 }
 

@@ -31,6 +31,7 @@ export function view(store: Store, place: Element): void {
     input.addEventListener("input", () => input.value !== "" && changed(j, what, Number(input.value)));
     return input;
   };
+  const undo = el("button", { type: "button", click: () => (store.change({ edited: NOT_EDITED }), show()) }, "undo all changes");
   let numbers = (): void => {};
   function show(): void {
     const row = store.row;
@@ -39,6 +40,7 @@ export function view(store: Store, place: Element): void {
     const [biasCells, said] = [[el("td"), el("td"), el("td")], el("p", { role: "status" })];
     numbers = (): void => {
       const [now, at] = [store.row, store.point];
+      undo.hidden = !store.state.edited.x && !store.state.edited.at;
       let z = at.b;
       put(biasCells[0], pretty(at.b));
       put(biasCells[1], `× ${pretty(Math.exp(at.b))}`);
@@ -60,14 +62,13 @@ export function view(store: Store, place: Element): void {
         isHeld ? "; it is held out and adds nothing to the mean." : `, of which ${pretty(share * length)} is in the mean over ${data.training.m} rows.`,
       );
     };
-    const edited = store.state.edited;
     put(
       place,
       el(
         "p",
         {},
         `Row ${data.rowNumbers[store.state.row]}: ${data.target} is ${data.classes[row.y]}${data.isHeldOut[store.state.row] ? ", held out" : ""}. Change a number of x or w and watch the graph. `,
-        el("button", { type: "button", hidden: !edited.x && !edited.at, click: () => (store.change({ edited: NOT_EDITED }), show()) }, "undo all changes"),
+        undo,
       ),
       el(
         "div",

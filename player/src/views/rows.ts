@@ -23,7 +23,7 @@ export function view(store: Store, place: Element): void {
   put(
     place,
     el("div", { class: "bar" }, search, page(-PAGE, "previous"), page(PAGE, "next"), count),
-    el("table", {}, el("thead", {}, el("tr", {}, sorting("row", "row"), el("th", { scope: "col" }, "class"), sorting("g", `g: P(${one})`), sorting("loss", "loss"), el("th", { scope: "col" }, "dL_dz"))), body),
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table of rows" }, el("table", {}, el("thead", {}, el("tr", {}, sorting("row", "row"), el("th", { scope: "col" }, "class"), sorting("g", `g: P(${one})`), sorting("loss", "loss"), el("th", { scope: "col" }, "dL_dz"))), body)),
   );
   function sort(): void {
     const at = store.point;

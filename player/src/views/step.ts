@@ -41,7 +41,7 @@ export function view(store: Store, place: Element): void {
       el(
         "table",
         {},
-        el("thead", {}, el("tr", {}, ...["", "this row", `its part of the mean of ${data.training.m}`, `∂L/∂w: the mean${penalty}`, "w − rate · ∂L/∂w"].map((head) => el("th", { scope: "col" }, head)))),
+        el("thead", {}, el("tr", {}, ...["column", "this row", `its part of the mean of ${data.training.m}`, `∂L/∂w: the mean${penalty}`, "w − rate · ∂L/∂w"].map((head) => el("th", { scope: "col" }, head)))),
         el("tbody", {}, ...lines),
       ),
       names.length > order.length && el("p", { class: "note" }, `${names.length - order.length} more with smaller derivatives.`),
