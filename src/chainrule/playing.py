@@ -27,7 +27,9 @@ def sampled(table: pa.Table, target: str, most: int = MOST_ROWS) -> tuple[pa.Tab
     m = table.num_rows
     if m <= most or target not in table.column_names:
         return table, np.arange(m)
-    codes = table.column(target).combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = (
+        table.column(target).combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    )
     chosen = []
     for code in np.unique(codes):
         places = np.flatnonzero(codes == code)
@@ -50,7 +52,9 @@ def play(prepared: Prepared, spec: FitSpec, places: NDArray[np.int64], of: int) 
     standardize = False if spec.standardize is False else schema.numeric
     spec, classes = replace(spec, standardize=standardize), (schema.negative, schema.positive)
     newton = FitSpec.of(spec.front, alpha=spec.alpha, n_threads=spec.n_threads)
-    optimum = fit_rows(replace(newton, standardize=standardize), prepared.training_rows(spec.n_threads), classes, started)
+    optimum = fit_rows(
+        replace(newton, standardize=standardize), prepared.training_rows(spec.n_threads), classes, started
+    )
     run = fit_rows(spec, prepared.training_rows(spec.n_threads), classes, started, optimum.reference)
     known = np.sort(np.concatenate([prepared.train, prepared.test]))
     x = (expanded(encoded.blocks, known) - run.center) / run.scale

@@ -13,7 +13,9 @@ from chainrule.cli import main
 from chainrule.graph import logistic_graph
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: the player's page is not tested in a browser")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="no playwright: the player's page is not tested in a browser"
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: the player's page is not tested in a browser")
 
 M, NAMES = 60, ("height", '<img src=x onerror="document.title=1">', "ünïcode ‮ name")
@@ -35,7 +37,19 @@ def table(tmp_path_factory):
 @pytest.fixture(scope="module")
 def path(table):
     out = table[0].with_name("player.html")
-    words = ["play", str(table[0]), "--target", "y", "--test-size", "0", "--no-standardize", "--epochs", "40", "--out", str(out)]
+    words = [
+        "play",
+        str(table[0]),
+        "--target",
+        "y",
+        "--test-size",
+        "0",
+        "--no-standardize",
+        "--epochs",
+        "40",
+        "--out",
+        str(out),
+    ]
     assert main([*words, "--quiet"]) == 0
     return out
 
@@ -53,7 +67,9 @@ def page(browser, path):
     said = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "blob:")) else None)
+    page.on(
+        "request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "blob:")) else None
+    )
     page.goto(path.as_uri())
     page.wait_for_selector("svg.graph")
     yield page
@@ -186,7 +202,7 @@ def test_the_gradient_check_runs_on_the_rows_shown(page):
 def test_an_exercise_is_checked(page):
     page.get_by_label("your answer").fill("x")
     page.get_by_role("button", name="check", exact=True).click()
-    assert page.get_by_text("Type a number").is_visible()
+    playwright.expect(page.get_by_text("Type a number")).to_be_visible()
 
 
 def test_a_table_of_one_s_own_is_trained_in_the_page(page, table, tmp_path):
@@ -203,7 +219,7 @@ def test_a_table_of_one_s_own_is_trained_in_the_page(page, table, tmp_path):
     one = tmp_path / "one.csv"
     one.write_text("a,b\n1,2\n1,3\n1,4\n")
     page.get_by_label("a CSV file of your own").set_input_files(str(one))
-    assert page.get_by_text("exactly two values").is_visible()
+    playwright.expect(page.get_by_text("exactly two values")).to_be_visible()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
@@ -222,6 +238,18 @@ def test_the_keyboard_reaches_every_control(page):
     seen = set()
     for _ in range(80):
         page.keyboard.press("Tab")
-        seen.add(page.evaluate("(document.activeElement.getAttribute('aria-label') || document.activeElement.textContent || '').slice(0, 40)"))
-    for control in ("play", "epoch", "step", "go on from here", "learning rate, as a power of ten", "check the gradient here", "graph as SVG"):
+        seen.add(
+            page.evaluate(
+                "(document.activeElement.getAttribute('aria-label') || document.activeElement.textContent || '').slice(0, 40)"
+            )
+        )
+    for control in (
+        "play",
+        "epoch",
+        "step",
+        "go on from here",
+        "learning rate, as a power of ten",
+        "check the gradient here",
+        "graph as SVG",
+    ):
         assert control in seen, control

@@ -38,7 +38,9 @@ def run(
 ) -> None:
     """Train, and write the page."""
     if (table is None) != (target is None):
-        raise InputError("a table needs --target, the column to learn" if table else "--target needs a table: name its file")
+        raise InputError(
+            "a table needs --target, the column to learn" if table else "--target needs a table: name its file"
+        )
     check_outputs({"--out": out}, [] if table is None else [table])
     spec = FitSpec.of(
         SHELL, method="gradient-descent", learning_rate=learning_rate, epochs=epochs, alpha=alpha, standardize=standardize,

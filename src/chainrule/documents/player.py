@@ -115,4 +115,3 @@ def _packed(values: Any, kind: str) -> str:
 
 def _resource(name: str) -> str:
     return (files("chainrule.documents") / name).read_text(encoding="utf-8")
-
