@@ -64,8 +64,8 @@ def run(
     if opens:
         webbrowser.open(out.resolve().as_uri())
     document = {
-        "command": "play", "page": str(out), "bytes": len(text.encode()), "rows": len(played.y), "sampled_from": played.sampled_from,
-        "features": list(played.names), "epochs": int(played.trace.columns["epoch"][-1]), "rate": played.rate,
+        "command": "play", "page": str(out), "bytes": len(text.encode()), "rows": len(played.y),
+        "sampled_from": played.sampled_from, "features": list(played.names), "epochs": int(played.trace.columns["epoch"][-1]), "rate": played.rate,
         "rate_limit": played.rate_limit,
     }  # fmt: skip
     facts = {"page": "{page}: open it in a browser; it needs no network", "rows": "{rows:row}, held inside the page",
