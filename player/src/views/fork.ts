@@ -9,6 +9,7 @@ export const SCALINGS = { "as in the run": "run", "as in the table": "table", ce
 export type Scaling = (typeof SCALINGS)[keyof typeof SCALINGS];
 
 const EPOCHS = 2000;
+const [LOWEST, HIGHEST] = [-6, 3]; // powers of ten of the rate
 
 /** Rows in other units, and the same model's point in them: x' = (x - center) / scale. */
 export function rescaled(rows: Rows, center: Float64Array, scale: Float64Array): Rows {
@@ -72,14 +73,20 @@ export function verdict(losses: readonly number[], rate: number, limit: number, 
 }
 
 export function view(store: Store, place: Element): void {
-  const rate = el("input", { type: "range", min: -6, max: 3, step: 0.01, "aria-label": "learning rate, as a power of ten" });
+  const rate = el("input", { type: "range", min: LOWEST, max: HIGHEST, step: 0.01, "aria-label": "learning rate, as a power of ten" });
   const size = el("select", { "aria-label": "rows in a batch" }, ...[0, 1, 8, 32, 128].map((k) => el("option", { value: k }, k ? `batches of ${k}` : "all rows")));
   const scaling = el("select", { "aria-label": "columns" }, ...Object.entries(SCALINGS).map(([label, value]) => el("option", { value }, label)));
   const alpha = el("input", { type: "number", min: 0, step: "any", value: store.data.alpha, "aria-label": "penalty alpha" });
-  const [said, limits, what] = [el("output"), el("p", { class: "note" }), el("p", { role: "status" })];
+  const [said, limits, far, what] = [el("output"), el("p", { class: "note" }), el("p", { class: "note" }), el("p", { role: "status" })];
   rate.value = String(Math.log10(store.data.rate));
   const asked = (): number => 10 ** Number(rate.value);
   const tell = (): void => put(said, `rate ${pretty(asked())}`);
+  const marks = el("div", { class: "marks", "aria-hidden": "true" });
+  const mark = (label: string, value: number): HTMLElement => {
+    const made = el("span", {}, label);
+    made.style.left = `${Math.max(0, Math.min(100, ((Math.log10(value) - LOWEST) / (HIGHEST - LOWEST)) * 100))}%`;
+    return made;
+  };
   rate.addEventListener("input", tell);
   const go = el("button", { type: "button", class: "main" }, "go on from here");
   go.addEventListener("click", () => {
@@ -92,7 +99,8 @@ export function view(store: Store, place: Element): void {
     put(what, `With this rate ${verdict(losses, run.how.rate, limit, least)}.`);
   });
   const back = el("button", { type: "button", click: () => store.change({ run: 0, epoch: Math.min(store.state.epoch, store.state.runs[0].path.last) }) }, `back to ${store.state.runs[0].name}`);
-  put(place, el("div", { class: "bar" }, rate, said, size, scaling, el("label", {}, "α ", alpha), go, back), limits, what);
+  put(place, el("div", { class: "rate" }, rate, marks),
+    el("div", { class: "bar" }, said, size, scaling, el("label", {}, "α ", alpha), go, back), limits, far, what);
   tell();
   store.watch((state, before) => {
     if (state !== before && state.epoch === before.epoch && state.run === before.run) return;
@@ -104,6 +112,11 @@ export function view(store: Store, place: Element): void {
       `Below 2/L_max = ${pretty(safe)} no epoch raises the loss. The curvature here is ${pretty(here)}, and 2 over the run's rate is ${pretty(2 / how.rate)}: `,
       here < 2 / how.rate ? "steps stay in the valley." : "steps jump over the lowest point.",
     );
+    const { optimum } = store.data;
+    const last = optimum && store.run.isCertified ? optimum.at : store.run.path.at(store.run.path.last);
+    const there = 2 / largestEigenvalue(training, curvatures(training, last), how.alpha, how.fitIntercept);
+    put(marks, mark("2/L_max", safe), Number.isFinite(there) ? mark("2/λ_max at the optimum", there) : null);
+    put(far, Number.isFinite(there) ? `Near the optimum, rates up to 2/λ_max = ${pretty(there)} converge; beyond it none does.` : "");
     back.hidden = state.run === 0;
   });
 }

@@ -4,7 +4,7 @@ import { el, pretty, put } from "../dom";
 import { sigmoid } from "../math";
 import { NOT_EDITED, type Store } from "../store";
 
-const SHOWN = 30;
+const SHOWN = 100;
 
 export function view(store: Store, place: Element): void {
   const { data } = store;
@@ -72,7 +72,7 @@ export function view(store: Store, place: Element): void {
       ),
       el(
         "div",
-        { class: "scroll", tabindex: 0, role: "region", "aria-label": "contributions of the columns" },
+        { class: "scroll high", tabindex: 0, role: "region", "aria-label": "contributions of the columns" },
         el(
           "table",
           {},

@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import { el, pretty, put } from "../dom";
-import { sums } from "../math";
+import { type Sums, sums } from "../math";
 import { type Run, STAGES, type Store } from "../store";
 
 /** Epochs whose numbers are shown: those of the trainer, and some of a fork. */
@@ -52,8 +52,20 @@ export function controls(store: Store, place: Element): void {
 
 const finite = (x: number): number | null => (Number.isFinite(x) ? Math.min(x, 1e3) : null);
 
+/** What may be drawn over the epochs: from the sums over the training rows, or over the held-out rows. */
+const CURVES = {
+  loss: (sum: Sums) => sum.loss,
+  accuracy: (sum: Sums) => sum.accuracy,
+  "largest derivative": (sum: Sums) => Math.max(Math.abs(sum.dL_db), ...sum.dL_dw.map(Math.abs)),
+} as const;
+
 export function curves(store: Store, place: HTMLElement): void {
   const { data } = store;
+  let what: keyof typeof CURVES = "loss";
+  const choice = el("select", { "aria-label": "curve" }, ...Object.keys(CURVES).map((name) => el("option", { value: name }, name)));
+  choice.addEventListener("change", () => ((what = choice.value as keyof typeof CURVES), make()));
+  const canvas = el("div");
+  put(place, el("div", { class: "bar" }, choice), canvas);
   const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   let plot: uPlot | null = null;
   const make = (): void => {
@@ -61,8 +73,8 @@ export function curves(store: Store, place: HTMLElement): void {
     const run = runs[shown];
     const epochs = [...new Set(runs.flatMap((each) => shownEpochs(each.path.last, each.from)))].sort((a, b) => a - b);
     const within = (each: Run, epoch: number): boolean => epoch >= each.from && epoch <= each.path.last;
-    const drawn = (each: Run, loss: (epoch: number) => number): (number | null)[] =>
-      epochs.map((epoch) => (within(each, epoch) ? finite(loss(epoch)) : null));
+    const drawn = (each: Run, value: (epoch: number) => number): (number | null)[] =>
+      epochs.map((epoch) => (within(each, epoch) ? finite(value(epoch)) : null));
     const axis = { stroke: color("--muted"), grid: { stroke: color("--faint"), width: 1 }, ticks: { show: false } };
     const lines: uPlot.Series[] = [{ label: "epoch" }];
     const columns: (number | null)[][] = [epochs.map((e) => e + 1)];
@@ -70,20 +82,20 @@ export function curves(store: Store, place: HTMLElement): void {
       lines.push({ label, stroke: color(stroke), width, dash, spanGaps: true });
       columns.push(values);
     };
-    runs.forEach((each, k) => k !== shown && add(k ? each.name : "the trainer's run", drawn(each, (epoch) => store.sums(epoch, k).loss), "--line", 1.5));
-    add(shown ? run.name : "loss, training rows", drawn(run, (epoch) => store.sums(epoch).loss), "--training", 2);
-    if (run.heldOut) add("held-out rows", drawn(run, (epoch) => sums(run.heldOut!, run.path.at(epoch)).loss), "--held-out", 2, [6, 4]);
-    if (data.optimum && run.isCertified) {
+    runs.forEach((each, k) => k !== shown && add(k ? each.name : "the trainer's run", drawn(each, (epoch) => CURVES[what](store.sums(epoch, k))), "--line", 1.5));
+    add(shown ? run.name : "training rows", drawn(run, (epoch) => CURVES[what](store.sums(epoch))), "--training", 2);
+    if (run.heldOut && what !== "largest derivative") add("held-out rows", drawn(run, (epoch) => CURVES[what](sums(run.heldOut!, run.path.at(epoch)))), "--held-out", 2, [6, 4]);
+    if (data.optimum && run.isCertified && what === "loss") {
       const floor = sums(data.training, data.optimum.at).loss;
       add("certified optimum", epochs.map(() => floor), "--ink", 1, [2, 3]);
     }
     plot?.destroy();
     plot = new uPlot(
       {
-        width: place.clientWidth || 600,
+        width: canvas.clientWidth || 600,
         height: 230,
-        scales: { x: { time: false, distr: 3 } },
-        axes: [{ ...axis, label: "epoch + 1" }, { ...axis, label: "loss" }],
+        scales: { x: { time: false, distr: 3 }, y: { distr: what === "largest derivative" ? 3 : 1 } },
+        axes: [{ ...axis, label: "epoch + 1" }, { ...axis, label: what }],
         series: lines,
         legend: { live: false },
         cursor: { drag: { x: false, y: false } },
@@ -104,14 +116,15 @@ export function curves(store: Store, place: HTMLElement): void {
         },
       },
       columns as uPlot.AlignedData,
-      place,
+      canvas,
     );
   };
-  new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height: 230 })).observe(place);
+  new ResizeObserver(() => plot?.setSize({ width: canvas.clientWidth, height: 230 })).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", make);
   store.watch((state, before) => {
     if (state === before || state.run !== before.run || state.runs !== before.runs) make();
     else if (state.epoch !== before.epoch) plot?.redraw(false);
-    place.setAttribute("aria-label", `loss over the epochs; ${pretty(store.sums().loss)} at epoch ${state.epoch}`);
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `loss over the epochs; ${pretty(store.sums().loss)} at epoch ${state.epoch}`);
   });
 }
