@@ -32,7 +32,7 @@ LAYERS = [
     {"training"},
     {"studies"},
     {"documents"},
-    {"estimator"},
+    {"estimator", "playing"},
     {"cli"},
 ]
 # What shows itself (`print`, a notebook, a study's page) loads the documents in the method that is called. So does what

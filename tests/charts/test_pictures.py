@@ -530,6 +530,16 @@ def test_of_many_features_the_strongest_and_the_sum_of_the_rest():
     assert pretty(float(np.sum((x * w)[order[12:]]))) in text
 
 
+def test_features_that_are_zero_are_folded_and_each_weight_s_derivative_is_multiplied_out():
+    e = explain_row([2.0, 0.0, 0.0, -3.0], 1.0, [0.5, 7.0, 9.0, 0.25], 0.0, feature_names=list("abcd")).to_dict()
+    text = words(row_graph(e))
+    assert "+ 2 with x = 0" in text
+    assert "w₂" not in text
+    for f, sub in ((e["features"][0], "₁"), (e["features"][3], "₄")):
+        assert f"∂L/∂w{sub} = {pretty(e['stable'])} · {pretty(f['dz_dw'])} = {pretty(f['dL_dw'])}" in text
+    assert f"∂L/∂b = {pretty(e['stable'])} · 1 = {pretty(e['dL_db'])}" in text
+
+
 def test_long_names_are_whole_in_the_tip():
     name = "a_very_long_name_of_a_column_that_never_ends_before_its_end"
     svg = row_graph(explain_row([1.0], 1.0, [1.0], 0.0, feature_names=[name]).to_dict())

@@ -136,6 +136,28 @@ opt.command(
     "strict": opt.option(OUTPUT, "--strict", None, "Exit code 3 after an early stop or a warning.", bool, False),
 }, _run)
 opt.command(
+    app, "play",
+    "Watch gradient descent learn a table, in one page for the browser that needs no network.\n\n"
+    "Step through the graph forward and backward, over rows and epochs; change the rate, a value or a weight; all numbers are "
+    "computed again in the page. Of more than 2,000 rows, a sample is played.", {
+    "table": opt.argument("TABLE", "CSV or Parquet file. Default: the penguins of the demo, male or female?", default=None),
+    "target": opt.option(DATA, "--target", "COLUMN", "Column of the table to learn, with two labels."),
+    **opt.LEARNED,
+    "test_size": opt.option(
+        DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.25, low=0, below=1),
+    "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split.", int, 0),
+    "learning_rate": opt.option(TRAINING, "--learning-rate", "R", 'Step size; "auto", the default, picks a stable one.'),
+    "epochs": opt.option(TRAINING, "--epochs", "N", "Epochs to train.", int, 1000, low=1),
+    "alpha": opt.option(
+        TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w, added to the mean loss.", float, 0.0, low=0),
+    "standardize": opt.option(
+        TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1.", bool, True),
+    "n_threads": opt.THREADS,
+    "out": opt.option(OUTPUT, "--out", "FILE", "Write the page here.", Path, Path("player.html")),
+    "opens": opt.option(OUTPUT, "--open", None, "Open it in the browser.", bool, False),
+    **SAID,
+}, _run)
+opt.command(
     app, "certify",
     "Prove how far anyone's coefficients are from the optimum of a table.\n\n"
     "MODEL is a model file, or a CSV or JSON file of names and coefficients in the table's units, as R, broom or statsmodels "
