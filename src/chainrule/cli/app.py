@@ -81,6 +81,8 @@ SAID = {"as_json": opt.JSON, "quiet": opt.QUIET}
 opt.command(app, "demo", "Train on 344 penguins (male or female?) and see everything: the quickest start.", {
     "out_dir": opt.option(
         OUTPUT, "--out-dir", "DIR", "Folder for the models, their traces, the report and the data.", Path, Path("demo")),
+    "by_hand": opt.option(
+        None, "--by-hand", None, "Instead, two epochs on six rows, with every number: to be followed by hand.", bool, False),
     **SAID,
 }, _run)
 opt.command(
