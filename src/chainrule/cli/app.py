@@ -142,9 +142,11 @@ opt.command(
     "Watch gradient descent learn a table, in one page for the browser that needs no network.\n\n"
     "Step through the graph forward and backward, over rows and epochs; change the rate, a value or a weight; all numbers are "
     "computed again in the page. Of more than 2,000 rows, a sample is played.", {
-    "table": opt.argument("TABLE", "CSV or Parquet file. Default: the penguins of the demo, male or female?", default=None),
+    "table": opt.argument(
+        "TABLE", f"{opt.TABLES} Default: the penguins of the demo, male or female?", default=None, many=True),
     "target": opt.option(DATA, "--target", "COLUMN", "Column of the table to learn, with two labels."),
     **opt.LEARNED,
+    **opt.READING,
     "test_size": opt.option(
         DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.25, low=0, below=1),
     "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split.", int, 0),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.cli.running import Voice, check_outputs
-from chainrule.data.files import read_table
+from chainrule.data.files import Source, read_table
 from chainrule.documents.blocks import Facts
 from chainrule.documents.player import page
 from chainrule.errors import ChainruleWarning, InputError
@@ -20,7 +20,7 @@ from chainrule.training import prepare_as_asked
 
 
 def run(
-    table: Path | None,
+    table: Source | None,
     target: str | None,
     *,
     test_size: float,
@@ -41,7 +41,7 @@ def run(
         raise InputError(
             "a table needs --target, the column to learn" if table else "--target needs a table: name its file"
         )
-    check_outputs({"--out": out}, [] if table is None else [table])
+    check_outputs({"--out": out}, [] if table is None else table.paths)
     spec = FitSpec.of(
         SHELL, method="gradient-descent", learning_rate=learning_rate, epochs=epochs, alpha=alpha, standardize=standardize,
         n_threads=n_threads,
@@ -64,10 +64,16 @@ def run(
     if opens:
         webbrowser.open(out.resolve().as_uri())
     document = {
-        "command": "play", "page": str(out), "bytes": len(text.encode()), "rows": len(played.y),
-        "sampled_from": played.sampled_from, "features": list(played.names), "epochs": int(played.trace.columns["epoch"][-1]), "rate": played.rate,
+        "command": "play",
+        "page": str(out),
+        "bytes": len(text.encode()),
+        "rows": len(played.y),
+        "sampled_from": played.sampled_from,
+        "features": list(played.names),
+        "epochs": int(played.trace.columns["epoch"][-1]),
+        "rate": played.rate,
         "rate_limit": played.rate_limit,
-    }  # fmt: skip
+    }
     facts = {"page": "{page}: open it in a browser; it needs no network", "rows": "{rows:row}, held inside the page",
              "run": "{epochs:epoch} at rate {rate:4}; the largest stable rate is {rate_limit:floor}"}  # fmt: skip
     voice.tell(document, lambda of: [Facts.of(facts, **of)])

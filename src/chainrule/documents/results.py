@@ -109,7 +109,11 @@ def notes(result: Document) -> list[str]:
     """List the warnings, without what the verdict or the ending says."""
     how = result["findings"][0]["code"]
     codes = [found["code"] for found in result["findings"][1:] if found["code"] in WARNINGS]
-    return [text for code, text in zip(codes, result["warnings"], strict=True) if code != how and WARNED + text != result["verdict"]]
+    return [
+        text
+        for code, text in zip(codes, result["warnings"], strict=True)
+        if code != how and WARNED + text != result["verdict"]
+    ]
 
 
 def missing(document: Document) -> list[Block]:
