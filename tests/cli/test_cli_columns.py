@@ -84,9 +84,7 @@ def test_every_command_reads_the_table_as_the_fit_did(run, table, tmp_path):
 def test_studies_read_columns_as_asked(run, table):
     told = json.loads(run("study", "scaling", table, *ASKED, "--epochs", "5", "--json").out)
     assert not any("leading zeros" in note or "may be categories" in note for note in told["notes"])
-    centred = run(
-        "study", "centering", "--table", table, "--target", "y", "--x", "rate", "--y", "when", "--epochs", "5", "--json"
-    )
+    centred = run("study", "centering", table, "--target", "y", "--x", "rate", "--y", "when", "--epochs", "5", "--json")
     assert centred.code == 0
 
 

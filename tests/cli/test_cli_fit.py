@@ -473,9 +473,7 @@ def test_a_report_is_titled_by_its_question_or_as_asked(run, penguins, tmp_path)
     assert "learned from <bdi>penguins.csv</bdi>" in text
     assert run(*words, "--title", "Which <penguins> are male?").code == 0
     assert "<h1>Which &lt;penguins&gt; are male?</h1>" in page.read_text()
-    assert_mistake(
-        run("fit", penguins, *FIT, "--title", "Penguins"), "--title is the title of the report: add --report"
-    )
+    assert_mistake(run("fit", penguins, *FIT, "--title", "Penguins"), "--title is about the report: add --report")
 
 
 def test_a_report_of_the_start_calls_no_row_right(run, penguins, tmp_path):

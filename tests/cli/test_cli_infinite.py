@@ -22,11 +22,11 @@ def test_infinite_coefficients_are_said_and_predicted_for_certain(run, tmp_path,
         "fit", "t.csv", "--target", "y", "--alpha", "0", "--out", "m.safetensors", "--report", "r.html"
     )
     assert code == 0
-    assert "infinite" in err
-    (line,) = (line.split() for line in out.splitlines() if line.strip().startswith("c=up"))
-    assert line[1:] == ["infinite", "infinite"]
-    (line,) = (line.split() for line in out.splitlines() if line.strip().startswith("d=down"))
-    assert line[1:] == ["-infinite", "0"]
+    assert "infinite" in out.splitlines()[0]
+    (line,) = (line.split() for line in out.splitlines() if line.strip().startswith("up (rare)"))
+    assert line[2:] == ["15", "inf", "inf"]
+    (line,) = (line.split() for line in out.splitlines() if line.strip().startswith("down (rare)"))
+    assert line[2:5] == ["15", "-inf", "0"]
     assert run("fit", "t.csv", "--target", "y", "--alpha", "0", "--strict")[0] == 3
     code, out, err = run("predict", "m.safetensors", "new.csv")
     assert [line.split(",")[1:] for line in out.splitlines()[1:4]] == [

@@ -93,8 +93,8 @@ def test_studies_treat_missing_values_as_asked(run, loans):  # noqa: F811
     assert outcome.code == 0
     assert "rate in 40 rows (rows left out)" in outcome.err
     pair = ("--x", "income", "--y", "rate")
-    assert "rate in 40 rows (rows left out)" in run("study", "centering", "--table", loans, *pair, *how).err
-    filled = run("study", "centering", "--table", loans, *pair, *how, "--missing", "mean")
+    assert "rate in 40 rows (rows left out)" in run("study", "centering", loans, *pair, *how).err
+    filled = run("study", "centering", loans, *pair, *how, "--missing", "mean")
     assert "rate in 40 rows (mean " in filled.err
 
 

@@ -180,7 +180,7 @@ def test_explain_draws_the_graph_as_its_ending_says(run, trained, tmp_path, name
 
 @pytest.mark.parametrize("name", ["row.jpg", "row", "row.svg.txt"])
 def test_a_picture_of_another_kind_is_refused_before_anything_is_read(run, trained, tmp_path, name):
-    words = ("explain", trained.model, "absent.csv", "--row", 1, "--picture", tmp_path / name)
+    words = ("explain", "absent.safetensors", trained.table, "--row", 1, "--picture", tmp_path / name)
     assert_mistake(run(*words), f"{name} must end in .svg, .png or .pdf")
 
 

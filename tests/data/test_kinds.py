@@ -147,13 +147,18 @@ def test_instants_are_in_utc_whatever_their_zone():
         model.predict(pd.DataFrame({"t": stamps.dt.tz_localize(None)}))
 
 
+@pytest.mark.usefixtures("any_mark")
 def test_missing_dates_and_percentages_are_missing():
-    gaps = {name: [None if k % 7 == 0 else v for k, v in enumerate(column)] for name, column in COLUMNS.items()}
+    gaps = {
+        name: [None if k % 7 == at else v for k, v in enumerate(column)]
+        for at, (name, column) in enumerate(COLUMNS.items())
+    }
+    places = dict(zip(COLUMNS, range(len(COLUMNS)), strict=True))
     X = prepare(pa.table({**gaps, "y": Y}), "y", columns={"stamp": "month"}).encoded
     names = X.schema.feature_names
     for name in ("rate missing", "when missing", "stamp month=(missing)"):
-        np.testing.assert_array_equal(X.X[:, names.index(name)], np.arange(M) % 7 == 0)
-    known = np.arange(M) % 7 > 0
+        np.testing.assert_array_equal(X.X[:, names.index(name)], np.arange(M) % 7 == places[name.split()[0]])
+    known = np.arange(M) % 7 != places["rate"]
     rates = np.array([float(cell[:-1]) for cell in COLUMNS["rate"]])
     np.testing.assert_allclose(X.X[~known, names.index("rate")], rates[known].mean())
 

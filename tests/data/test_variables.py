@@ -13,6 +13,8 @@ from chainrule.data.variables import MOST_ROWS, RARE_ROWS, Facts, variables
 from chainrule.fitting.coefficients import by_column, variables_of
 from drawn_tools import drawn
 
+pytestmark = pytest.mark.usefixtures("any_mark")
+
 
 @st.composite
 def frames(draw):

@@ -14,6 +14,8 @@ from chainrule.documents.terminal import as_text
 from chainrule.documents.variables import SHOWN, VARIABLES, coefficients, odds_chart
 from chainrule.words import plain
 
+pytestmark = pytest.mark.usefixtures("any_mark")
+
 
 def document(columns, w, counts, rows, infinite=None):
     """A document of a fit with these columns, whose levels have these numbers of rows."""

@@ -18,7 +18,7 @@ from chainrule import InputError
 from chainrule.documents.results import SHOWN
 from chainrule.losses import LOSSES, Logistic
 from chainrule.model.safefile import pack, unpack
-from chainrule.words import BIAS
+from chainrule.words import BIAS, plain
 from cli_tools import FIT, penguins, run
 
 __all__ = ["penguins", "run"]
@@ -114,7 +114,7 @@ def test_a_saved_result_predicts_the_same_here_and_on_the_command_line(fitted, r
     assert (model.predict(frame) == result.predict(frame)).all()
     path = tmp_path / "people.csv"
     frame.assign(bought=y).to_csv(path, index=False)
-    done = run("predict", tmp_path / "model.safetensors", path, "--json")
+    done = run("predict", tmp_path / "model.safetensors", path, "--digits", "17", "--json")
     assert done.code == 0, done.err
     assert [line["probability"] for line in json.loads(done.out)["predictions"]] == g[:, 1].tolist()
     done = run("certify", tmp_path / "model.safetensors", path, "--json")
@@ -128,7 +128,7 @@ def test_a_model_of_the_command_line_predicts_the_same_in_python(run, penguins, 
     marked = [lines[0] + ",heavy", *(f"{line},{'TRUE' if k % 3 else 'FALSE'}" for k, line in enumerate(lines[1:]))]
     penguins.write_text("\n".join(marked), encoding="utf-8")
     assert run("fit", penguins, *FIT, "--alpha", "0.01", "--out", tmp_path / "birds").code == 0
-    told = json.loads(run("predict", tmp_path / "birds", penguins, "--json").out)["predictions"]
+    told = json.loads(run("predict", tmp_path / "birds", penguins, "--digits", "17", "--json").out)["predictions"]
     model = chainrule.load(tmp_path / "birds")
     assert "heavy=true" in model.schema.feature_names
     for frame in (pd.read_csv(penguins), pl.read_csv(penguins, null_values="NA")):
@@ -311,7 +311,9 @@ def test_an_explained_row_is_that_of_the_command_line(fitted, run, tmp_path):
     frame.assign(bought=y).to_csv(tmp_path / "people.csv", index=False)
     told = json.loads(run("explain", tmp_path / "model", tmp_path / "people.csv", "--row", 8, "--json").out)
     found = result.explain(frame, y, 7)
-    assert told["explanation"] == found.to_dict() | {"part": "training"}
+    more = {name: plain(found.context[name]) for name in ("part", "variables")}
+    assert more["part"] == "training"
+    assert told["explanation"] == found.to_dict() | more
     assert told["whole_gradient"] == found.context["whole_gradient"]
     assert found.to_dict() == result.explain(pl.from_pandas(frame), pl.Series(y), 7 - M).to_dict()
     assert str(found).startswith(f"Row 8 (bought is {y[7]}")

@@ -210,6 +210,7 @@ def test_first_levels_are_replaced_only_with_an_intercept(coding, fit_intercept,
     assert (result.encodings[1].levels == ("A", "B", "C", "D")) == (coding == "all" or not fit_intercept)
 
 
+@pytest.mark.usefixtures("any_mark")
 def test_marks_of_missing_numbers_and_booleans_count_too():
     rng = np.random.default_rng(1)
     x, flag, y = rng.normal(size=200), rng.random(200) < 0.1, rng.integers(0, 2, 200)

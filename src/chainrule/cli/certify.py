@@ -48,6 +48,7 @@ def run(
     takes the model's own, or no penalty if there is no model.
     """
     check_outputs({})
+    strength(alpha, C, 1.0, SHELL)  # so that a mistake is told before anything is read
     model, data, missing = _read(coefficients, table, na, learned)
     schema = model.schema
     seen = Met()

@@ -29,9 +29,9 @@ def run(
     voice: Voice,
 ) -> None:
     """Explain one row; with an epoch, using the weights after it."""
-    trained = load_model(model)
     check_outputs({"--picture": picture}, [model, trace_path(model), *table.paths])
     check_ending("--picture", picture, PICTURES)
+    trained = load_model(model)
     trace = None if epoch is None else load_trace(trace_path(model))
     if trace is not None and not trace_belongs(trained, trace):
         raise InputError(f"{trace_path(model)} is not the trace of {model}: train again, so that both are of one run")

@@ -104,7 +104,7 @@ def learn(
     Raises InputError for infinite numbers, for a column without a value, and for missing values that `treatment` refuses.
     """
     treatment = Treatment() if treatment is None else treatment
-    treatment.check_names(dict.fromkeys(field.source or field.name for field in fields))
+    treatment.check_names(list(dict.fromkeys(field.source or field.name for field in fields)))
     is_one, kept = y == 1, np.ones(len(y), dtype=np.bool_) if s is None else s > 0.0
     stay, missing = without_rows(fields, is_one, kept, index, treatment)
     n_dropped, is_part = int(np.count_nonzero(~stay & kept)), index is not None
