@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NATIVE := pyproject.toml CMakeLists.txt $(wildcard src/chainrule/_native/*)
 
-.PHONY: demo pictures test test-kernels test-wheel test-arm sanitize check bench clean
+.PHONY: demo pictures player test test-kernels test-player test-wheel test-arm sanitize check bench clean
 
 demo: .venv/installed
 	$(BIN)/chainrule demo --out-dir demo
@@ -12,6 +12,18 @@ demo: .venv/installed
 pictures: .venv/installed
 	$(BIN)/chainrule study learning-rate --quiet --out docs/pictures/learning-rate.svg
 	$(BIN)/chainrule study centering --quiet --out docs/pictures/centering.svg
+
+# The player's script, as one file in the package. It needs Node and npm.
+player: player/node_modules/.package-lock.json
+	cd player && npm run --silent build && npm run --silent licenses
+
+# The player's mathematics in Node; and that the script in the package is made of the sources as they are.
+test-player: player/node_modules/.package-lock.json
+	cd player && npm run --silent check && npm run --silent test
+	cd player && npm run --silent build -- --outfile=build/player.js --log-level=error && cmp build/player.js ../src/chainrule/documents/player.js
+
+player/node_modules/.package-lock.json: player/package-lock.json
+	cd player && npm ci --ignore-scripts --no-audit --no-fund --silent
 
 # Bytecode is kept whatever the environment says: else pytest, and each command that a test starts, compile everything anew.
 test: .venv/installed .venv/installed-test
@@ -66,4 +78,4 @@ FORCE:
 	@touch $@
 
 clean:
-	rm -rf .venv build demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build demo dist player/node_modules player/build .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -45,8 +45,7 @@ def main() -> None:
         write_table(table, given.rows, given.columns)
         print(f"{given.rows:,} rows x {given.columns} columns, {table.stat().st_size / 2**20:.0f} MB of Parquet")
         for name in given.studies or STUDIES:
-            where = ["--table", str(table)] if name == "centering" else [str(table)]
-            command = [sys.executable, "-m", "chainrule", "study", name, *where, *STUDIES[name]]
+            command = [sys.executable, "-m", "chainrule", "study", name, str(table), *STUDIES[name]]
             started = time.perf_counter()
             done = subprocess.run(
                 [*command, "--out", str(Path(folder) / "study.html")], check=True, capture_output=True, text=True

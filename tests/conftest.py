@@ -26,6 +26,15 @@ def rng(request):
     return np.random.default_rng(list(request.node.name.encode()))
 
 
+@pytest.fixture(scope="module")
+def any_mark():
+    """Missing values are marked however few there are."""
+    from missing_tools import any_mark
+
+    with any_mark():
+        yield
+
+
 KERNELS = ("avx512", "avx2", "baseline")
 
 

@@ -37,7 +37,8 @@ def values_of(of: object, code: str) -> list[dict]:
 
 def levels_of(of: object) -> dict[str, str]:
     """The levels of one class that are named, and their classes."""
-    return {each["level"]: each["class"] for each in values_of(of, "level")}
+    alone = {each["level"]: each["class"] for each in values_of(of, "level")}
+    return alone | {level: label for each in values_of(of, "infinite") for level, label in each["columns"]}
 
 
 def sums_of(of: object) -> dict[tuple[str, ...], float]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from chainrule.data.designs import rows_of
+from missing_tools import any_mark
 
 NUMBERS = "float64 float32 int8 int32 int64 uint16 bool Int64".split()
 
@@ -37,7 +38,8 @@ class Case:
         """The table, or another form of its expansion, as rows."""
         of = self.table if of is None else of
         names = None if of is self.table else self.names
-        return rows_of(of, self.y, self.s, names, self.coding, threads)[0]
+        with any_mark():
+            return rows_of(of, self.y, self.s, names, self.coding, threads)[0]
 
     def storages(self, threads=1):
         """Rows of the table, of its expansion as a sparse matrix and as a dense one."""

@@ -17,23 +17,29 @@ if TYPE_CHECKING:
     from chainrule.fitting.held_out import HeldOut as HeldOut
     from chainrule.fitting.reference import certify as certify
     from chainrule.fitting.result import Result as Result
+    from chainrule.model.model import Model as Model
+    from chainrule.model.model import load_model
     from chainrule.solvers.trace import Trace as Trace
+
+    load = load_model
 
 __version__ = "0.1.0"
 
 _ERRORS = (
-    "ChainruleWarning", "CollinearityWarning", "CrawlingWarning", "DivergenceWarning", "InputError", "LearningRateWarning",
-    "NotConvergedWarning", "OscillationWarning", "SeparationWarning", "ThinnedTraceWarning",
+    "ChainruleWarning", "CollinearityWarning", "CrawlingWarning", "DivergenceWarning", "IdentifierWarning", "InputError",
+    "LearningRateWarning", "NotConvergedWarning", "OscillationWarning", "SeparationWarning", "ThinnedTraceWarning",
 )  # fmt: skip
 _HOMES = dict.fromkeys(_ERRORS, "chainrule.errors") | {
     "Certificate": "chainrule.certificate",
     "HeldOut": "chainrule.fitting.held_out",
     "LogisticRegression": "chainrule.estimator",
+    "Model": "chainrule.model.model",
     "Result": "chainrule.fitting.result",
     "Trace": "chainrule.solvers.trace",
     "certify": "chainrule.fitting.reference",
     "explain_row": "chainrule.explain",
     "fit": "chainrule.fitting.fit",
+    "load": "chainrule.model.model:load_model",
 }
 _MODULES = ("graph", "studies")
 
@@ -42,7 +48,8 @@ __all__ = sorted(["__version__", *_HOMES, *_MODULES])
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        module, _, own_name = _HOMES[name].partition(":")
+        return getattr(import_module(module), own_name or name)
     if name in _MODULES:
         return import_module(f"chainrule.{name}")
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")

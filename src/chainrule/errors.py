@@ -52,6 +52,10 @@ class CollinearityWarning(ChainruleWarning):
     """Some columns are linear combinations of others, so many coefficients are equally good."""
 
 
+class IdentifierWarning(ChainruleWarning):
+    """A text column has a value of its own in nearly every row, so its coefficients say nothing about other rows."""
+
+
 class ThinnedTraceWarning(ChainruleWarning):
     """The trace would have outgrown its memory, so only every k-th epoch was kept."""
 

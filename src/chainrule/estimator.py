@@ -18,17 +18,20 @@ except ImportError:
     CallbackSupportMixin, with_callbacks = object, lambda method: method
 
 from chainrule.data.encoding import UNSEEN, scores
-from chainrule.data.frames import collected, column_names, is_table
-from chainrule.data.inputs import check_weights, choice, number, strength, was_copied
+from chainrule.data.frames import collected, column_names, is_frame, is_table
+from chainrule.data.inputs import check_weights, choice, number, was_copied
+from chainrule.data.rows.levels import limits
 from chainrule.errors import InputError, NotConvergedWarning
-from chainrule.findings import warnings_as
+from chainrule.findings import Finding, warn_of, warnings_as
 from chainrule.fitting.fit import fit
 from chainrule.losses import LOSSES
 from chainrule.solvers import Step
 
 FLOATS = [np.float64, np.float32]
 PASSED = (
-    "fit_intercept", "method", "tol", "max_reads", "learning_rate", "standardize", "coding", "n_threads", "loss", "penalty",
+    "alpha", "C", "fit_intercept", "method", "tol", "max_reads", "learning_rate", "standardize", "coding", "missing",
+    "columns", "reference",
+    "n_threads", "loss", "penalty",
 )  # fmt: skip
 
 
@@ -44,12 +47,12 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     Parameters
     ----------
-    alpha : float, optional
-        Strength of the L2 penalty; None and 0 mean no penalty.
-    C : float, optional
-        scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
-    tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads, loss, penalty
+    alpha, C, tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, columns, reference, n_threads, loss,
+    penalty
         As in `chainrule.fit`.
+    missing : "mark", "mean", "drop-rows", "error", or a dictionary of these by column
+        As in `chainrule.fit`; needed if X is an array with missing values. Predictions treat missing values as the fit did. If
+        it left such rows out, they are filled with the mean, or the most frequent level, of the rows that it used.
     unseen : "error", "reference" or "missing"
         How predictions treat a level that the fit did not see: refuse it, or take it as the first level or as missing.
         "reference" also fills missing numbers with the mean in columns that had none missing in the fit.
@@ -81,6 +84,9 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         learning_rate: float | str = "auto",
         standardize: bool | str = False,
         coding: str = "reference",
+        missing: str | dict[str, str] | None = None,
+        columns: dict[str, Any] | None = None,
+        reference: dict[str, Any] | None = None,
         unseen: str = "error",
         n_threads: int | None = None,
         loss: str = "logistic",
@@ -98,6 +104,9 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         self.learning_rate = learning_rate
         self.standardize = standardize
         self.coding = coding
+        self.missing = missing
+        self.columns = columns
+        self.reference = reference
         self.unseen = unseen
         self.n_threads = n_threads
         self.loss = loss
@@ -109,7 +118,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
         choice("unseen", self.unseen, UNSEEN)
-        given, of_table = X, is_table(X)
+        given, of_table = X, is_table(X) or (is_frame(X) and bool(self.columns or self.reference))
         if of_table:
             if y is None:
                 raise InputError(f"y must have one label a row, {len(X)} of them, not None")
@@ -136,7 +145,6 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
                     b0=b0,
                     callbacks=[*([_tell] if self.verbose else []), *([tasks] if tasks else [])],
                     sample_weight=s,
-                    alpha=strength(self.alpha, self.C, np.size(y) if s is None else float(s.sum())),
                     feature_names=None if of_table else getattr(self, "feature_names_in_", None),
                     **{name: getattr(self, name) for name in PASSED},
                 )
@@ -182,26 +190,46 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self.missing is None
+        tags.input_tags.allow_nan = self.missing is not None
         return tags
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Log-odds z = x.w + b of each row, (m,)."""
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Log-odds z = x.w + b of each row, (m,); finite, with `coef_` in place of infinite coefficients."""
         check_is_fitted(self)
         if self._encodings is not None:
+            if not is_frame(X) and self.missing is not None:
+                array = _validated(self, X, dtype=FLOATS, reset=False, ensure_all_finite=False)
+                X = dict(zip([column.name for column in self._encodings], array.T, strict=True))
             return scores(X, self._encodings, self.coef_[0], float(self.intercept_[0]), self.unseen)
         X = _validated(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
         return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Probabilities of classes_[0] and classes_[1], (m, 2), each with full relative accuracy."""
+    def _predicted(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Log-odds, infinite where an infinite coefficient decides, and NaN where two of both signs meet."""
         z = self.decision_function(X)
+        columns = self._encodings
+        if columns is None or not self.result_.infinite.any():
+            return z
+        infinite = self.result_.infinite
+        found = limits(infinite, lambda w: scores(X, columns, w, 0.0, self.unseen))
+        return np.where(found == 0.0, z, found)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Probabilities of classes_[0] and classes_[1], (m, 2), each with full relative accuracy.
+
+        0 and 1 where an infinite coefficient decides (`Result.infinite`), and NaN where two of both signs meet.
+        """
+        z = self._predicted(X)
+        if np.isnan(z).any():
+            warn_of(Finding("undetermined", {"rows": int(np.isnan(z).sum())}))
         probability = LOSSES[self.loss].probability
         return np.column_stack([probability(-z), probability(z)])
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Class of each row, (m,): classes_[1] if z > 0."""
-        z = self.decision_function(X)
+        """Class of each row, (m,): classes_[1] if z > 0. Where infinite coefficients of both signs meet, `coef_` decides."""
+        z = self._predicted(X)
+        z = np.where(np.isnan(z), self.decision_function(X), z) if np.isnan(z).any() else z
         return np.asarray(self.classes_[(z > 0).astype(np.intp)])
 
 

@@ -7,12 +7,14 @@ The path of the probability starts at sigmoid(b) and adds the contributions from
 value; a step is the change of g there, and the last step ends at g. Another order gives other steps and the same end.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from chainrule.data.schema import MISSING_LEVEL, Column
 from chainrule.errors import InputError
 from chainrule.graph.check import COMPLEX_STEP, gradient_check
 from chainrule.graph.logistic import LogisticGraph, logistic_graph
@@ -95,6 +97,8 @@ class RowExplanation(Shown):
         many derivatives were checked: the largest ones.
     note : str or None
         Why the article's product fails, if it does: g has rounded, or 1 - g has lost digits.
+    context : dict
+        What else is shown of the row: its part of the data, the target, the method, the whole gradient.
     """
 
     row: int | None
@@ -123,9 +127,10 @@ class RowExplanation(Shown):
     chain: dict[str, Any]
     check: dict[str, Any]
     note: str | None
+    context: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields as JSON values.
+        """Return all fields but the context as JSON values.
 
         Returns
         -------
@@ -198,6 +203,7 @@ def explain_row(
     lines = zip(names, *(np.asarray(column).tolist() for column in columns), strict=True)
     of_loss = {"loss": graph.loss.value, "dL_dg": graph.dL_dg, "dL_dz": graph.dL_dz, "dL_db": graph.dL_db,
                "share_b": shares[n], "article_product": graph.article_product, "stable": graph.dL_dz}  # fmt: skip
+    backward: dict[str, Any] = {name: float(value) if known else None for name, value in of_loss.items()}
     check = gradient_check(graph.L if known else graph.g, max_entries=_CHECKED_ENTRIES)
     return RowExplanation(
         row=row, epoch=epoch, y=None if y is None else float(y), label=label, saturated=bool(graph.is_saturated),
@@ -205,12 +211,50 @@ def explain_row(
         features=tuple(FeatureExplanation(*line) for line in lines),
         b=float(graph.b.value), z=float(graph.z.value), g=float(graph.g.value), dg_dz=float(graph.dg_dz),
         dz_db=float(graph.dz_db), share_b_of_gradient=ratios[n],
-        **{name: float(value) if known else None for name, value in of_loss.items()}, path=path,
+        **backward, path=path,
         chain=_chain(graph, weight, sum_weights, known=known),
         check={"max_error": check.max_error, "method": COMPLEX_STEP, "of": "L" if known else "g",
                "n_checked": check.n_checked, "n_entries": check.n_entries},
         note=_note(graph) if known else None,
     )  # fmt: skip
+
+
+def by_variable(row: RowExplanation, columns: Sequence[Column]) -> list[dict[str, Any]]:
+    """Return the parts of a table's columns in the row, as JSON values; the largest contribution first.
+
+    Each has its name, its value in the user's units (a number, a level, or "(missing)"), x and w of its coefficient in the
+    fit's units (None for a reference level and a missing number), its contribution to z, odds_factor, and g, the probability
+    after it and all before it.
+
+    columns: of the table, in the order of the row's features.
+    """
+    found, at = [], 0
+    for column in columns:
+        own = row.features[at : at + len(column.design_names())]
+        at += len(own)
+        value, used = _value_in(own, column)
+        x, w = (None, None) if used is None else (used.x, used.w)
+        term = sum(feature.contribution for feature in own)
+        found.append({"name": column.name, "value": value, "x": x, "w": w, "contribution": term})
+    found.sort(key=lambda part: -abs(part["contribution"]))
+    terms = np.array([part["contribution"] for part in found])
+    with np.errstate(over="ignore"):
+        ends = zip(found, np.exp(terms), sigmoid(row.b + np.cumsum(terms)), strict=True)
+    return [dict(plain({**part, "odds_factor": float(factor), "g": float(g)})) for part, factor, g in ends]
+
+
+def _value_in(own: Sequence[FeatureExplanation], column: Column) -> tuple[Any, FeatureExplanation | None]:
+    """Return a column's value in a row, and the feature that is multiplied by it, if there is one."""
+    is_number = column.kind == "number"
+    levels = [*([] if is_number else column.levels), *[MISSING_LEVEL] * column.missing]
+    is_compared = not is_number and not column.all_levels
+    marks = own[1:] if is_number and not column.constant else own
+    for level, feature in zip(levels[is_compared:], marks, strict=True):
+        if feature.x != 0.0:
+            return level, None if is_number else feature
+    if is_number:
+        return (column.mean, None) if column.constant else (own[0].x_user, own[0])
+    return column.levels[0], None
 
 
 def _vector(values: npt.ArrayLike, n: int, name: str) -> Array:

@@ -6,6 +6,7 @@ explain   one row of a table, forward and backward, and its share of the whole g
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,20 +17,23 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from chainrule.data.files import read_table
+from chainrule.data.files import Source, read_table
+from chainrule.data.missing import Treatment
 from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.decode import expanded
 from chainrule.data.tables import Encoded, Prepared, prepare, stratified_split
+from chainrule.data.variables import Facts
+from chainrule.data.words import shown
 from chainrule.errors import InputError
-from chainrule.explain import explain_row
+from chainrule.explain import RowExplanation, by_variable, explain_row
 from chainrule.fitting.fit import fit_rows
 from chainrule.fitting.held_out import HeldOut
-from chainrule.fitting.metrics import figures, log_loss
+from chainrule.fitting.metrics import Rule, figures, log_loss, quality
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.reading import What
-from chainrule.losses import sigmoid
-from chainrule.model.model import Model
+from chainrule.losses import LOGISTIC, sigmoid
+from chainrule.model.model import UNDETERMINED, Model
 from chainrule.solvers.trace import Trace
 from chainrule.words import plain
 
@@ -55,17 +59,43 @@ class Training:
     predictions: list[dict[str, Any]]
 
 
-def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> pa.Table:
+def read_for(model: Model, table: Source | str | Path, na: Sequence[str] = ()) -> pa.Table:
     """Read a table like the model's training table: the same cells mean missing, and its categories are read as text."""
-    return read_table(path, na=(*model.info.get("na", ()), *na), text=model.schema.text_columns)
+    missing = (*model.info.get("na", ()), *na)
+    return read_table(table, na=missing, text=model.schema.text_columns, usual=model.info.get("written"))
 
 
 def prepare_as_asked(
-    table: pa.Table, target: str, *, features: Sequence[str] | None = None, drop: Sequence[str] | None = None, **how: Any
+    table: pa.Table, target: str, *, features: Sequence[str] | None = None, drop: Sequence[str] | None = None,
+    categorical: Sequence[str] | None = None, numeric: Sequence[str] | None = None, dates: Sequence[str] | None = None,
+    reference: Sequence[str] | None = None, missing: Sequence[str] | None = None, **how: Any,
 ) -> Prepared:  # fmt: skip
-    """Prepare a table by a command's options: features and drop as in `column_names`, the others as in `prepare`."""
-    features = column_names(features, table.column_names) if features else None
-    return prepare(table, target, features=features, drop=column_names(drop or (), table.column_names), **how)
+    """Prepare a table by a command's options, the others as in `prepare`.
+
+    features, drop, categorical, numeric : as in `column_names`. dates, reference : COLUMN=PARTS and COLUMN=LEVEL.
+    """
+    known = table.column_names
+    features = column_names(features, known) if features else None
+    given = {"categorical": column_names(categorical or (), known), "numeric": column_names(numeric or (), known)}
+    kinds: dict[str, str | list[str]] = {name: kind for kind, names in given.items() for name in names}
+    parts = dict(split_option("--dates", text, known) for text in dates or ())
+    named = Counter(name for names in (*given.values(), parts) for name in set(names))
+    twice = next((name for name, times in named.items() if times > 1), None)
+    if twice is not None:
+        raise InputError(f"column {shown(twice)} has two kinds: name it once, in --categorical, --numeric or --dates")
+    kinds |= {name: [part.strip() for part in text.split(",")] for name, text in parts.items()}
+    first = dict(split_option("--reference", text, known) for text in reference or ())
+    how |= {"drop": column_names(drop or (), known), "missing": Treatment.read_options(missing or ())}
+    return prepare(table, target, features=features, columns=kinds, reference=first, **how)
+
+
+def split_option(option: str, text: str, known: Sequence[str]) -> tuple[str, str]:
+    """Split COLUMN=VALUE at the '=' after a known column, or after the first word."""
+    places = [k for k, letter in enumerate(text) if letter == "="]
+    if not places:
+        raise InputError(f"{option} {shown(text)} has no '=': write COLUMN=VALUE")
+    at = next((k for k in places if text[:k] in known), places[0])
+    return text[:at], text[at + 1 :]
 
 
 def column_names(given: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -84,10 +114,12 @@ def train(
     spec: FitSpec,
     *,
     progress: Callable[[Any, Mapping[str, float]], None] | None = None,
+    written: Mapping[str, str] | None = None,
 ) -> Training:
     """Train on the training rows. By default, numbers are standardised for gradient descent but not for Newton's method.
 
     progress(step, held_out): called after each epoch or Newton step, with the fit's step and the held-out figures.
+    written: `Source.dialect` of the table, for the model.
     After Ctrl-C, returns the state so far (see `result.reason`); raises KeyboardInterrupt before the first epoch.
     """
     started = time.perf_counter()
@@ -109,42 +141,78 @@ def train(
         if not hasattr(stop, "result"):
             raise
         result = stop.result
-    return _measured(prepared, result, rows)
+    assert result.encodings is not None
+    encoded = prepared.encoded.encoded_by(result.encodings)
+    if encoded is not prepared.encoded:  # a reference level was replaced
+        prepared, rows = replace(prepared, encoded=encoded), encoded.rows(prepared.train, spec.n_threads)
+    return _measured(prepared, result, rows, written)
 
 
-def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
+def _measured(prepared: Prepared, result: Result, rows: Rows, written: Mapping[str, str] | None) -> Training:
     """Make a model from a fit, and measure it on both parts."""
     schema = prepared.schema
-    info = result.to_dict(timings=False)
-    at = (result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale)
-    model = Model(schema, *at, info)
+    rows.moments(correlations=False)  # of all training rows, where the fit took a sample
+    facts = Facts.of(rows)
+    result = replace(result, facts=facts)
+    model = Model.of(result, schema)
     z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.y, prepared.encoded.weights
 
-    def measured(places: Places) -> dict[str, Any]:
+    def measured_on(places: Places) -> dict[str, Any]:
         rows = slice(None) if len(places) == len(z) else places
         return figures(z[rows], y[rows], None if s is None else s[rows])
 
-    on_training = measured(prepared.train)
+    on_training = measured_on(prepared.train)
     # with these, the training rows can be found in the same table later
-    info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed, "loss": on_training["loss"]}
-    info["na"] = list(prepared.na)
+    model.info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed, "loss": on_training["loss"]}
+    model.info["na"] = list(prepared.na)
+    if written:
+        model.info["written"] = dict(written)
     return Training(
         prepared=prepared,
         result=result,
         model=model,
         z=z,
         train_figures=on_training,
-        test_figures=measured(prepared.test) if len(prepared.test) else None,
-        predictions=predictions(model, z[prepared.unknown], prepared.unknown + 1),
-        deviations=np.where(schema.numeric, rows.moments(correlations=False).sd, np.nan),
+        test_figures=measured_on(prepared.test) if len(prepared.test) else None,
+        predictions=predictions(
+            model, model.predicted(prepared.encoded.blocks, z)[prepared.unknown], prepared.unknown + 1
+        ),
+        deviations=np.where(schema.numeric, facts.sd, np.nan),
     )
+
+
+def training_on(result: Result, design: Encoded) -> Training:
+    """Measure a fit in Python on its rows, encoded for its model."""
+    known, nothing = np.flatnonzero(np.isfinite(design.y)), np.empty(0, dtype=np.int64)
+    if not len(known):
+        raise InputError("y has no known label: there is nothing to measure the fit with")
+    unknown = np.flatnonzero(np.isnan(design.y))
+    prepared = Prepared(design, None, known, nothing, unknown, 0.0, 0, (), ())
+    return _measured(prepared, result, prepared.training_rows(result.threads), None)
+
+
+def measured(training: Training, rule: Rule) -> dict[str, Any]:
+    """Choose a threshold on the training rows, and measure the decisions and the curves of both parts with it.
+
+    Returns "threshold" and "quality" for a document.
+    """
+    design, z = training.prepared.encoded, training.z
+    both = {"training": training.prepared.train, "held_out": training.prepared.test}
+    parts = {name: rows[~np.isnan(z[rows])] for name, rows in both.items()}  # undetermined rows have no class
+    given = {name: (z[rows], design.y[rows], None if design.weights is None else design.weights[rows])
+             for name, rows in parts.items()}  # fmt: skip
+    at = rule.on(*given["training"])
+    found = {name: quality(*of, at, rule.costs) if len(of[0]) else None for name, of in given.items()}
+    return {"threshold": {"by": rule.by, "threshold": at, "costs": rule.costs}, "quality": plain(found)}
 
 
 def predictions(model: Model, z: Floats, rows: Places) -> list[dict[str, Any]]:
     """Return row number, probability of the positive label and class for log-odds z; at z = 0 the negative label."""
     labels = (model.schema.negative, model.schema.positive)
     return [
-        {"row": int(row), "probability": float(g), "class": labels[int(log_odds > 0)]}
+        {"row": int(row), "probability": None, "class": UNDETERMINED}
+        if np.isnan(log_odds)
+        else {"row": int(row), "probability": float(g), "class": labels[int(log_odds > 0)]}
         for row, log_odds, g in zip(rows, z, sigmoid(z), strict=True)
     ]
 
@@ -157,7 +225,7 @@ def whole_gradient(model: Model, design: Encoded, places: Places, w: Floats, b: 
 
 
 def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
-    """Find the training rows if the table is the one trained on (True), else all rows of known label (False).
+    """Find the training rows if the table is the one trained on (True), else those of known label to train on (False).
 
     The split is made again; its rows are the training rows if they have the model's loss.
     """
@@ -165,12 +233,13 @@ def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
     if split:
         with suppress(InputError):  # labels that can't be split like this aren't the training labels
             rows, _ = stratified_split(design.y, split["test_size"], split["seed"])
+            rows = np.intersect1d(rows, design.labelled, assume_unique=True)
             s = None if design.weights is None else design.weights[rows]
             loss = log_loss(model.decision(design.blocks)[rows], design.y[rows], s)
             was = split.get("loss", model.info["loss"])  # files of 0.1.0 have only the latter
             if len(rows) == model.info["n_rows"] and math.isclose(loss, was, rel_tol=1e-9, abs_tol=1e-12):
                 return rows, True
-    return np.flatnonzero(np.isfinite(design.y)), False
+    return design.labelled, False
 
 
 def check_row(design: Encoded, row: int) -> None:
@@ -188,16 +257,20 @@ def closest_call(training: Training) -> int:
     return int(rows[np.argmin(np.where(counts, margin, np.inf))]) + 1
 
 
-def explain(
+def explained(
     model: Model, design: Encoded, row: int, *, trace: Trace | None = None, epoch: int | None = None
-) -> dict[str, Any]:
+) -> RowExplanation:
     """Explain one row of a table, at the end of training or as it was after `epoch` (from the trace).
 
-    row: counts from 1 without the header. Returns "explanation" and "whole_gradient" for a document. The explanation's part is
-    "training", "held out", "unknown" (no label) or "other" (a row of a table that was not trained on).
+    row: counts from 1 without the header. The context's part is "training", "held out", "left out" (a value is missing),
+    "unknown" (no label) or "other" (a row of a table that was not trained on).
     Raises InputError for a row that the table lacks or an epoch that the trace lacks.
     """
     check_row(design, row)
+    if model.loss_function is not LOGISTIC:
+        raise InputError(
+            f"a row is explained by the logistic loss, and this fit's loss is {model.loss_function.name!r}"
+        )
     i = row - 1
     w, b = (model.w_fit, model.b_fit) if trace is None or epoch is None else trace.at(epoch)
     places, of_training = rows_of_training(model, design)
@@ -225,7 +298,19 @@ def explain(
     if y is None:
         part = "unknown"
     elif of_training:
-        part = "training" if i in places else "held out"
+        is_whole = design.is_whole is None or design.is_whole[i]
+        part = "training" if i in places else "held out" if is_whole else "left out"
     else:
         part = "other"
-    return {"whole_gradient": plain(whole) or None, "explanation": explanation.to_dict() | {"part": part}}
+    context = {
+        **model.schema.labels, "part": part, "method": model.info["method"], "epochs": model.info["n_epochs"],
+        "whole_gradient": plain(whole) or None, "variables": by_variable(explanation, model.schema.columns),
+    }  # fmt: skip
+    return replace(explanation, context=context)
+
+
+def explain(model: Model, design: Encoded, row: int, **of: Any) -> dict[str, Any]:
+    """Explain one row as `explained`; return "explanation" and "whole_gradient" for a document."""
+    found = explained(model, design, row, **of)
+    told = found.to_dict() | {name: found.context[name] for name in ("part", "variables")}
+    return {"whole_gradient": found.context["whole_gradient"], "explanation": told}

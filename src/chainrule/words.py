@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
+BIAS = "b (bias)"  # a feature may be called b
 NAME = 60  # most terminal cells of a name
 _JOINERS = "\u200c\u200d"  # some scripts need them between characters, and they are harmless
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -29,6 +30,13 @@ class Shown:
         from chainrule.documents.html import as_html
 
         return as_html(shown(self))
+
+
+class Lines(tuple[str, ...]):
+    """Sentences that print one a line."""
+
+    def __str__(self) -> str:
+        return "\n".join(self)
 
 
 def number(value: float | None, digits: int = 4) -> str:

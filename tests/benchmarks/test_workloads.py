@@ -19,9 +19,20 @@ if not FOLDER.is_dir():
 
 # Before the modules are loaded: they import each other by name, as scripts do.
 sys.path.insert(0, str(FOLDER))
-workloads, designs, truths, peers, coders, ladders, fit, fit_scaling, fit_tables = (
+workloads, designs, truths, peers, coders, ladders, fit, fit_scaling, fit_tables, whole_jobs = (
     importlib.import_module(name)
-    for name in ("workloads", "designs", "truth", "peers", "coders", "ladder", "fit", "fit_scaling", "fit_tables")
+    for name in (
+        "workloads",
+        "designs",
+        "truth",
+        "peers",
+        "coders",
+        "ladder",
+        "fit",
+        "fit_scaling",
+        "fit_tables",
+        "files",
+    )
 )
 sys.path.remove(str(FOLDER))
 
@@ -525,3 +536,30 @@ def test_the_list_of_real_sets_is_theirs_and_its_halves_are_disjoint():
     assert tuple(sorted(datasets.DATA)) == sets.SETS
     assert not set(sets.CHOOSING) & set(sets.MEASURED)
     assert abs(len(sets.CHOOSING) - len(sets.MEASURED)) <= 1
+
+
+def test_a_whole_job_on_a_file_is_measured_and_its_predictions_are_compared(tmp_path):
+    path, out = tmp_path / "flights.csv", tmp_path / "p.csv"
+    table = whole_jobs.draw(300)
+    assert table.equals(whole_jobs.draw(300))
+    whole_jobs.pyarrow.csv.write_csv(table, path)
+    made = whole_jobs.jobs(path, tmp_path)
+    took, computed, peak = whole_jobs.measured(made["chainrule, command line"])
+    assert took > 0 < computed
+    assert 20 < peak < 2000
+    y = np.array(table["y"].to_pylist()) == "on time"
+    loss = whole_jobs.loss_of(out, y)
+    assert loss < np.log(2) < whole_jobs.loss_of(out, ~y)
+    with pytest.raises(RuntimeError, match="no file absent"):
+        whole_jobs.measured([[sys.executable, "-m", "chainrule", "fit", "absent.csv", "--target", "y"]])
+    job = {"seconds": [2.0, 1.0], "processor": [1.5, 1.5], "peak_mb": [90.0, 100.0], "loss": loss, "failed": None}
+    report = {
+        "table": "t",
+        "rows": 300,
+        "columns": 10,
+        "mb": 1.0,
+        "jobs": {"ours": job, "theirs": job | {"failed": "no"}},
+    }
+    said = whole_jobs.shown(report)
+    assert "1.000 s |  1.00 |   1.500 s |     100 |" in said
+    assert "failed: no" in said

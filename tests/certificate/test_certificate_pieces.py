@@ -298,13 +298,34 @@ def test_sentence_rounds_bounds_up_and_says_what_holds():
     assert sure.sentence == "F - F* <= 3.1e-12 nats (proven): every coefficient is right to 8 digits or more"
     assert certificate(digits=np.array([1]), coef=np.ones(1)).sentence.endswith("right to 1 digit or more")
     none = certificate(kind="none", gap=math.inf, why=Finding("too far", {"relations": ("x1 = x2",)}))
-    assert none.sentence == "No bound on F - F* is proven: the run ended too far from an optimum; x1 = x2"
+    assert (
+        none.sentence
+        == "No bound on F - F* is proven: the run ended too far from an optimum; the columns are collinear: x1 = x2"
+    )
     assert not none.proven
     why = Finding("separated", {"kind": "quasi", "causes": (), "rows": 60})
     ridge = certificate(kind="ridge", why=why)  # the columns and the ways out are for the warning
     assert f"no optimum: {why.head})" in ridge.sentence
     assert ridge.proven
-    assert "without the ridge F - inf F <= 0.00033" in certificate(kind="ridge", infimum_gap=3.21e-4).sentence
+    known = certificate(kind="ridge", infimum_gap=3.21e-4, infimum_at_least=0.1)
+    assert "without the ridge F - inf F <= 0.00033" in known.sentence
+    assert "inf F" not in certificate(kind="ridge", infimum_gap=3.21e-4, infimum_at_least=0.0).sentence
+
+
+def test_a_bound_that_is_f_itself_is_no_bound():
+    F = {"kind": "infimum", "objective": 0.37, "gap": 0.37, "infimum_gap": 0.37, "infimum_at_least": 0.0, "lower": 0.2}
+    quasi, complete = (Finding("separated", {"kind": kind, "causes": (), "rows": 60}) for kind in ("quasi", "complete"))
+    assert certificate(**F, why=quasi).sentence.startswith(
+        "F = 0.37 nats, and no better bound on F - inf F is proven: "
+    )
+    bound = certificate(**(F | {"kind": "bound"}))
+    assert bound.sentence == "F = 0.37 nats, and no better bound on F - F* is proven"
+    assert certificate(**F, why=complete).sentence.startswith(
+        "F = 0.37 nats, and inf F = 0, which no coefficients attain"
+    )
+    assert (
+        "F - inf F <= 0.07" in certificate(**(F | {"gap": 0.07, "infimum_gap": 0.07, "infimum_at_least": 0.3})).sentence
+    )
 
 
 def test_certificate_is_frozen_pickles_and_goes_to_json():

@@ -13,8 +13,10 @@ from chainrule.charts import charts, curves, maps, style
 from chainrule.charts.charts import gradient_shares, odds
 from chainrule.charts.curves import batches_picture, centering_curves, learning_rate_picture, scaling_picture
 from chainrule.charts.graph_picture import row_graph
+from chainrule.charts.quality import calibration_picture, precision_recall_picture, roc_picture
 from chainrule.explain import explain_row
-from chainrule.words import cells, formula, pretty, shortened, visible
+from chainrule.fitting.metrics import figures, quality
+from chainrule.words import cells, formula, plain, pretty, shortened, visible
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -418,23 +420,23 @@ def test_reads_of_any_size_have_an_axis(reads):
 # ---- odds ratios --------------------------------------------------------------------------------------------------
 
 
-def test_odds_are_sorted_and_written():
-    svg = charts.odds_forest(["down", "up", "flat"], np.log([0.25, 8.0, 1.0]), per_sd=[True, False, False])
-    assert description(svg) == "up: 8.000; flat: 1; down: 0.2500."
+def test_odds_are_written_in_the_order_given():
+    log_odds = [*np.log([0.25, 8.0, 1.0]), np.nan, np.inf, -np.inf, [0.0, np.log(2.0)]]
+    names = ["down", "up", "flat", "group", "all", "none", "several"]
+    svg = charts.odds_forest(names, log_odds, per_sd=[True] + 6 * [False], inner=[False] * 4 + [True] * 2 + [False])
+    assert description(svg) == "down: 0.2500; up: 8.000; flat: 1; group; all: ∞; none: 0; several: 1, 2."
+    assert "Odds ratios of 5 features on" in svg
     text = words(svg)
-    assert text.index("up") < text.index("flat") < text.index("down")
+    assert [text.index(name) for name in names] == sorted(text.index(name) for name in names)
     assert "per standard deviation" in text
     assert "per level" in text
 
 
-def test_of_many_features_the_strongest_thirty_are_drawn():
-    w = np.linspace(-5, 4.99, 500)
-    svg = charts.odds_forest([f"f{j}" for j in range(500)], w)
-    drawn = [t for t in re.findall(r"\bf\d+\b", words(svg))]
-    assert len(drawn) == 30
-    assert set(drawn) == {f"f{j}" for j in np.argsort(-np.abs(w))[:30]}
-    assert "470 weaker features are not drawn" in words(svg)
-    assert "470 weaker features are not drawn" in description(svg)
+def test_of_many_features_the_first_thirty_are_drawn():
+    svg = charts.odds_forest([f"f{j}" for j in range(500)], np.linspace(-5, 4.99, 500), left_out=7)
+    assert re.findall(r"\bf\d+\b", words(svg)) == [f"f{j}" for j in range(30)]
+    assert "477 weaker features are not drawn" in words(svg)
+    assert "477 weaker features are not drawn" in description(svg)
 
 
 @pytest.mark.parametrize("w", [[], [0.0], [1e-9], [0.01, -0.02], [0.4], [3.0, -3.0], [np.nan, 1.0]])
@@ -528,6 +530,16 @@ def test_of_many_features_the_strongest_and_the_sum_of_the_rest():
     assert pretty(float(np.sum((x * w)[order[12:]]))) in text
 
 
+def test_features_that_are_zero_are_folded_and_each_weight_s_derivative_is_multiplied_out():
+    e = explain_row([2.0, 0.0, 0.0, -3.0], 1.0, [0.5, 7.0, 9.0, 0.25], 0.0, feature_names=list("abcd")).to_dict()
+    text = words(row_graph(e))
+    assert "+ 2 with x = 0" in text
+    assert "w₂" not in text
+    for f, sub in ((e["features"][0], "₁"), (e["features"][3], "₄")):
+        assert f"∂L/∂w{sub} = {pretty(e['stable'])} · {pretty(f['dz_dw'])} = {pretty(f['dL_dw'])}" in text
+    assert f"∂L/∂b = {pretty(e['stable'])} · 1 = {pretty(e['dL_db'])}" in text
+
+
 def test_long_names_are_whole_in_the_tip():
     name = "a_very_long_name_of_a_column_that_never_ends_before_its_end"
     svg = row_graph(explain_row([1.0], 1.0, [1.0], 0.0, feature_names=[name]).to_dict())
@@ -578,3 +590,56 @@ def test_labels_of_the_histogram_stay_in_their_half(label):
 def test_one_feature_is_singular():
     assert "Odds ratios of 1 feature on" in charts.odds_forest(["a"], [1.0])
     assert "1 weaker feature is not drawn" in words(charts.odds_forest("ab" * 15 + "c", np.linspace(1, 2, 31)))
+
+
+# ---- how well a model predicts ------------------------------------------------------------------------------------
+
+
+def some_quality(m=300, base=-0.5, threshold=0.4):
+    rng = np.random.default_rng(m)
+    z = rng.normal(base, 1.5, m)
+    y = (rng.random(m) < 1 / (1 + np.exp(-z))) * 1.0
+    return plain(quality(z, y, None, threshold) | {name: figures(z, y)[name] for name in ("auc", "base_rate")})
+
+
+def test_curves_tell_their_figures():
+    parts = {"training": some_quality(), NASTY[0]: some_quality(90)}
+    for draw, title in ((roc_picture, "ROC curve"), (precision_recall_picture, "Precision over recall")):
+        svg = draw(parts)
+        assert title in parsed(svg).find(f"{SVG}title").text
+        assert "at the threshold 0.4" in words(svg)
+        for name, part in parts.items():
+            assert visible(name) in description(svg)
+            assert f"recall {pretty(part['decisions']['recall'], 3)}" in description(svg)
+    assert f"AUC {pretty(parts['training']['auc'], 3)}" in words(roc_picture(parts))
+    assert f"average {pretty(parts['training']['average_precision'], 3)}" in " ".join(
+        words(precision_recall_picture(parts)).split()
+    )
+
+
+def test_calibration_tells_each_bin_and_fits_rare_classes():
+    part = some_quality(2000, base=-4.0)
+    svg = calibration_picture({"training": part["calibration"]}, NASTY[1])
+    assert NASTY[1] in description(svg) or visible(NASTY[1]) in words(svg)
+    for of in part["calibration"]:
+        interval = f"{pretty(of['observed'], 3)} ({pretty(of['low'], 3)} to {pretty(of['high'], 3)})"
+        assert f"{pretty(of['predicted'], 3)}: {interval}" in description(svg)
+    assert "0.75" not in words(svg).split()  # the axis ends where the bins do
+
+
+def test_one_class_has_no_curve_and_no_error():
+    of = plain(quality(np.array([0.5, 1.0]), np.zeros(2)) | {"auc": None, "base_rate": 0.0})
+    for draw in (roc_picture, precision_recall_picture):
+        parsed(draw({"held out": of}))
+    parsed(calibration_picture({"held out": of["calibration"]}))
+
+
+def test_their_colours_are_of_the_palette():  # so that dark mode finds each
+    parts = {"training": some_quality()}
+    palette = {pair[0] for pair in style.PALETTE.values()} | {"none"}
+    for svg in (
+        roc_picture(parts),
+        precision_recall_picture(parts),
+        calibration_picture({"a": parts["training"]["calibration"]}),
+    ):
+        assert set(re.findall(r"(?:fill|stroke): (#\w{6}|none)", svg)) <= palette

@@ -13,6 +13,7 @@ from chainrule import fit
 from chainrule.data.files import read_table
 from chainrule.data.tables import prepare
 from chainrule.errors import NotConvergedWarning
+from chainrule.fitting.methods import METHODS
 from chainrule.model.model import load_model, load_trace
 from cli_tools import FIT, assert_mistake, penguins, run
 from finding_tools import values_of
@@ -24,6 +25,17 @@ def without_seconds(text):
     return re.sub(r"\([\d.e-]+\s+seconds\)", "", text)
 
 
+def test_the_strength_may_be_scikit_learns(run, penguins):
+    told = json.loads(run("fit", penguins, *FIT, "--test-size", "0.25", "--C", "0.5", "--json").out)["result"]
+    assert told["alpha"] == 1 / (0.5 * 249)
+    assert_mistake(run("fit", penguins, *FIT, "--C", "0.5", "--alpha", "0"), "give --alpha or --C, not both")
+
+
+def test_help_names_every_method(run):
+    text = run("fit", "--help").out
+    assert all(f"{name}:" in text for name in METHODS)
+
+
 def test_text_says_what_matters_within_80_columns(run, penguins):
     outcome = run("fit", penguins, *FIT, "--test-size", "0.25", "--alpha", "0.004", "--epochs", "20000")
     assert outcome.code == 0
@@ -32,8 +44,9 @@ def test_text_says_what_matters_within_80_columns(run, penguins):
     assert "249 to train on, 84 held out, 11 set aside, sex unknown" in text
     assert "F(w, b) = (1/249) sum l(z, y) + (0.004/2) w.w" in text
     assert re.search(r"learning rate +\S+ \(auto\), the largest stable", text)
-    for word in ("training", "held out", "log-loss", "accuracy", "AUC", "(base rate)", "odds ratio", "species=Gentoo"):
+    for word in ("training", "held out", "log-loss", "accuracy", "AUC", "(base rate)", "odds ratio", "spread"):
         assert word in text
+    assert re.search(r"\n  species +[\d.]+\n    Adelie +\d+ +reference\n", text)
     assert "converged after" in text
     assert max(len(line) for line in text.splitlines()) <= 80
     assert not any(line.endswith(" ") for line in text.splitlines())
@@ -169,6 +182,11 @@ def test_collinear_columns_are_named_with_the_way_out(run, tmp_path):
     assert "use a penalty" in text
     assert "proven digits" not in outcome.out
     assert run(*words, "--strict").code == 3
+    assert outcome.out.startswith("  Warning: the columns are collinear")
+    assert "- a + b = both" not in outcome.out
+    assert "- a + b = both" in run(*words, "--relations").out
+    assert json.loads(run(*words, "--json").out)["result"]["relations"] == ["a + b = both"]
+    assert "None are known" in run(*words, "--relations", "--alpha", "0.1").out
 
 
 def test_a_certified_model_is_kept_and_used(run, penguins, tmp_path):
@@ -363,7 +381,9 @@ def test_other_missing_words_and_the_model_remembers_them(run, tmp_path):
     model = tmp_path / "m.safetensors"
     told = json.loads(run("fit", table, "--target", "y", "--na", "?", "--na=-99", "--out", model, "--json").out)
     assert told["rows"]["set_aside"] == 1
-    assert [entry["name"] for entry in told["coefficients"]] == ["x", "x missing"]
+    assert [(entry["column"], entry["rows"], entry["done"]) for entry in told["result"]["missing"]] == [
+        ("x", 1, "filled")
+    ]
     predicted = run("predict", model, table)
     assert predicted.code == 0
     assert len(predicted.out.splitlines()) == 41
@@ -412,7 +432,7 @@ def test_many_features_are_counted_and_not_all_printed(run, tmp_path):
     (tmp_path / "t.csv").write_text(f"{head},y\n" + "\n".join(lines) + "\n")
     outcome = run("fit", tmp_path / "t.csv", "--target", "y", "--alpha", "0.1")
     assert outcome.out.count("column_") == 30
-    assert "and 20 smaller ones (--json gives all)" in " ".join(outcome.out.split())
+    assert "and 20 features of smaller spread (--json gives all)" in " ".join(outcome.out.split())
     assert len(json.loads(run("fit", tmp_path / "t.csv", "--target", "y", "--json").out)["coefficients"]) == 50
 
 
@@ -442,6 +462,18 @@ def test_a_report_that_cannot_be_written_leaves_word_of_the_others(run, penguins
 def test_a_loss_beyond_all_measure_is_short(run, penguins):
     text = run("fit", penguins, *FIT, "--learning-rate", "1e300", "--epochs", "1").out
     assert not re.search(r"\d{20}", text)
+
+
+def test_a_report_is_titled_by_its_question_or_as_asked(run, penguins, tmp_path):
+    page = tmp_path / "r.html"
+    words = ("fit", penguins, *FIT, "--report", page, "-q")
+    assert run(*words).code == 0
+    text = page.read_text()
+    assert "<h1>sex = male</h1>" in text
+    assert "learned from <bdi>penguins.csv</bdi>" in text
+    assert run(*words, "--title", "Which <penguins> are male?").code == 0
+    assert "<h1>Which &lt;penguins&gt; are male?</h1>" in page.read_text()
+    assert_mistake(run("fit", penguins, *FIT, "--title", "Penguins"), "--title is about the report: add --report")
 
 
 def test_a_report_of_the_start_calls_no_row_right(run, penguins, tmp_path):

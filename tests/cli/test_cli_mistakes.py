@@ -192,7 +192,7 @@ def test_the_trace_is_an_input_too(run, penguins, tmp_path):
     before = trace.read_bytes()
     for words in (
         ("predict", model, penguins, "--out", trace),
-        ("explain", model, penguins, "--row", "1", "--epoch", "2", "--svg", trace),
+        ("explain", model, penguins, "--row", "1", "--epoch", "2", "--picture", trace),
     ):
         assert_mistake(run(*words), "base.trace", "would overwrite the input")
     assert trace.read_bytes() == before

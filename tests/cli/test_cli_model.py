@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ def numbers(trained):
 
 
 def test_predict_writes_csv_with_every_digit(run, trained, numbers):
-    outcome = run("predict", trained.model, trained.table)
+    outcome = run("predict", trained.model, trained.table, "--digits", 17)
     assert outcome.code == 0
     assert outcome.out.splitlines()[0] == "row,probability,class"
     rows = list(csv.DictReader(io.StringIO(outcome.out)))
@@ -77,7 +78,7 @@ def test_predict_needs_no_target_and_says_what_it_filled_in(run, trained, tmp_pa
     assert len(outcome.out.splitlines()) == 6
     assert "Emperor" in outcome.err
     assert "reference Adelie" in outcome.err
-    assert "training mean" in outcome.err
+    assert "bill_depth_mm in 1 row (mean 17.1948)" in outcome.err
     assert run("predict", trained.model, short, "--quiet").err == ""
 
 
@@ -116,7 +117,8 @@ def test_explain_prints_the_row_forward_and_backward(run, trained):
         "dL/dz = dL/dg · dg/dz",
         "dL/db",
         "bill_depth_mm",
-        "species=Gentoo",
+        "species",
+        "Adelie",
         "share",
         "checked",
     ):
@@ -158,17 +160,39 @@ def test_explain_a_row_of_unknown_label_goes_forward_only(run, trained):
     assert outcome.code == 0
     assert "Row 4 (sex unknown)" in outcome.out
     assert "dL/dg" not in outcome.out
-    assert "missing in 1 row" in outcome.err
+    assert "bill_length_mm in 1 row (mean" in outcome.err
 
 
-def test_explain_draws_the_graph(run, trained, tmp_path):
-    svg = tmp_path / "row.svg"
-    outcome = run("explain", trained.model, trained.table, "--row", 1, "--svg", svg, "--json")
+@pytest.mark.parametrize(("name", "start"), [("row.svg", b"<svg"), ("row.PNG", b"\x89PNG\r\n"), ("row.pdf", b"%PDF-")])
+def test_explain_draws_the_graph_as_its_ending_says(run, trained, tmp_path, name, start):
+    path = tmp_path / name
+    words = ("explain", trained.model, trained.table, "--row", 1, "--picture", path, "--json")
+    outcome = run(*words)
     assert outcome.code == 0
-    assert json.loads(outcome.out)["svg"] == str(svg)
-    text = svg.read_text()
-    assert "<svg" in text
-    assert "bill_depth_mm" in text
+    assert json.loads(outcome.out)["picture"] == str(path)
+    drawn = path.read_bytes()
+    assert drawn.startswith(start)
+    if start == b"<svg":
+        assert b"bill_depth_mm" in drawn
+    assert run(*words).code == 0
+    assert path.read_bytes() == drawn
+
+
+@pytest.mark.parametrize("name", ["row.jpg", "row", "row.svg.txt"])
+def test_a_picture_of_another_kind_is_refused_before_anything_is_read(run, trained, tmp_path, name):
+    words = ("explain", "absent.safetensors", trained.table, "--row", 1, "--picture", tmp_path / name)
+    assert_mistake(run(*words), f"{name} must end in .svg, .png or .pdf")
+
+
+def test_a_level_that_training_never_saw_is_told_on_every_front(run, trained, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text(trained.table.read_text().replace("Adelie,Torgersen,39.1", "Zeno,Torgersen,39.1"))
+    for command in (("predict",), ("evaluate",), ("explain", "--row", "1"), ("certify",)):
+        name, *words = command
+        outcome = run(name, trained.model, other, *words)
+        assert re.search(r"column species: 1 row .*\(Zeno\)", outcome.err), name
+        notes = json.loads(run(name, trained.model, other, *words, "--json", "-q").out)["notes"]
+        assert any("(Zeno)" in note for note in notes), name
 
 
 def test_explain_over_another_table_says_so(run, trained, tmp_path):
@@ -200,10 +224,25 @@ def test_trace_that_is_not_there_or_of_another_model(run, trained, tmp_path):
     assert_mistake(run(*words), "alone.trace is not the trace of")
 
 
-def test_column_missing_at_prediction(run, trained, tmp_path):
-    short = tmp_path / "short.csv"
-    short.write_text("".join(line.split(",", 1)[1] + "\n" for line in trained.table.read_text().splitlines()))
-    assert_mistake(run("predict", trained.model, short), "species")
+@pytest.mark.parametrize("command", [("predict",), ("evaluate",), ("explain", "--row", "1")])
+def test_missing_columns_are_named_and_so_is_every_column_that_is_there(run, trained, tmp_path, command):
+    name, *words = command
+    other = tmp_path / "other.csv"
+    lines = [line.split(",") for line in trained.table.read_text().splitlines()]
+    lines[0][2] = "Bill length (mm)"
+    other.write_text("".join(",".join(line) + "\n" for line in lines))
+    there = "Bill length (mm), sex, year, species, island, bill_depth_mm, flipper_length_mm, body_mass_g"
+    assert_mistake(run(name, trained.model, other, *words), "no column bill_length_mm,", there)
+    other.write_text("".join(",".join(line[1:2] + line[5:]) + "\n" for line in lines))
+    missing = "no columns species, bill_length_mm, bill_depth_mm, flipper_length_mm,"
+    assert_mistake(run(name, trained.model, other, *words), missing, "its columns are sex, year, island, body_mass_g")
+
+
+def test_a_missing_target_is_told_with_every_column(run, trained, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text(trained.table.read_text().replace("sex,year", "a,year"))
+    there = "species, island, bill_length_mm, bill_depth_mm, flipper_length_mm, body_mass_g, a, year"
+    assert_mistake(run("evaluate", trained.model, other), "no target column sex", there)
 
 
 def test_text_in_a_number_column_at_prediction(run, trained, tmp_path):
@@ -232,8 +271,8 @@ def test_outputs_never_replace_inputs(run, trained):
         assert_mistake(
             run("predict", trained.model, trained.table, "--out", path), "--out", "would overwrite the input"
         )
-        words = ("explain", trained.model, trained.table, "--row", "1", "--svg", path)
-        assert_mistake(run(*words), "--svg", "would overwrite the input")
+        words = ("explain", trained.model, trained.table, "--row", "1", "--picture", path)
+        assert_mistake(run(*words), "--picture", "would overwrite the input")
     assert before == (trained.model.read_bytes(), trained.table.read_bytes())
 
 

@@ -41,7 +41,7 @@ def test_no_command_loads_scikit_learn(tmp_path):
         ["predict", model, str(table)],
         ["evaluate", model, str(table)],
         ["certify", model, str(table)],
-        ["explain", model, str(table), "--row", "1", "--svg", str(tmp_path / "g.svg")],
+        ["explain", model, str(table), "--row", "1", "--picture", str(tmp_path / "g.svg")],
         ["demo", "--out-dir", str(tmp_path / "demo")],
     ]
     code = f"from chainrule.cli import main\nfor words in {commands!r}: assert main(words) == 0"

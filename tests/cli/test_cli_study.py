@@ -51,6 +51,11 @@ def test_learning_rate_runs_a_rate_of_your_own(run):
     assert 0.05 in [entry["rate"] for entry in document["runs"]]
 
 
+def test_C_is_a_strength_too_and_replaces_the_penguins_own(run):
+    document = json.loads(run("study", "learning-rate", "--C", 0.5, "--json", "--epochs", 2).out)
+    assert document["alpha"] == 1 / (0.5 * 333)
+
+
 def test_scaling_gives_python_s_numbers(run, penguins):
     X, y, schema = studied(penguins)
     study = studies.scaling(X, y, numeric=np.asarray(schema.numeric), epochs=30, feature_names=schema.feature_names)
@@ -85,9 +90,9 @@ def test_centering_of_two_columns_gives_python_s_numbers(run, penguins):
         prepared.encoded.X[rows], prepared.encoded.y[rows], feature_names=["bill_depth_mm", "body_mass_g"],
         classes=("female", "male"), epochs=30,
     )  # fmt: skip
-    outcome = run("study", "centering", "--table", penguins, *PAIR, "--json", *FEW)
+    outcome = run("study", "centering", penguins, *PAIR, "--json", *FEW)
     same(json.loads(outcome.out), study)
-    assert "11 rows without the target or one of the columns left out" in outcome.err
+    assert "11 rows without sex left out" in outcome.err
 
 
 def test_text_shows_the_tables_and_the_conclusion_in_80_columns(run):
@@ -137,17 +142,18 @@ def test_separated_classes_are_a_note_in_the_table_s_words(run, tmp_path):
         (["learning-rate", "--tol", "0"], ["--tol", "above 0"]),
         (["learning-rate", "--learning-rate", "auto"], ["--learning-rate", "a number"]),
         (["scaling", "--alpha", "-1"], ["--alpha", "from 0"]),
+        (["scaling", "--alpha", "1", "--C", "1"], ["give --alpha or --C, not both"]),
         (["scaling", "--seed", "-1"], ["--seed", "from 0 to 18446744073709551615, not -1"]),
         (["scaling", "--seed", str(2**64)], ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
         (["batches", "--seed", str(2**64)], ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
         (["centering", "--seed", str(2**64)], ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
         (["batches", "--batch-size", "0"], ["--batch-size", "from 1"]),
-        (["centering", "--x", "a"], ["--x", "--table TABLE"]),
-        (["centering", "--table", "penguins.csv", "--target", "sex", "--x", "year"], ["--y is missing"]),
-        (["centering", "--table", "penguins.csv", "--target", "sex", "--x", "year", "--y", "year"], ["three different"]),
-        (["centering", "--table", "penguins.csv", "--target", "sex", "--x", "year", "--y", "island"],
+        (["centering", "--x", "a"], ["--x", "a TABLE"]),
+        (["centering", "penguins.csv", "--target", "sex", "--x", "year"], ["--y is missing"]),
+        (["centering", "penguins.csv", "--target", "sex", "--x", "year", "--y", "year"], ["three different"]),
+        (["centering", "penguins.csv", "--target", "sex", "--x", "year", "--y", "island"],
          ["island", "holds no numbers", "--y"]),
-        (["centering", "--table", "penguins.csv", "--target", "sex", "--x", "year", "--y", "mass"], ["no column mass"]),
+        (["centering", "penguins.csv", "--target", "sex", "--x", "year", "--y", "mass"], ["no column mass"]),
         (["centering", "--test-size", "1"], ["--test-size"]),
         (["centering", "--test-size", "0"], ["--test-size"]),
         (["nonsense"], ["nonsense", "chainrule study --help"]),
@@ -164,9 +170,9 @@ def test_a_column_of_one_value_and_a_label_without_rows(run, tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b,c\n1,5,no\n2,5,yes\n3,5,no\n4,5,yes\n")
     words = ("--target", "c", "--x", "a", "--y", "b")
-    assert_mistake(run("study", "centering", "--table", path, *words), "column b holds no numbers that differ", "--y")
+    assert_mistake(run("study", "centering", path, *words), "column b holds no numbers that differ", "--y")
     path.write_text("a,b,c\n1,5,no\n2,6,no\n3,7,no\n4,,yes\n")
-    assert_mistake(run("study", "centering", "--table", path, *words), "the label yes")
+    assert_mistake(run("study", "centering", path, *words), "column b has no value in 1 row", "--missing b=mean")
 
 
 def test_an_output_is_never_the_table(run, penguins, tmp_path):

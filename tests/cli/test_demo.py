@@ -31,7 +31,7 @@ def test_demo_tells_the_whole_story(run, tmp_path):
         "palmerpenguins 0.1.6",
     ):
         assert words in text
-    assert "column bill_length_mm: missing in 2 rows" in outcome.err
+    assert "rows not trained on filled in: bill_length_mm in 2 rows (mean 43.9639)" in outcome.err
     written = sorted(path.name for path in (tmp_path / "demo").iterdir())
     models = ["descent.safetensors", "descent.trace", "model.safetensors", "model.trace"]
     assert written == [*models, "penguins.csv", "report.html"]

@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from chainrule.data import files
+from chainrule.data import text_files, typed_files
 from chainrule.data.files import read_batches, read_table
 from chainrule.data.tables import encode_table
 from chainrule.losses import sigmoid
@@ -18,13 +18,15 @@ from chainrule.model.model import load_model
 from chainrule.training import figures
 from cli_tools import assert_mistake, run  # noqa: F401
 
+pytestmark = pytest.mark.usefixtures("any_mark")
+
 M = 4000
 
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    monkeypatch.setattr(files, "STREAM_BLOCK", 1 << 13)
-    monkeypatch.setattr(files, "BATCH_ROWS", 300)
+    monkeypatch.setattr(text_files, "STREAM_BLOCK", 1 << 13)
+    monkeypatch.setattr(typed_files, "BATCH_ROWS", 300)
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +71,11 @@ def test_predictions_and_figures_are_those_of_the_whole(run, trained, kind):  # 
     model_path, path = trained[0], trained[1][kind]
     model = load_model(model_path)
     whole = encode_table(model.schema, read_table(path, text=model.schema.text_columns), need_target=True)
-    rows = list(csv.reader(run("predict", model_path, path, "-q").out.splitlines()))
+    rows = list(csv.reader(run("predict", model_path, path, "-q", "--digits", 17).out.splitlines()))
     assert [int(row[0]) for row in rows[1:]] == list(range(1, M + 1))
     assert [float(row[1]) for row in rows[1:]] == sigmoid(model.decision(whole.blocks)).tolist()
     assert {row[2] for row in rows[1:]} == {"yes", "no,"}
-    told = json.loads(run("predict", model_path, path, "--json", "-q").out)["predictions"]
+    told = json.loads(run("predict", model_path, path, "--json", "-q", "--digits", 17).out)["predictions"]
     assert [[str(entry["row"]), repr(entry["probability"]), entry["class"]] for entry in told] == rows[1:]
     known = np.isfinite(whole.y)
     z = model.decision(whole.blocks)

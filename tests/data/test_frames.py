@@ -1,6 +1,5 @@
 """Tables as users have them, pandas frames and Arrow tables: what becomes a number, what a category, and what is refused."""
 
-import datetime
 import pickle
 import warnings
 from decimal import Decimal
@@ -15,6 +14,8 @@ from chainrule import InputError, LogisticRegression, certify, fit
 from chainrule.data.encoding import learn
 from chainrule.data.frames import fields_of
 from chainrule.errors import CollinearityWarning
+
+pytestmark = pytest.mark.usefixtures("any_mark")
 
 M = 120
 
@@ -84,9 +85,9 @@ def test_constant_numbers_of_which_some_are_missing_stay_constant(of, weighted, 
     values = [0.1, -0.3, 1 / 3, 1e300 / 3, -1e-300 / 3, 5e-324, 0.0, *rng.normal(size=20)]
     columns = {f"x{k}": np.where(rng.random(M) < 0.3, np.nan, value) for k, value in enumerate(values)}
     s = rng.random(M) + 0.1 if weighted else None
-    with pytest.warns(CollinearityWarning) as said:
+    with pytest.warns(CollinearityWarning, match="27 relations, such as x0 is constant"):
         found = fitted(of({**columns, "c": letters()}), sample_weight=s)
-    text = str(said[0].message)
+    text = str(found.relations)
     for k, value in enumerate(values):
         assert f"x{k} is constant ({value:.6g})" in text
         assert found.w[found.feature_names.index(f"x{k}")] == 0.0
@@ -98,14 +99,14 @@ def test_numbers_near_the_ends_of_float64_are_filled_in_by_their_mean():
         x[::7] = np.nan
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            (column,) = learn(fields_of(pd.DataFrame({"x": x}))).columns
+            (column,) = learn(fields_of(pd.DataFrame({"x": x})), np.arange(M) % 2).columns
         assert column.mean / size == pytest.approx(np.nanmean(x / size), rel=1e-12)
 
 
 def test_numbers_that_differ_in_the_last_bits_are_filled_in_by_their_mean():
     x = np.where(np.arange(M) % 2 == 1, 1.0 + 2.0**-48, 1.0)
     x[::7] = np.nan
-    (column,) = learn(fields_of(pd.DataFrame({"x": x}))).columns
+    (column,) = learn(fields_of(pd.DataFrame({"x": x})), np.arange(M) % 2).columns
     assert 1.0 < column.mean < 1.0 + 2.0**-48
 
 
@@ -135,15 +136,11 @@ def test_python_numbers_are_numbers():
         pd.Series(["a", 1] * (M // 2), dtype=object),
         pd.Series([b"a", b"b"] * (M // 2), dtype=object),
         pd.Series([[1], [2]] * (M // 2), dtype=object),
-        pd.Series([datetime.date(2020, 1, 1)] * M, dtype=object),
         pd.Series([1j, 2.0] * (M // 2), dtype=object),
-        pd.Series(pd.date_range("2020", periods=M)),
-        pd.Series(pd.date_range("2020", periods=M, tz="UTC")),
         pd.Series(pd.to_timedelta(np.arange(M), unit="D")),
         pd.Series(pd.period_range("2020", periods=M, freq="M")),
         pd.Series(pd.arrays.IntervalArray.from_breaks(np.arange(M + 1))),
         pd.Series(np.ones(M, dtype=complex)),
-        pd.Series(pd.date_range("2020", periods=M)).astype(pd.ArrowDtype(pa.timestamp("us"))),
     ],
     ids=lambda values: str(values.dtype) + str(type(values[0]).__name__),
 )
@@ -449,9 +446,7 @@ def test_numbers_that_the_core_does_not_read_are_converted(kind):
 @pytest.mark.parametrize(
     "column",
     [
-        pa.array(pd.date_range("2020", periods=M)),
-        pa.array(pd.date_range("2020", periods=M)).cast(pa.date32()),
-        pa.array(np.arange(M)).cast(pa.time64("us")),
+        pa.array(np.arange(M)).cast(pa.duration("us")),
         pa.array([[1]] * M),
         pa.array(letters()).cast(pa.binary()),
         pa.RunEndEncodedArray.from_arrays([M], [1.0]),

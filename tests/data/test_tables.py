@@ -20,6 +20,9 @@ from chainrule.data.schema import Schema
 from chainrule.data.tables import encode_table, prepare
 from cli_tools import refused
 from drawn_tools import CELLS, drawn
+from missing_tools import any_mark
+
+pytestmark = pytest.mark.usefixtures("any_mark")
 
 
 def learn_schema(table, target, rows=None, **options):
@@ -35,12 +38,13 @@ TRAIN = pa.table({
     "x": [1.0, 2.0, 3.0, 6.0],
     "holes": [1.0, None, 3.0, 5.0],
     "word": ["b", "a", "c", "a"],
-    "gaps": ["u", None, "v", "u"],
+    "gaps": ["u", "v", None, "u"],
     "flag": [True, False, True, False],
     "s": [1.0, 2.0, 3.0, 4.0],
     "y": ["no", "yes", "no", "yes"],
 })  # fmt: skip
-SCHEMA = learn_schema(TRAIN, "y", weights="s")
+with any_mark():
+    SCHEMA = learn_schema(TRAIN, "y", weights="s")
 NAMES = ("x", "holes", "holes missing", "word=b", "word=c", "gaps=v", "gaps=(missing)", "flag=true")
 
 
@@ -59,8 +63,8 @@ def test_the_design_by_hand():
         design.X,
         [
             [1, 1, 0, 1, 0, 0, 0, 1],
-            [2, mean, 1, 0, 0, 0, 1, 0],
-            [3, 3, 0, 0, 1, 1, 0, 1],
+            [2, mean, 1, 0, 0, 1, 0, 0],
+            [3, 3, 0, 0, 1, 0, 1, 1],
             [6, 5, 0, 0, 0, 0, 0, 0],
         ],
     )
@@ -80,7 +84,10 @@ def test_the_design_by_hand():
     st.integers(1, 22),
 )
 def test_an_independent_coding_agrees(rows, cut):
-    """Row by row in plain Python against the vectorised columns, over chunked tables."""
+    """Row by row in plain Python against the vectorised columns, over chunked tables.
+
+    Of columns that are missing in the same rows, only the first has a mark.
+    """
     rows = [(0.5, "p", True, 0), (1.5, "q", False, 1), *rows]
     x, word, flag, y = (list(cells) for cells in zip(*rows, strict=True))
     whole = pa.table({"x": x, "word": word, "flag": flag, "y": y})
@@ -90,6 +97,10 @@ def test_an_independent_coding_agrees(rows, cut):
     known = [v for v in x if v is not None]
     mean, levels = math.fsum(known) / len(known), sorted({v for v in word if v is not None})
     assert {f"word={level}" for level in levels[1:]} < set(schema.feature_names)
+    for name, column in {"word": word, "flag": flag}.items():
+        if f"{name}=(missing)" not in schema.feature_names:
+            seen = sorted(v for v in column if v is not None)
+            column[:] = [max(seen, key=seen.count) if v is None else v for v in column]
     for i in range(len(rows)):
         cells = {
             "x": mean if x[i] is None else x[i],
@@ -121,9 +132,8 @@ def test_missing_as_never_in_training_is_counted_and_said():
     np.testing.assert_array_equal(design.X[0, 3:5], [0, 0])
     np.testing.assert_array_equal(design.X[:, 7], 0)
     assert design.notes == (
-        "column x: missing in 2 rows; filled with the training mean 3.8",
-        "column word: missing in 1 row; treated as the reference a",
-        "column flag: missing in 4 rows; treated as the reference false",
+        "missing values filled in: x in 2 rows (mean 3.8), word in 1 row (as a, the reference), flag in 4 rows (as false, the "
+        "reference)",
     )
 
 
@@ -149,13 +159,12 @@ def test_unknown_levels_are_the_reference_counted_and_said():
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"x": None, "xx": [1, 2, 3, 4]}, "no column x, .*: did you mean xx"),
+        ({"x": None, "xx": [1, 2, 3, 4]}, "no column x, .*: its columns are xx, s, y"),
         ({"word": None}, "no column word, "),
         ({"x": ["1", "2", "three", "4"]}, "column x held numbers.* three in row 3"),
-        ({"x": ["1", "2", "3", "4"]}, "column x held numbers.* holds text here"),
         ({"x": [1.0, 2.0, 3.0, -float("inf")]}, "column x .*infinite.* row 4:"),
-        ({"x": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column x is date32"),
-        ({"word": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column word is date32"),
+        ({"x": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column x held numbers.* dates here"),
+        ({"word": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column word has numbers.* the levels a, b, c"),
         ({"word": [1, 2, 3, 4]}, "column word has numbers.* the levels a, b, c"),
         ({"flag": [0, 1, 1, 0]}, "column flag has numbers.* the levels false, true"),
         ({"x": [True, False, True, True]}, "column x held numbers.* true in row 1"),
@@ -306,7 +315,7 @@ def test_boolean_labels_stay_booleans_in_every_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["when", "the date", "it's", "a,b", "-t"])
 def test_advice_can_be_followed(name):
-    days = pa.array([1, 2, 3, 4], pa.date32())
+    days = pa.array([1, 2, 3, 4], pa.duration("s"))
     table = pa.table({"x": [1, 2, 3, 4], "y": ["a", "b", "a", "b"], name: days})
     with refused("leave it out with --drop") as caught:
         learn_schema(table, "y")

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from chainrule.certificate import Certificate, digits_of
+from chainrule.data.variables import Facts, variables
 from chainrule.documents.html import as_html
 from chainrule.documents.report import ARTICLE, report
 from chainrule.documents.terminal import as_text
 from chainrule.explain import explain_row
 from chainrule.findings import Finding
+from chainrule.fitting.metrics import quality
+from chainrule.fitting.verdict import WARNED
 from chainrule.solvers.trace import Trace
-from chainrule.words import NAME, number, shortened, typeset, visible
+from chainrule.words import NAME, number, plain, shortened, typeset, visible
 
 SCRIPT = "<script>alert(1)</script>"
 NAMES = (SCRIPT, "100% $x_1^2$ \\frac{1}{2}", "体重 العمر", "species=A&B \"q\" 'q'")
@@ -80,14 +83,16 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
     )  # fmt: skip
     w = w_fit / scale
     sd = np.where(scale == 1, np.nan, scale)
+    facts = Facts(0.0 * w, np.where(np.isnan(sd), 0.5, sd), None, m)
     document = {
-        "target": "out<b>come", "negative": SCRIPT, "positive": "yes & $no_1$",
+        "table": "a & b.csv", "target": "out<b>come", "negative": SCRIPT, "positive": "yes & $no_1$",
         "rows": {"training": m, "held_out": 20 if held_out else 0, "set_aside": 0},
         "result": {
             "objective_line": f"F(w, b) = (1/{m}) sum l(z, y)", "ended": "stopped after 39 epochs", "reason": "max_reads",
-            "n_epochs": 39,
+            "verdict": "Warning: stopped after 39 epochs", "relations": [], "n_epochs": 39,
             "findings": [{"code": "stopped"}, {"code": "crawling"}],
-            "n_rows": m, "objective": 0.4375, "loss": 0.4375, "grad_norm": 1e-3, "alpha": 0.0, "learning_rate": 0.5,
+            "n_rows": m, "missing": [], "n_dropped": 0,
+            "objective": 0.4375, "loss": 0.4375, "grad_norm": 1e-3, "alpha": 0.0, "learning_rate": 0.5,
             "learning_rate_limit": 1.25, "warnings": ["a warning, said once"], "method": "gradient-descent",
             "method_reason": "asked for", "batch_size": None, "schedule": None, "seconds": 0.25, "reads": 40.0, "tol": 1e-8,
             "certificate": certificate(kind="none", gap=np.inf, lower=0.0),
@@ -101,6 +106,12 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
              "odds_ratio_sd": None if np.isnan(sd[j]) else float(np.exp(w[j] * sd[j]))}
             for j, name in enumerate(names)
         ],
+        "threshold": {"by": "cost", "threshold": 0.25, "costs": [1.0, 3.0]},
+        "quality": {
+            "training": plain(quality(z, labels, None, 0.25, (1.0, 3.0))),
+            "held_out": plain(quality(z[:20], labels[:20], None, 0.25, (1.0, 3.0))) if held_out else None,
+        },
+        "variables": [plain(each) for each in variables(None, names, w, facts)],
         "explanation": explanation.to_dict(),
         "predictions": [{"row": 3, "probability": 0.6875, "class": SCRIPT}, {"row": 1234, "probability": 1.0, "class": "x"}],
         "notes": ["a warning, said once", "a note & more"],
@@ -173,7 +184,7 @@ def test_ids_are_unique_and_references_resolve(html, page):
 
 def test_every_picture_is_well_formed(html):
     pictures = re.findall(r"<svg.*?</svg>", html, flags=re.S)
-    assert len(pictures) == 7, "loss, accuracy, graph, odds, two histograms, loss of z"
+    assert len(pictures) == 10, "loss, accuracy, ROC, precision, calibration, graph, odds, two histograms, loss of z"
     for svg in pictures:
         ET.fromstring(svg)
 
@@ -249,6 +260,21 @@ def test_the_tables_of_the_row_have_every_number(page):
         assert f"{e[key]:.6g}".lstrip("-") in page.text, key
 
 
+def test_decisions_at_the_threshold_on_both_parts(page):
+    assert (
+        "above 0.25, where both mistakes cost the same on average: 1 a false positive, 3 a false negative." in page.text
+    )
+    for name in ("training", "held_out"):
+        told = DOCUMENT["quality"][name]["decisions"]
+        assert f"{100 * told['recall']:.1f}%" in page.text
+        assert number(told["cost"]) in page.text
+        line = [
+            f"{name.replace('_', ' ')}, is {visible('yes & $no_1$')}",
+            *map(str, (told["confusion"]["false_negative"],)),
+        ]
+        assert "".join(line) in re.sub(r"\s+", " ", page.text).replace("> ", ">")
+
+
 def test_notes_are_said_once(page):
     assert page.text.count("a warning, said once") == 1
     assert "a note & more" in page.text
@@ -313,9 +339,11 @@ def test_five_hundred_features_and_many_rows():
     html = page_of(document, drawn)
     assert len(html) < 1_000_000
     text = Page(html).text
-    assert text.count("and 470 smaller ones") == 3
-    strongest = max(document["coefficients"], key=lambda entry: abs(entry["w"] * (entry["sd"] or 1.0)))
-    assert strongest["name"] in text
+    assert text.count("and 470 smaller ones") == 2
+    assert "and 440 features of smaller spread" in text
+    order = re.findall(r"feature_\d{3}", text[text.index("per SD", text.index("Coefficients: log-odds")) :])
+    spread = [abs(entry["w"] * (entry["sd"] or 0.5)) for entry in document["coefficients"]]
+    assert order[:60] == [names[j] for j in np.argsort(-np.array(spread), kind="stable")[:60]]
 
 
 def test_style_serves_dark_print_and_phone(html):
@@ -366,11 +394,11 @@ def test_certificate_is_a_sentence_with_its_numbers():
     [
         ({"kind": "ridge", "why": SEPARATED}, "of 1e-8 on standardised columns"),
         ({"kind": "ridge", "why": SEPARATED}, f"no optimum: {SEPARATED.head}"),
-        ({"kind": "ridge", "infimum_gap": 3.21e-4}, "F - inf F <= 0.00033"),
-        ({"kind": "reduced", "why": RELATIONS}, "collinear directions: a + b = c"),
+        ({"kind": "ridge", "infimum_gap": 3.21e-4, "infimum_at_least": 0.1}, "F - inf F <= 0.00033"),
+        ({"kind": "reduced", "why": RELATIONS}, f"without redundant columns: {RELATIONS.head}"),
         ({"kind": "none", "gap": np.inf, "lower": 0.0, "why": UNKNOWN}, f"is proven: {UNKNOWN}"),
         (
-            {"kind": "infimum", "why": SEPARATED, "lower": 0.0},
+            {"kind": "infimum", "why": SEPARATED, "lower": 0.0, "infimum_at_least": 0.1},
             "F - inf F <= 7.9e-09 nats (proven; no optimum is known",
         ),
     ],
@@ -388,7 +416,8 @@ def test_a_page_without_an_optimum_begins_with_the_cause_and_the_way_out(kind):
     how = "no optimum" if kind == "ridge" else "stopped"
     known = {
         "reason": "no_optimum" if kind == "ridge" else "max_reads",
-        "ended": str(Finding("no optimum", {"why": SEPARATED, "is_reached": True})) if kind == "ridge" else "stopped",
+        "ended": str(Finding("no optimum", {"is_reached": True, "ridge": 1e-8})) if kind == "ridge" else "stopped",
+        "verdict": f"{WARNED}{reason}",
         "warnings": [reason, "another"],
         "findings": [{"code": how}, {"code": "separated"}, {"code": "crawling"}],
     }
@@ -396,6 +425,6 @@ def test_a_page_without_an_optimum_begins_with_the_cause_and_the_way_out(kind):
     text = words_of(html)
     assert text.lower().count(reason.lower()) == 1
     assert text.lower().index(reason.lower()) < text.index("is right on")
-    assert re.search(r'<p class="cause">The [^<:]* no optimum: the classes', html)
+    assert '<p class="cause">Warning: the classes' in html
     assert html.count('class="lead"') == 1  # the certificate's
     assert "another" in text

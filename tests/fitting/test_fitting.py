@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -219,6 +220,52 @@ def test_crawling_run_says_how_many_epochs_it_needs(table):
     assert 0.5 < said / (more.n_epochs - result.n_epochs) < 2.0
 
 
+def test_C_is_scikit_learns_and_counts_the_weights(table):
+    X, y = table
+    s = np.arange(len(y)) % 4.0
+    plain, weighted = fit(X, y, method="newton", C=2.0), fit(X, y, method="newton", C=2.0, sample_weight=s)
+    assert plain.alpha == 1.0 / (2.0 * len(y))
+    assert weighted.alpha == pytest.approx(1.0 / (2.0 * s.sum()), rel=1e-15)
+    np.testing.assert_array_equal(plain.w, fit(X, y, method="newton", alpha=plain.alpha).w)
+    assert chainrule.certify(X, y, plain, C=2.0).gap <= 1e-8
+    study = chainrule.studies.scaling(X, y, C=2.0, epochs=3)
+    assert study.alpha == plain.alpha
+
+
+def test_epochs_are_the_reads_of_gradient_descent_and_select_it(table):
+    X, y = table
+    with pytest.warns(NotConvergedWarning, match="raise epochs to"):
+        ours = chainrule.fit(X, y, epochs=12)
+    with pytest.warns(NotConvergedWarning, match="raise max_reads to"):
+        other = fit(X, y, max_reads=12)
+    assert (ours.method, ours.n_epochs) == ("gradient-descent", 12)
+    np.testing.assert_array_equal(ours.w, other.w)
+    with pytest.raises(InputError, match="epochs and max_reads limit the same run"):
+        fit(X, y, epochs=3, max_reads=3)
+    with pytest.raises(InputError, match="epochs is an option of gradient descent, and method is newton"):
+        fit(X, y, method="newton", epochs=3)
+
+
+def test_a_note_during_the_run_foretells_the_epochs_that_are_needed(rng):
+    x = rng.normal(size=(300, 1))
+    X = np.hstack([x, x + 0.1 * rng.normal(size=(300, 1))])
+    y = (rng.random(300) < 1.0 / (1.0 + np.exp(-x[:, 0] - 3.0 * (X[:, 1] - x[:, 0])))).astype(int)
+    with pytest.warns(CrawlingWarning) as caught, pytest.warns(NotConvergedWarning):
+        fit(X, y, method="gradient-descent", max_reads=110)
+    said = re.search(r"epoch 100: crawling: about ([\d,]+) more epochs .*: raise max_reads to", str(caught[0].message))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        true = fit(X, y, method="gradient-descent", max_reads=100_000).n_epochs - 100
+    assert true > 1000
+    assert 0.8 < int(said[1].replace(",", "")) / true < 1.25
+    separated = (x[:, 0] > 0).astype(int)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fit(X, separated, method="gradient-descent", max_reads=110)
+    (said,) = (str(warning.message) for warning in told if warning.category is CrawlingWarning)
+    assert re.search(r"crawling: at least [\d,]+ more epochs are needed: use method", said)
+
+
 def test_held_out_rows_join_the_trace(table):
     X, y = table
     held_out = chainrule.HeldOut(X[300:], y[300:])
@@ -424,7 +471,7 @@ def test_units_of_the_columns_do_not_decide_whether_a_fit_has_converged(table):
         with (
             pytest.warns(NotConvergedWarning),
             pytest.warns(
-                CrawlingWarning, match="crawling: no finite number of epochs would be enough .*; use method='newton'"
+                CrawlingWarning, match="crawling: no finite number of epochs would be enough .*: use method='newton'"
             ),
         ):
             fit(X * unit, y, tol=1e-16)
@@ -663,13 +710,13 @@ def test_auto_chooses_by_shape_storage_penalty_and_cost(m, n, is_dense, has_pena
 
 def test_many_sparse_columns_without_a_penalty_are_refused():
     with pytest.raises(InputError, match="without a penalty nothing else proves an optimum: give alpha"):
-        choose_method(FitSpec(), Shape(1000, 20_000, False, False))
+        choose_method(FitSpec(), Shape(50_000, 20_000, False, False))
 
 
 def test_newton_is_refused_where_its_hessian_is_too_large_whatever_memory_is_free():
     assert choose_method(FitSpec("newton"), Shape(1000, 20_000, True, False))[0].name == "newton"
     with pytest.raises(InputError, match=r"a Hessian of 30,000 columns would take 7.2 GB, and without a penalty"):
-        choose_method(FitSpec("newton"), Shape(1000, 30_000, False, False))
+        choose_method(FitSpec("newton"), Shape(100_000, 30_000, False, False))
     with pytest.raises(InputError, match=r"use method='newton-cg', or fewer columns"):
         choose_method(FitSpec("newton"), Shape(100_000, 30_000, False, True))
     # Rows that are fewer than the columns: Newton runs in their space.

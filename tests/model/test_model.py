@@ -20,6 +20,7 @@ from chainrule.model.model import Model, load_model, load_trace, save_model, sav
 from chainrule.model.safefile import pack, unpack
 from chainrule.solvers.trace import Trace
 from drawn_tools import few, numbers
+from missing_tools import any_mark
 
 ARRAYS = ("w", "w_fit", "center", "scale")
 
@@ -33,7 +34,8 @@ def small_model(seed=0, **changes):
         "größe": ["a", "b", "ü", "a"],
         "y": ["no", "yes", "no", "yes"],
     })  # fmt: skip
-    schema = prepare(table, "y").schema
+    with any_mark():
+        schema = prepare(table, "y").schema
     n = len(schema.feature_names)
     numbers = {
         "w": rng.normal(size=n),
@@ -379,3 +381,16 @@ def test_wrong_types_in_a_trace_are_refused(tmp_path, change):
     (tmp_path / "t").write_bytes(pack("trace", document | change, tensors))
     with pytest.raises(InputError, match="train the model again"):
         load_trace(tmp_path / "t")
+
+
+def test_infinite_coefficients_are_kept_and_older_files_have_none(tmp_path):
+    path, plain = tmp_path / "model.safetensors", small_model()
+    save_model(path, plain)
+    assert not load_model(path).infinite.any()
+    n = len(plain.w)
+    save_model(path, small_model(info=plain.info | {"infinite": [0, -1, 2, *[0] * (n - 3)]}))
+    assert load_model(path).infinite.tolist()[:3] == [0, -1, 2]
+    for wrong in ([0] * (n - 1), ["1"] * n, None):
+        save_model(path, small_model(info=plain.info | {"infinite": wrong}))
+        with pytest.raises(InputError, match="infinite"):
+            load_model(path)

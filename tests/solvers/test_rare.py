@@ -87,8 +87,8 @@ def test_levels_that_add_up_to_the_bias_make_no_leverage(rng):
 def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
     m = 30_000
     frame, y = frame_of(rng, m, levels=(60, 90)), rng.integers(0, 2, m)
-    frame.loc[rng.choice(m, 40, replace=False), "x1"] = np.nan  # a mark of missing numbers is as rare
-    frame.loc[rng.choice(m, 30, replace=False), "c0"] = np.nan
+    frame.loc[rng.choice(m, 80, replace=False), "x1"] = np.nan  # a mark of missing numbers is as rare
+    frame.loc[rng.choice(m, 70, replace=False), "c0"] = np.nan
     s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
     rows = as_rows(frame, y, coding, s)
     rare = rare_rows(rows, 1 / 16, m / 8)
@@ -252,7 +252,7 @@ def test_rounding_of_the_gradient_counts_column_by_column(problem):
 
 
 @pytest.mark.parametrize("coding", ["reference", "all"])
-def test_levels_of_one_class_are_named_and_the_ridge_is_certified(coding, rng):
+def test_levels_of_one_class_are_named_and_the_limit_is_certified(coding, rng):
     """A level of a single row beside columns that repeat each other: rounding hides little of each, and not both at once."""
     m = 20_000
     frame = frame_of(rng, m, levels=(6, 9))
@@ -264,11 +264,12 @@ def test_levels_of_one_class_are_named_and_the_ridge_is_certified(coding, rng):
     frame["again"] = frame["x1"]
     with (
         pytest.warns(chainrule.SeparationWarning) as said,
-        pytest.warns(chainrule.CollinearityWarning, match="x1 = again"),
+        pytest.warns(chainrule.CollinearityWarning),
     ):
         found = chainrule.fit(frame, y, coding=coding)
     assert levels_of(said) == {"place=d": "class 0"}
-    assert (found.reason, found.certificate.kind) == ("no_optimum", "ridge")
+    assert "x1 = again" in found.relations
+    assert (found.reason, found.certificate.kind) == ("no_optimum", "limit")
     assert found.certificate.gap <= found.tol
     assert found.reads < 55  # of few rows each step makes a Hessian, which is two reads of a table
 
@@ -282,7 +283,7 @@ def test_a_first_level_of_one_class_is_seen_before_a_run(rng):
     with pytest.warns(chainrule.SeparationWarning) as said:
         found = chainrule.fit(frame, y)
     assert levels_of(said) == {"c=a": "class 1"}
-    assert (found.reason, found.certificate.kind) == ("no_optimum", "ridge")
+    assert (found.reason, found.certificate.kind) == ("no_optimum", "limit")
     assert found.reads < 80
     assert chainrule.fit(frame, y, fit_intercept=False).reason == "converged"
 

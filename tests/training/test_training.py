@@ -343,7 +343,7 @@ def test_separated_classes_are_named_by_their_labels():
     with pytest.warns(SeparationWarning):
         result = train(prepare(table, "y"), asked()).result
     assert result.reason == "no_optimum"
-    for text in (result.message, result.certificate.reason, *result.warnings):
+    for text in (result.verdict, result.certificate.reason, *result.warnings):
         assert "low" in text
         assert "high" in text
         assert "class 0" not in text
@@ -491,7 +491,7 @@ def test_an_interrupt_before_the_first_step_carries_nothing(penguins, options):
     ],
 )
 def test_ways_out_name_options_that_the_command_line_takes_beside_those_given(options, limit, newton):
-    values = {"steps": 3, "proof": "nothing", "tol": 0.1, "ways": (("more reads", 9), ("newton", None))}
+    values = {"steps": 3, "proof": "nothing", "tol": 0.1, "ways": ((asked(**options).more, 9), ("newton", None))}
     told = say(Finding("stopped", values), asked(**options).front)
     assert told.endswith(f": raise {limit} to about 9, or {newton}")
 
@@ -505,5 +505,5 @@ def test_a_level_that_the_fit_cannot_see_is_named(levels):
     with pytest.warns(SeparationWarning) as said:
         result = train(prepare(pa.table({"colour": level, "y": y}), "y"), asked()).result
     assert levels_of(said) == {"colour=level 0": "yes"}
-    assert "colour=level 0" in result.message
+    assert "colour=level 0" in result.verdict
     assert len(said) == 1

@@ -18,9 +18,9 @@ Vector = NDArray[np.float64]
 
 KINDS = {
     "bound": "proven",
-    "ridge": f"proven for the objective with a ridge of {short(SEPARATED_RIDGE)} on standardised columns; "
-    "the one asked for has no optimum",
-    "reduced": "proven for the model without the named collinear directions",
+    "ridge": f"proven with a ridge of {short(SEPARATED_RIDGE)} on standardised columns; without it there is no optimum",
+    "limit": "proven for the limit at which some coefficients are infinite",
+    "reduced": "proven for the model without redundant columns",
     "infimum": "proven; no optimum is known",
     "none": "nothing is proven",
 }
@@ -53,7 +53,8 @@ class Certificate(Shown):
     kind : str
         One of `KINDS`.
     gap, lower : float
-        lower <= F - F* <= gap, nats per unit of weight. For kind "ridge" F includes the ridge. For "reduced" F* is the optimum
+        lower <= F - F* <= gap, nats per unit of weight. For "limit" F is that of the limit, at which the rows of infinite
+        coefficients cost nothing, and F* is inf F. For kind "ridge" F includes the ridge. For "reduced" F* is the optimum
         of the model without the collinear directions. For "infimum" F* is inf F, which no coefficients attain (0 if no better
         bound is known).
     coef, intercept
@@ -134,27 +135,42 @@ class Certificate(Shown):
     def sentence(self) -> str:
         """One sentence: the bound (rounded up), what it holds for, and the digits of the coefficients."""
         reason = f": {self.reason}" if self.why is not None else ""
+        if self.why is not None and (self.proven or self.why.code == "separated"):
+            reason = f": {self.why.head}"  # the ways out are for the warning
         if not self.proven:
             return f"No bound on F - F* is proven{reason}"
-        if self.why is not None and self.kind in ("ridge", "infimum"):
-            reason = f": {self.why.head}"  # the ways out are for the warning
-        least = "inf F" if self.kind == "infimum" else "F*"
+        if self.kind == "limit":
+            reason = ""  # the kind says it
+        least = "inf F" if self.kind in ("infimum", "limit") else "F*"
+        if self.kind in ("bound", "infimum") and self.gap >= self.objective:  # which says no more than that F >= 0
+            return self._of_itself(least, reason)
         text = f"F - {least} <= {upward(self.gap)} nats ({KINDS[self.kind]}{reason})"
         if self.lower > 0.5 * self.gap:
             text += f", and at least {downward(self.lower)}"
-        if self.kind == "ridge" and self.infimum_gap < math.inf:
+        if self.kind == "ridge" and self.infimum_at_least > 0.0:
             text += f"; without the ridge F - inf F <= {upward(self.infimum_gap)}"
-        return text + self._digits_clause()
+        accuracy = self.accuracy
+        return f"{text}: {accuracy}" if accuracy else text
 
-    def _digits_clause(self) -> str:
-        if len(self.coef) == 0 or not np.isfinite(self.coef).all():
+    def _of_itself(self, least: str, reason: str) -> str:
+        """Say what is known if the only lower bound is 0: F itself is no news, unless the infimum is 0."""
+        if self.why is not None and self.why.values.get("kind") == "complete":
+            return f"F = {self.objective:.4g} nats, and inf F = 0, which no coefficients attain{reason}"
+        return f"F = {self.objective:.4g} nats, and no better bound on F - {least} is proven{reason}"
+
+    @property
+    def accuracy(self) -> str:
+        """How near the coefficients are to the optimum's; empty if that is not proven of all that are finite."""
+        known = np.isfinite(self.coef)
+        if not known.any() or not (known.all() or self.kind == "limit"):
             return ""
-        fewest = int(self.digits.min())
+        fewest = int(self.digits[known].min())
         if fewest >= 1:
-            return f": every coefficient is right to {fewest} digit{'s' if fewest > 1 else ''} or more"
-        furthest = float(self.coef.max())
+            which = "every coefficient" if known.all() else "every other coefficient"
+            return f"{which} is right to {fewest} digit{'s' if fewest > 1 else ''} or more"
+        furthest = float(self.coef[known].max())
         intercept = f", nor the intercept than {upward(self.intercept)}" if furthest < self.intercept < math.inf else ""
-        return f": no coefficient is further than {upward(furthest)} from the optimum's{intercept}"
+        return f"no coefficient is further than {upward(furthest)} from the optimum's{intercept}"
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
         """Return the fields, JSON-able: arrays as lists, NaN and infinity as None. timings=False leaves out the seconds."""

@@ -1,4 +1,4 @@
-"""The canvas of every picture: a matplotlib figure measured in CSS pixels, written as SVG or PNG.
+"""The canvas of every picture: a matplotlib figure measured in CSS pixels, written as SVG, PNG or PDF.
 
 Words and formulas are text. The same input gives the same bytes. This module and the charts import matplotlib, so callers
 import them only when they draw.
@@ -31,7 +31,7 @@ WIDTH = 440.0  # of a chart, CSS pixels
 Anchor = Literal["left", "center", "right"]
 _OURS = set("font mathtext svg path text lines patch axes xtick ytick grid figure legend".split())
 _SETTINGS: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k.partition(".")[0] in _OURS} | LOOK
-# Fonts for characters that DejaVu Sans lacks, used if this machine has them. Only a PNG is drawn with this machine's fonts.
+# Fonts for characters that DejaVu Sans lacks, used if this machine has them: only an SVG is drawn with the viewer's fonts.
 _MORE_FONTS = "Noto Sans CJK SC", "WenQuanYi Micro Hei", "Hiragino Sans GB", "Microsoft YaHei", "Arial Unicode MS"
 _DRAWING = threading.Lock()  # matplotlib's settings are global to the process, so one picture is drawn at a time
 
@@ -41,8 +41,14 @@ def colour(role: str) -> str:
     return LIGHT[role]
 
 
+def fonts() -> list[str]:
+    """Return this machine's fonts for pictures of pixels: ours, then those for the characters that it lacks."""
+    here = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in here)]
+
+
 @contextmanager
-def _settings() -> Iterator[None]:
+def in_our_look() -> Iterator[None]:
     """Use matplotlib's default settings with our look on top, whatever the user's settings are."""
     with _DRAWING, mpl.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # an SVG viewer has the font; a PNG shows a box
@@ -64,7 +70,7 @@ class _PageRenderer(backend_svg.RendererSVG):
 
 
 class Picture(str):
-    """A chart: SVG text for a page that has `palette_css()`; `standalone()` and `pixels()` are for separate files."""
+    """A chart: SVG text for a page that has `palette_css()`; `standalone()`, `pixels()` and `pdf()` are for separate files."""
 
     figure: figure.Figure
     size: tuple[float, float]  # CSS pixels
@@ -80,14 +86,25 @@ class Picture(str):
         """Return the picture in the light colours, (height, width, 4), with `scale` dots per CSS pixel, at most 16."""
         if not 0 < scale <= 16:
             raise InputError(f"scale={scale!r}: a picture needs a number above 0 and at most 16")
-        with _settings():
-            here = {font.name for font in font_manager.fontManager.ttflist}
-            for words in self.figure.findobj(Text):
-                words.set(fontfamily=["DejaVu Sans", *(name for name in _MORE_FONTS if name in here)])
-            self.figure.set(facecolor=LIGHT["paper"], dpi=72 * scale)
+        with in_our_look():
+            self._on_paper(dpi=72 * scale)
             canvas: Any = backend_agg.FigureCanvasAgg(self.figure)
             canvas.draw()
             return np.array(canvas.buffer_rgba(), dtype=np.uint8)
+
+    def pdf(self) -> bytes:
+        """Return the picture in the light colours as a PDF of one page, with its fonts."""
+        out, no_metadata = io.BytesIO(), dict.fromkeys(("Creator", "Producer", "CreationDate"))
+        with in_our_look():
+            self._on_paper(dpi=72)
+            self.figure.savefig(out, format="pdf", metadata=no_metadata)
+        return out.getvalue()
+
+    def _on_paper(self, dpi: float) -> None:
+        """Prepare the figure for a file that holds its fonts and colours."""
+        for words in self.figure.findobj(Text):
+            words.set(fontfamily=fonts())
+        self.figure.set(facecolor=LIGHT["paper"], dpi=dpi)
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -176,5 +193,5 @@ class Drawing:
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Drawing]:
     """Draw in our look; matplotlib's settings are restored afterwards."""
-    with _settings():
+    with in_our_look():
         yield Drawing(width, height)

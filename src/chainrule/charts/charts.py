@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.charts.axes import Floats, across, names_aside, nice, tick
 from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
@@ -20,47 +21,74 @@ _BINS = 20  # even, so that 1/2 is an edge
 _SURE = 0.1  # probability of the row's own class, below which the model is sure and wrong
 
 
-def odds_forest(names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike = False) -> Picture:
-    """Draw odds ratios exp(w_j) on a log axis, from the largest to the smallest, with 1 (no effect) marked.
+def odds_forest(
+    names: Sequence[str], log_odds: Sequence[float | Sequence[float]], *, per_sd: ArrayLike = False, inner: ArrayLike = False,
+    left_out: int = 0,
+) -> Picture:  # fmt: skip
+    """Draw odds ratios exp(w) on a log axis, in the order given, with 1 (no effect) marked; at most 30 lines.
 
-    names: of the columns. log_odds: (n,), w_j times the standard deviation if `per_sd`, else w_j.
+    names: one for each line. log_odds: w times the standard deviation for a line with `per_sd`, else w; NaN for the name of
+    the lines below; several for a line of all levels of a category; infinite ones get an arrow at the end of the axis.
     per_sd: (n,) bool, whether the ratio is for one standard deviation (a round mark); if not, it is for one unit, or for the
-    level against its reference (a diamond). The 30 strongest are drawn.
+    level against its reference (a diamond). inner: (n,) bool, which lines are levels of the name above them.
+    left_out: how many features have no line.
     """
-    w = np.asarray(log_odds, dtype=np.float64)
-    by_sd = np.broadcast_to(np.asarray(per_sd, dtype=bool), w.shape)
-    finite = np.flatnonzero(np.isfinite(w))
-    order = finite[np.argsort(-np.abs(w[finite]), kind="stable")[:SHOWN_FEATURES]]
-    order = order[np.argsort(-w[order], kind="stable")]
-    values, weaker, rows = [odds(float(w[j]), 3) for j in order], len(w) - len(order), max(len(order), 1)
-    left, right, bottom = 168.0, 480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)), 14 + 24 * rows
-    left_out = f"{counted(weaker, 'weaker feature')} {'is' if weaker == 1 else 'are'} not drawn." if weaker else ""
-    with drawing(480, bottom + (78 if weaker else 58)) as d:
+    by_sd, is_inner = (np.broadcast_to(np.asarray(given, dtype=bool), len(names)) for given in (per_sd, inner))
+    left_out += int(np.count_nonzero(~is_inner[SHOWN_FEATURES:]))
+    names, drawn = (
+        list(names[:SHOWN_FEATURES]),
+        [np.atleast_1d(np.asarray(w, float)) for w in log_odds[:SHOWN_FEATURES]],
+    )
+    drawn = [w[~np.isnan(w)] for w in drawn]
+    values = [odds(float(w[0]), 3) if len(w) == 1 else "" for w in drawn]
+    left, right, bottom = (
+        168.0,
+        480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)),
+        14 + 24 * max(len(names), 1),
+    )
+    foot = f"{counted(left_out, 'weaker feature')} {'is' if left_out == 1 else 'are'} not drawn." if left_out else ""
+    with drawing(480, bottom + (78 if foot else 58)) as d:
         ax = d.axes(left, 14, right - left, bottom - 14)
-        ax.set(ylim=(rows - 0.5, -0.5), yticks=[])
-        at = np.exp(np.clip(w, -230, 230))
-        _odds_axis(ax, float(at[order].min(initial=0.95)), float(at[order].max(initial=1.05)))
-        for k, j in enumerate(order):
-            ink = colour("one" if w[j] > 0 else "zero" if w[j] < 0 else "line")
-            ax.plot([1, at[j]], [k, k], color=ink, linewidth=2.4, zorder=3)
-            ax.plot([at[j]], [k], color=ink, marker="o" if by_sd[j] else "D", markersize=7, zorder=4, clip_on=False)
-            d.text(left - 12, 30 + 24 * k, shortened(names[j], 18), size=12.5, anchor="right", tip=names[j])
+        ax.set(ylim=(max(len(names), 1) - 0.5, -0.5), yticks=[])
+        every = np.concatenate([[math.log(0.95), math.log(1.05)], *drawn])
+        every = np.exp(np.clip(every[np.isfinite(every)], -230, 230))
+        odds_axis(ax, float(every.min()), float(every.max()))
+        ends = np.log(ax.get_xlim())
+        for k, w in enumerate(drawn):
+            look: Any = {"size": 11.5, "role": "muted"} if is_inner[k] else {"size": 12.5, "bold": not len(w)}
+            d.text(left - 12, 30 + 24 * k, shortened(names[k], 18 - is_inner[k]), anchor="right", tip=names[k], **look)
             d.text(right + 14, 30 + 24 * k, values[k], size=12.5)
+            _odds_marks(ax, k, np.clip(w, *ends), np.isinf(w), "o" if by_sd[k] else "D")
         d.text(8, bottom + 46, "odds ratio", "muted")
+        with_mark = np.array([len(w) > 0 for w in drawn], dtype=bool)
         for x, some, words in ((1, by_sd, "●  per standard deviation"), (190, ~by_sd, "◆  per level, or per unit")):
-            d.text(left - 60 + x, bottom + 46, words if some[order].any() else "", "muted")
-        d.text(8, bottom + 66, left_out, "muted")
-        says = "; ".join(f"{names[j]}: {odds(float(w[j]))}" for j in order)
-        title = f"Odds ratios of {counted(len(order), 'feature')} on a logarithmic axis"
-        return d.picture("odds", title, f"{says}. {left_out}".strip())
+            d.text(left - 60 + x, bottom + 46, words if some[: len(names)][with_mark].any() else "", "muted")
+        d.text(8, bottom + 66, foot, "muted")
+        told = [f": {', '.join(odds(float(v)) for v in w)}" if len(w) else "" for w in drawn]
+        says = "; ".join(f"{name}{ratios}" for name, ratios in zip(names, told, strict=True))
+        count = counted(int(np.count_nonzero(~is_inner[:SHOWN_FEATURES])), "feature")
+        return d.picture("odds", f"Odds ratios of {count} on a logarithmic axis", f"{says}. {foot}".strip())
+
+
+def _odds_marks(ax: Axes, line: int, w: Floats, beyond: NDArray[np.bool_], mark: str) -> None:
+    """Draw the odds ratios exp(w) of one line, each with its distance from 1; beyond: which get an arrow."""
+    for v, is_beyond in zip(w.tolist(), beyond.tolist(), strict=True):
+        ink, at = colour("one" if v > 0 else "zero" if v < 0 else "line"), math.exp(v)
+        ax.plot([1, at], [line, line], color=ink, linewidth=2.4, zorder=3)
+        marker = "<>"[v > 0] if is_beyond else mark
+        ax.plot([at], [line], color=ink, marker=marker, markersize=7, zorder=4, clip_on=False)
 
 
 def odds(log_odds: float, digits: int = 4) -> str:
     """Write exp(log_odds); beyond float64, as a power of ten."""
-    return pretty(math.exp(log_odds), digits) if abs(log_odds) < 700 else f"10^({pretty(log_odds / math.log(10), 3)})"
+    if math.isinf(log_odds):
+        return "∞" if log_odds > 0 else "0"
+    return (
+        pretty(math.exp(log_odds), digits) if not abs(log_odds) >= 700 else f"10^({pretty(log_odds / math.log(10), 3)})"
+    )
 
 
-def _odds_axis(ax: Axes, low: float, high: float) -> None:
+def odds_axis(ax: Axes, low: float, high: float) -> None:
     """Scale the axis of odds ratios logarithmically, from low to high, and mark 1."""
     decades = math.log10(high / low)
     ax.set_xscale("log")

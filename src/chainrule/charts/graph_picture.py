@@ -34,15 +34,19 @@ def row_graph(e: Explanation) -> Picture:
     """Draw the computation graph of one row with its values, local derivatives and chain-rule products.
 
     e: from `RowExplanation.to_dict()`. Without a class y the graph ends at g. Features are in order of their contributions,
-    the largest at the top; of more than 12, only the first 12 are drawn, and the sum of the others.
+    the largest at the top; of more than 12, only the first 12 are drawn, and the sum of the others. Several whose x is 0 count
+    among the others.
     """
-    known = e["y"] is not None
+    known, dL_dz = e["y"] is not None, e["stable"]
     features = sorted(enumerate(e["features"], start=1), key=lambda feature: -abs(feature[1]["contribution"]))
-    shown, others = features[:SHOWN], [f["contribution"] for _, f in features[SHOWN:]]
-    flows = [_flow(j, f) for j, f in shown]
+    zeros = [feature for feature in features if feature[1]["x"] == 0.0]
+    there = features if len(zeros) < 2 else [feature for feature in features if feature[1]["x"] != 0.0]
+    shown, others = there[:SHOWN], [f["contribution"] for _, f in features if f not in [g for _, g in there[:SHOWN]]]
+    flows = [_flow(j, f, dL_dz) for j, f in shown]
     if others:
-        flows.append((f"+ {counted(len(others), 'more feature')}", "", "", "", f"Σ xⱼwⱼ = {pretty(sum(others))}"))
-    dL_db = f"∂L/∂b = {pretty(e['dL_db'])}" if known else ""
+        more = f"{len(others)} with x = 0" if len(others) == len(zeros) else counted(len(others), "more feature")
+        flows.append((f"+ {more}", "", "", "", f"Σ xⱼwⱼ = {pretty(sum(others))}"))
+    dL_db = f"∂L/∂b = {pretty(dL_dz)} · 1 = {pretty(e['dL_db'])}" if known else ""
     flows.append(("bias", "", "", f"b = {pretty(e['b'])}", "", dL_db, f"∂z/∂b = {pretty(e['dz_db'])}"))
     products = _products(e, shown) if known else []
     label = f" ({shortened(e['label'], 24)})" if e["label"] is not None else ""
@@ -66,10 +70,10 @@ def row_graph(e: Explanation) -> Picture:
         return d.picture("graph", f"Computation graph of {title[0].lower()}{title[1:]}", "; ".join(says) + ".")
 
 
-def _flow(j: int, f: Mapping[str, Any]) -> _Flow:
+def _flow(j: int, f: Mapping[str, Any], dL_dz: float | None) -> _Flow:
     value = f"value {pretty(f['x_user'])}" if f["x_user"] != f["x"] else ""
     x, w = formula(f"x_{j}"), formula(f"w_{j}")
-    dL = "" if f["dL_dw"] is None else f"∂L/∂{w} = {pretty(f['dL_dw'])}"
+    dL = "" if dL_dz is None else f"∂L/∂{w} = {pretty(dL_dz)} · {pretty(f['dz_dw'])} = {pretty(f['dL_dw'])}"
     product, dz = f"{x}{w} = {pretty(f['contribution'])}", f"∂z/∂{w} = {pretty(f['dz_dw'])}"
     return str(f["name"]), value, f"{x} = {pretty(f['x'])}", f"{w} = {pretty(f['w'])}", product, dL, dz
 
@@ -91,6 +95,9 @@ def _inflow(
     """Draw one input at height y, with a line to node z at height z; return its description."""
     d.line([(284 if x else 294, y), (530, y)])
     d.line([(530, y), (580, y), (556, z), (615, z)], curved=True)
+    if dL:  # back along the same way, to the weight
+        d.line([(615, z + 6), (550, z + 6), (576, y + 7), (530, y + 7)], "backward", curved=True)
+        d.line([(530, y + 7), (402, y + 7)], "backward", arrow=True)
     d.text(10, y + (-1 if value else 4), shortened(name, 20), size=12.5, tip=name)
     d.text(10, y + 15, value, "muted")
     for left, words in ((178, x), (294, w)):
@@ -98,8 +105,8 @@ def _inflow(
             d.box(left, y - 14, 106, 28)
             d.text(left + 53, y + 4.5, words, size=13, room=98, anchor="center")
     d.text(410, y - 6, product, room=130)
-    d.text(410, y + 17, dz, "backward", room=130)
-    d.text(398, y + 28, dL, "backward", anchor="right")
+    d.text(410, y + 22, dz, "backward", room=130)
+    d.text(398, y + 30, dL, "backward", anchor="right", room=290)
     return ", ".join(filter(None, (f"{name}: {x}", w, product, dL, dz)))
 
 

@@ -34,8 +34,10 @@ SOURCE = (
 )
 
 
-def run(out_dir: Path, *, voice: Voice) -> int:
+def run(out_dir: Path, *, by_hand: bool, voice: Voice) -> int:
     """Run the commands on the embedded penguins, in a folder; a nonzero exit code of a command ends the demo."""
+    if by_hand:
+        return _by_hand(voice)
     from chainrule.cli.app import app
 
     try:
@@ -63,4 +65,15 @@ def run(out_dir: Path, *, voice: Voice) -> int:
         voice.tell({**explained, **fit, "command": "demo", "descent": descent}, lambda _: ())
     results.print()
     terminal.show(results, [Heading("Next"), Code([line.format(dir=folder) for line in NEXT]), say(SOURCE, "note")])
+    return DONE
+
+
+def _by_hand(voice: Voice) -> int:
+    from chainrule.documents import by_hand
+
+    lines = (files("chainrule") / "data" / "students.csv").read_text("utf-8").splitlines()
+    names, *rows = (line.split(",") for line in lines)
+    numbers = {"no": "0", "yes": "1"}
+    table = {name: [float(numbers.get(row[j], row[j])) for row in rows] for j, name in enumerate(names)}
+    voice.tell({"command": "demo", **by_hand.by_hand(table, names[-1])}, by_hand.blocks)
     return DONE

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 # headings under which the help groups options
-DATA, TRAINING, OBJECTIVE, OUTPUT = "Data", "Training", "Objective", "Output"
+DATA, TRAINING, OUTPUT = "Data", "Training", "Output"
 REQUIRED = Parameter.empty
 LARGEST_SEED = 2**64 - 1
 
@@ -79,14 +79,17 @@ def command(
     to.command(name, help=says)(job)
 
 
-def argument(metavar: str, says: str, default: Any = REQUIRED) -> Option:
-    """Make a positional argument: a file."""
-    takes: Any = Path | None if default is None else Path
+def argument(metavar: str, says: str, default: Any = REQUIRED, *, many: bool = False) -> Option:
+    """Make a positional argument: a file, or one or more."""
+    takes: Any = list[Path] if many else Path
+    takes = takes | None if default is None else takes
     return Option(Annotated[takes, typer.Argument(metavar=metavar, help=says)], default)
 
 
 # fmt: off
-TABLE = argument("TABLE", "CSV or Parquet file. Data rows count from 1.")
+TABLES = ("CSV, Parquet, Arrow IPC or JSON lines, also compressed; - is standard input. Several files, or a folder, are "
+          "one table.")
+TABLE = argument("TABLE", f"{TABLES} Data rows count from 1.", many=True)
 MODEL = argument("MODEL", "Model file written by chainrule fit.")
 
 TARGET = option(DATA, "--target", "COLUMN", "Column to learn, with two labels.", default=REQUIRED)
@@ -97,9 +100,43 @@ DROP = option(DATA, "--drop", "NAMES", "Columns to leave out, separated by comma
 WEIGHTS = option(DATA, "--weights", "COLUMN", "Column of row weights.")
 NA = option(
     DATA, "--na", "TEXT", "Another spelling of missing, besides empty, NA, N/A, NaN and null; may repeat.", str, [], many=True)
+MISSING = option(
+    DATA, "--missing", "WAY", "How to treat missing values. mark: fill in the mean, and add a coefficient for these rows if "
+    "both classes have 10 of them. mean: only fill in. drop-rows: leave these rows out. error: refuse them. A category is "
+    "filled with its most frequent level. COLUMN=WAY is for one column; may repeat. Default: mark.", many=True)
+READING = {  # how text files are written: found unless given
+    "sep": option(
+        DATA, "--sep", "SIGN", "Separator of a text file: comma, semicolon, tab, bar or another sign. Default: found."),
+    "decimal": option(DATA, "--decimal", "SIGN", "Decimal mark: . or , (the other may separate thousands). Default: found."),
+    "encoding": option(
+        DATA, "--encoding", "NAME", "Encoding, such as utf-8, windows-1252 or utf-16. Default: found; text that isn't UTF-8 "
+        "is taken for Windows-1252."),
+    "quote": option(DATA, "--quote", "SIGN", 'Sign around cells: double, single, none or another sign. Default: found.'),
+}
 THREADS = option(TRAINING, "--threads", "T", "Threads to use. The result is the same to the bit.", int, low=1)
 
-LEARNED = {"positive": POSITIVE, "features": FEATURES, "drop": DROP, "weights": WEIGHTS, "na": NA}  # how a table is prepared
+ALPHA = option(
+    TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w, added to the mean loss. Default: none.", float, low=0)
+C = option(
+    TRAINING, "--C", "C", "scikit-learn's inverse strength, instead of --alpha: alpha = 1/(C S), S the sum of the weights.",
+    float, above=0)
+
+CATEGORICAL = option(
+    DATA, "--categorical", "NAMES", "Columns of numbers or dates to take as categories, separated by commas; may repeat.",
+    many=True)
+NUMERIC = option(
+    DATA, "--numeric", "NAMES", "Columns of text to take as numbers, such as codes with leading zeros; may repeat.", many=True)
+DATES = option(
+    DATA, "--dates", "COLUMN=PARTS", "Take parts of a date: days, year, month, weekday, hour; may repeat. Default: days since "
+    "1970-01-01, as one number.", many=True)
+REFERENCE = option(
+    DATA, "--reference", "COLUMN=LEVEL", "Level that a category's others are compared with; may repeat. Default: the first.",
+    many=True)
+
+LEARNED = {  # how a table is prepared
+    "positive": POSITIVE, "features": FEATURES, "drop": DROP, "categorical": CATEGORICAL, "numeric": NUMERIC, "dates": DATES,
+    "reference": REFERENCE, "weights": WEIGHTS, "na": NA, "missing": MISSING,
+}
 
 JSON = option(OUTPUT, "--json", None, "Print one JSON document instead of text.", bool, False)
 QUIET = option(OUTPUT, "--quiet -q", None, "No progress and no notes on stderr.", bool, False)

@@ -132,11 +132,17 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = (
         taken[real] = f"what {option} writes"
 
 
-def headed(command: str, schema: "Schema", **paths: Path | str) -> dict[str, Any]:
+def check_ending(option: str, path: Path | None, endings: Sequence[str]) -> None:
+    """Refuse a picture whose name ends in something else than its kinds."""
+    if path is not None and path.suffix.lower() not in endings:
+        listed = f"{', '.join(endings[:-1])} or {endings[-1]}"
+        raise InputError(f"{option} {path} must end in {listed}, which says what is drawn")
+
+
+def headed(command: str, schema: "Schema", **paths: object) -> dict[str, Any]:
     """Begin a command's document: the files read, the target and its labels."""
     told = {name: str(path) for name, path in paths.items()}
-    labels = {"target": schema.target, "positive": schema.positive, "negative": schema.negative}
-    return {"schema_version": SCHEMA_VERSION, "command": command, **told, **labels}
+    return {"schema_version": SCHEMA_VERSION, "command": command, **told, **schema.labels}
 
 
 @dataclass(frozen=True)

@@ -9,30 +9,34 @@ import numpy as np
 
 from chainrule import studies
 from chainrule.cli import SCHEMA_VERSION
-from chainrule.cli.running import Voice, check_outputs
+from chainrule.cli.running import Voice, check_ending, check_outputs
 from chainrule.data.files import read_table
+from chainrule.data.inputs import strength
+from chainrule.data.missing import note_of
 from chainrule.data.words import shown
 from chainrule.documents.progress import StudyProgress
 from chainrule.documents.studies import of_study
 from chainrule.errors import InputError
+from chainrule.findings import SHELL
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
 from chainrule.training import prepare_as_asked
-from chainrule.words import counted
+from chainrule.words import counted, plain
 
 FORMATS = (".svg", ".png", ".html")
 Given = Mapping[str, Any]  # a command's option values by name; options of other commands are absent
-OF_A_TABLE = ("target", "positive", "features", "drop", "weights", "na", "x", "y")
-OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rate", "test_size", "seed")
+KINDS = ("categorical", "numeric", "dates", "reference")
+OF_A_TABLE = ("target", "positive", "features", "drop", *KINDS, "weights", "na", "missing", "x", "y")
+OWN = ("alpha", "C", "within", "n_threads", "epochs", "sizes", "rates", "learning_rate", "test_size", "seed")
 RANDOM = ("centering", "batches")  # studies that draw at random, so they take a seed
 
 
 def run(which: str, given: Given, voice: Voice) -> None:
     """Run a study, print it, write its pictures."""
     table, out = given["table"], given["out"]
-    if out is not None and out.suffix.lower() not in FORMATS:
-        raise InputError(f"--out {out} must end in .svg, .png or .html, which says what is drawn")
-    check_outputs({"--out": out}, [] if table is None else [table])
+    check_ending("--out", out, FORMATS)
+    strength(given["alpha"], given["C"], 1.0, SHELL)  # so that a mistake is told with the options' names
+    check_outputs({"--out": out}, [] if table is None else table.paths)
     data, notes = _data(given)
     how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in RANDOM)}
     voice.note(*notes)
@@ -67,13 +71,13 @@ def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
     if path is None:
         for name in OF_A_TABLE:
             if given.get(name):
-                where = "--table TABLE" if columns else "a TABLE"
-                raise InputError(f"--{name} needs {where}: name the table too, or leave --{name} out")
+                raise InputError(f"--{name} needs a TABLE: name the table too, or leave --{name} out")
         if columns:
             return {}, ()
         with as_file(files("chainrule") / "data" / "penguins.csv") as penguins:
             data, notes = _studied(read_table(penguins), {**given, "target": "sex", "drop": ["year"]})
-        light_penalty = {"alpha": 1.0 / len(data["y"])} if "standardize" in given else {}
+        has_own = given["alpha"] is not None or given["C"] is not None or "standardize" not in given
+        light_penalty = {} if has_own else {"alpha": 1.0 / len(data["y"])}
         return data | light_penalty, notes
     for name in ("target", *columns):
         if given[name] is None:
@@ -85,23 +89,17 @@ def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def _studied(table: Any, given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Prepare a table by the options, and take its rows of known label; with --x and --y, only rows that have both."""
+    """Prepare a table by the options, and take its rows of known label; with --x and --y, by default only rows with both."""
     pair = [given["x"], given["y"]] if "x" in given else []
-    learned = {name: given[name] for name in ("positive", "weights")}
-    prepared = prepare_as_asked(
-        table, given["target"], features=pair or given["features"], drop=given.get("drop"), **learned
-    )
+    learned = {name: given.get(name) for name in ("positive", "weights", "drop", *KINDS)}
+    learned["missing"] = given["missing"] or (["drop-rows"] if pair else [])
+    prepared = prepare_as_asked(table, given["target"], features=pair or given["features"], **learned)
     schema, design, rows = prepared.schema, prepared.encoded, prepared.train
     for option, name in zip(("--x", "--y"), pair, strict=False):
         if name not in schema.feature_names:
             raise InputError(f"column {shown(name)} holds no numbers that differ: {option} takes a column of numbers")
-        rows = rows[~np.asarray(table.column(name).is_null(nan_is_null=True))[rows]]
-    for value, label in enumerate((schema.negative, schema.positive)):
-        if not np.any(design.y[rows] == value):
-            raise InputError(f"no row with both columns has the label {shown(label)}: rows of both labels are needed")
-    left, places = table.num_rows - len(rows), [schema.feature_names.index(name) for name in pair] or slice(None)
-    unknown = "the target or one of the columns" if pair else shown(schema.target)
-    lost = f"{counted(left, 'row')} without {unknown} left out"
+    left, places = len(prepared.unknown), [schema.feature_names.index(name) for name in pair] or slice(None)
+    lost = [f"{counted(left, 'row')} without {shown(schema.target)} left out"] if left else []
     data = {"classes": (schema.negative, schema.positive),
             "X": np.ascontiguousarray(design.X[rows][:, places]), "y": design.y[rows],
             "sample_weight": None if design.weights is None else design.weights[rows],
@@ -110,4 +108,4 @@ def _studied(table: Any, given: Given) -> tuple[dict[str, Any], tuple[str, ...]]
         data["standardize"] = schema.numeric if given["standardize"] else False
     elif not pair:
         data["numeric"] = schema.numeric
-    return data, (*(() if pair else schema.notes), *([lost] if left else []))
+    return data, (*(() if pair else schema.notes), *note_of(plain(prepared.missing)), *lost)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.encoding import CODINGS, blocks_of, learn
-from chainrule.data.frames import Field, fields_of, is_table
+from chainrule.data.frames import fields_of, is_frame, is_table
 from chainrule.data.inputs import check_size, check_weights, column_names, encode_labels, matrix
+from chainrule.data.kinds import Kinds, Told, check_references, columns_as
+from chainrule.data.missing import Treatment
 from chainrule.data.rows import Rows
 from chainrule.errors import InputError
 from chainrule.kernels.blocks import Blocks, Csr
@@ -26,49 +29,83 @@ def rows_of(
     feature_names: Sequence[str] | None = None,
     coding: str = "reference",
     n_threads: int | None = None,
+    missing: str | Mapping[str, str] | None = None,
+    columns: Kinds | None = None,
+    reference: Mapping[str, Any] | None = None,
 ) -> tuple[Rows, tuple[Any, Any]]:
     """Check a user's data, and use them in place if possible; raises InputError if they can't be used.
 
+    missing : how to treat missing values, by column if it is a dictionary (`Treatment`). None: "mark" in a table, and missing
+    values in an array are refused. columns, reference : kinds and reference levels of a table's columns, as in `columns_as`.
     Returns the rows, and the labels of y = 0 and y = 1.
     """
+    treatment = Treatment.read(missing)
     if coding not in CODINGS:
         raise InputError(f"coding must be 'reference' or 'all', not {coding!r}")
-    if is_table(X):
+    if reference and coding == "all":
+        raise InputError(
+            "with coding='all' every level has a coefficient and none is the reference: leave reference out"
+        )
+    if (columns or reference) and not is_frame(X):
+        what = f"columns and reference are for tables, and X is {type(X).__name__}"
+        raise InputError(f"{what}: give a data frame or an Arrow table, or leave them out")
+    if missing is not None and not is_frame(X):
+        X, feature_names = _as_columns(X, feature_names), None
+    if missing is not None or columns or reference or is_table(X):
         if feature_names is not None:
             raise InputError("feature_names can't be given for a table: rename its columns, or leave feature_names out")
         fields = fields_of(X)
         m = fields[0].rows if fields else len(X)
         check_size(m, len(fields))
         codes, classes = encode_labels(y, m)
-        return _of_table(fields, codes, check_weights(sample_weight, codes), coding, n_threads), classes
-    blocks, names, copies = (_sparse if hasattr(X, "tocsr") else _dense)(X, feature_names)
+        told = columns_as(fields, columns, reference)
+        rows = _of_table(told, codes, check_weights(sample_weight, codes), coding, n_threads, treatment)
+        check_references(rows.encodings or (), reference)
+        return rows, classes
+    blocks, names, copies = (sparse if hasattr(X, "tocsr") else dense)(X, feature_names)
     codes, classes = encode_labels(y, blocks.m)
     return Rows.of(blocks, codes, check_weights(sample_weight, codes), names, n_threads, copies=copies), classes
 
 
 def _of_table(
-    fields: Sequence[Field], y: NDArray[np.uint8], s: Vector | None, coding: str, n_threads: int | None
+    told: Told, y: NDArray[np.uint8], s: Vector | None, coding: str, n_threads: int | None, treatment: Treatment
 ) -> Rows:
     """Use a table's columns in place. Levels and means depend on the weights."""
-    learnt = learn(fields, s, coding, threads=thread_count(n_threads))
-    blocks, copies = blocks_of(fields, learnt.columns)
-    rows = Rows.of(blocks, y, s, None, n_threads, encodings=learnt.columns, copies=min(copies, 1))
+    learnt = learn(told.fields, y, s, coding, threads=thread_count(n_threads), treatment=treatment)
+    blocks, copies = blocks_of(told.fields, learnt.columns)
+    if learnt.index is not None:
+        y, s = y[learnt.index], None if s is None else s[learnt.index]
+    rows = Rows.of(blocks, y, s, None, n_threads, learnt.index, learnt.columns, min(copies, 1))
+    rows = replace(rows, missing=learnt.missing, dropped=learnt.dropped, said=told.findings)
     rows.count_read()  # by `learn`
     rows.learned.update(learnt.known)
     return rows
 
 
-def _dense(X: ArrayLike, feature_names: Sequence[str] | None) -> tuple[Blocks, tuple[str, ...], int]:
-    array, names, copies = matrix(X, feature_names)
+def _as_columns(X: Any, feature_names: Sequence[str] | None) -> dict[str, NDArray[Any]]:
+    """Take an array as a table of its columns, so that its missing values can be treated."""
+    if hasattr(X, "tocsr"):
+        raise InputError("missing can't be given for a sparse X: fill in its NaN, and leave missing out")
+    array, names, _ = matrix(X, feature_names)
+    if len(set(names)) < len(names):
+        raise InputError("feature_names has a name twice, and missing needs a name for each column: rename one")
+    return dict(zip(names, array.T, strict=True))
+
+
+def dense(
+    X: ArrayLike, feature_names: Sequence[str] | None, least_rows: int = 2
+) -> tuple[Blocks, tuple[str, ...], int]:
+    """Use a matrix; return its design, its columns' names, and how many copies that took."""
+    array, names, copies = matrix(X, feature_names, least_rows)
     return Blocks.dense(array), names, copies
 
 
-def _sparse(X: Any, feature_names: Sequence[str] | None) -> tuple[Blocks, tuple[str, ...], int]:
+def sparse(X: Any, feature_names: Sequence[str] | None, least_rows: int = 2) -> tuple[Blocks, tuple[str, ...], int]:
     """Use a SciPy matrix or array as CSR. Other formats are converted once; duplicate entries are summed in a copy."""
     if X.ndim != 2:
         raise InputError(f"X must have two dimensions, rows and columns, not {X.ndim}")
     m, n = (int(side) for side in X.shape)
-    check_size(m, n)
+    check_size(m, n, least_rows)
     names = column_names(feature_names, n)
     form, origin, copies = X.format, "", 0
     if form != "csr":

@@ -1,24 +1,26 @@
 """Encodes columns: learns their levels and means from a fit's rows, and makes the blocks that the core reads.
 
-Categories stay codes from the table to the core. A missing number is replaced by the column's mean; if the fit's own rows have
-missing numbers, a coefficient marks such rows. A missing category is a level.
+Categories stay codes from the table to the core. A missing number is replaced by the column's mean, and a missing category by
+the most frequent level. If enough of the fit's own rows have no value, a coefficient marks them (`missing`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as of
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.frames import Codes, Field, Parts, code_type, fields_of, is_frame, recoded
+from chainrule.data.frames import Codes, Field, Parts, code_type, first_row, is_frame, recoded
+from chainrule.data.kinds import numbers_in, read_columns
+from chainrule.data.missing import Marking, Missing, Treatment, filled_note, without_rows
 from chainrule.data.rows import power_of_two
 from chainrule.data.rows.decode import present
-from chainrule.data.schema import BOOLEANS, Column, Schema
+from chainrule.data.schema import BOOLEANS, Column, Lost, Schema
 from chainrule.data.words import looks_like_number, mistaken, option, shown, some, unusable
 from chainrule.errors import InputError
 from chainrule.findings import two_fronts
@@ -29,6 +31,7 @@ from chainrule.words import counted
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 CODINGS = ("reference", "all")
 UNSEEN = ("error", "reference", "missing")
@@ -38,21 +41,25 @@ UNSEEN = ("error", "reference", "missing")
 class Learnt:
     """What the rows of positive weight say about the columns.
 
-    level_rows : for each category, by its place, how many rows have each level; rows without a level, if any, come last.
-    extremes : smallest and largest value of each column. missing : number of missing values, by column name, if any.
-    constants : names of constant columns, which are left out.
+    level_rows : for each category, by its place, how many rows have each level; marked rows without a level, if any, come last.
+    extremes : smallest and largest value of each column. missing : what was missing, and what was done about it.
+    constants : names of constant columns, which are left out. index : places of the rows learnt from, None for all; without
+    those that way drop-rows left out, of which `dropped` have a positive weight.
     """
 
     columns: tuple[Column, ...]
     level_rows: dict[int, Index]
     extremes: Sequence[tuple[float, float]]
-    missing: dict[str, int]
+    missing: tuple[Missing, ...]
     constants: tuple[str, ...] = ()
+    index: Index | None = None
+    dropped: int = 0
 
     @property
     def known(self) -> dict[str, Any]:
         """For `Rows.learned`: how many rows have each coefficient's level or mark, and its smallest and largest x."""
         found: list[tuple[float, float, float]] = []
+        marked = {of.column: of.rows for of in self.missing}
         for k, column in enumerate(self.columns):
             if column.levels:
                 rows = self.level_rows[k]
@@ -61,59 +68,94 @@ class Learnt:
             if not column.constant:
                 found.append((0.0, *self.extremes[k]))
             if column.missing:
-                found.append((self.missing[column.name], 0.0, 1.0))
+                found.append((marked[column.name], 0.0, 1.0))
         counts, low, high = np.array(found).reshape(-1, 3).T
         return {"row counts": counts, "extremes": (low, high)}
 
 
+class _Survey(NamedTuple):
+    """What a read says about each column, (columns,): smallest and largest value, number of rows without a value.
+
+    fill : what replaces a missing value: a number's mean, a category's level of most weight. level_rows : for each category,
+    how many rows have each level, then how many have none.
+    """
+
+    low: Vector
+    high: Vector
+    fill: list[float | str]
+    lost: Vector
+    level_rows: list[Index]
+
+
 def learn(
     fields: Sequence[Field],
+    y: NDArray[Any],
     s: Vector | None = None,
     coding: str = "reference",
     *,
     index: Index | None = None,
     leave_out_constants: bool = False,
     threads: int = 1,
+    treatment: Treatment | None = None,
 ) -> Learnt:
     """Find levels, means and missing values in the rows of positive weight, in one or two reads.
 
-    index : rows to learn from, all by default; s (k,) : their weights.
-    Raises InputError for infinite numbers, and for a column without a value.
+    index : rows to learn from, all by default; y, s (k,) : their labels, 0 or 1, and weights.
+    Raises InputError for infinite numbers, for a column without a value, and for missing values that `treatment` refuses.
     """
-    low, high, mean, lost, level_rows = _survey(fields, s=s, index=index, threads=threads)
+    treatment = Treatment() if treatment is None else treatment
+    treatment.check_names(list(dict.fromkeys(field.source or field.name for field in fields)))
+    is_one, kept = y == 1, np.ones(len(y), dtype=np.bool_) if s is None else s > 0.0
+    stay, missing = without_rows(fields, is_one, kept, index, treatment)
+    n_dropped, is_part = int(np.count_nonzero(~stay & kept)), index is not None
+    if missing:
+        index = np.flatnonzero(stay) if index is None else index[stay]
+        is_one, kept, s = is_one[stay], kept[stay], None if s is None else s[stay]
+    found = _survey(fields, s=s, index=index, threads=threads)
+    marking = Marking(treatment, is_one, kept, index)
     columns: list[Column] = []
-    constants, missing, kept, extremes = [], {}, {}, []
+    constants, level_rows, extremes = [], {}, []
     for k, field in enumerate(fields):
-        name, misses, rows = field.name, bool(lost[k]), level_rows[k]
-        levels = tuple(level for level, count in zip(field.levels or (), rows, strict=False) if count)
-        if low[k] > high[k] if field.levels is None else not levels:
+        low, high, rows = float(found.low[k]), float(found.high[k]), found.level_rows[k]
+        if low > high if field.levels is None else not rows[:-1].any():
             positive = "" if s is None or s.all() else " of positive weight"
-            raise unusable(name, f"has no value in any {'training ' * (index is not None)}row{positive}")
-        if field.levels is None:
-            constant = leave_out_constants and bool(low[k] == high[k])
-            column = Column(name, "number", misses, float(mean[k]), constant)
-        else:
-            column = Column(name, "category", misses, levels=levels, all_levels=coding == "all")
-        if misses:
-            missing[name] = int(lost[k])
+            raise unusable(field.name, f"has no value in any {'training ' * is_part}row{positive}")
+        record = marking.treat(field, int(found.lost[k]), found.fill[k])
+        missing += [record] if record else []
+        marked = record is not None and record.done == "marked"
+        lost = "" if marked else treatment.lost(field.source or field.name, record is not None)
+        column = _column(field, found.fill[k], rows, marked, lost, coding == "all")
+        column = replace(column, constant=leave_out_constants and field.levels is None and low == high)
         if leave_out_constants and not column.design_names():
-            constants.append(name)
+            constants.append(field.name)
+            if record:
+                missing[-1] = replace(record, done="left out", fill=None, told="constant, so the column is left out")
             continue
         if field.levels is not None:
-            kept[len(columns)] = rows[rows > 0]
-        columns.append(column)
-        extremes.append((float(low[k]), float(high[k])))
-    return Learnt(tuple(columns), kept, extremes, missing, tuple(constants))
+            level_rows[len(columns)] = rows[rows > 0]
+        columns.append(replace(column, source=field.source, reads=field.reads, part=field.part))
+        extremes.append((low, high))
+    order = {field.name: k for k, field in enumerate(fields)}
+    missing.sort(key=lambda of: order[of.column])
+    return Learnt(tuple(columns), level_rows, extremes, tuple(missing), tuple(constants), index, n_dropped)
+
+
+def _column(field: Field, fill: float | str, rows: Index, marked: bool, lost: Lost, all_levels: bool) -> Column:
+    """Make the schema's column. rows : of each level; those without one are added to the level that they are filled with."""
+    if field.levels is None:
+        return Column(field.name, "number", marked, float(fill), lost=lost)
+    levels = tuple(level for level, count in zip(field.levels, rows, strict=False) if count)
+    if lost:
+        rows[field.levels.index(str(fill))] += rows[-1]
+        rows[-1] = 0
+    common = str(fill) if lost else None
+    return Column(field.name, "category", marked, levels=levels, all_levels=all_levels, lost=lost, common=common)
 
 
 def _survey(
     fields: Sequence[Field], *, s: Vector | None = None, index: Index | None, threads: int, first: int = 0
-) -> tuple[Vector, Vector, Vector, Vector, list[Index]]:
-    """Read all columns once, and number columns with missing values a second time.
-
-    Returns smallest and largest value, mean, and number of rows without a value, (columns,) each; and for each category the
-    number of rows with each level, then of rows without one.
-    """
+) -> _Survey:
+    """Read all columns once, and number columns with missing values a second time."""
     raw = [Column(f.name, "number") if f.levels is None else Column(f.name, "category", True, None, False, f.levels, True)
            for f in fields]  # fmt: skip
     given: dict[str, Any] = {"s": s, "index": index, "threads": threads}
@@ -148,7 +190,12 @@ def _survey(
             # Rounding must not leave a weight of 0, nor move the mean of a constant column.
             inside = x / np.maximum(found.weight - weights, np.finfo(float).tiny) / p
             mean[holes] = np.clip(inside, low[holes], high[holes])
-    return low, high, mean, lost, rows
+    by_weight = np.asarray(found.sums)
+    fill = [
+        f.levels[int(np.argmax(by_weight[at : at + len(f.levels)]))] if f.levels else float(mean[k])
+        for k, (f, at) in enumerate(zip(fields, places, strict=True))
+    ]
+    return _Survey(low, high, fill, lost, rows)
 
 
 # --- columns as blocks -------------------------------------------------------------------------------------------------
@@ -169,12 +216,12 @@ def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = 
             blocks.append(CategoryColumn(marks, at, 2))
             k, copied = 0, True
         elif column.kind == "number":
-            fill = column.mean if column.missing or unseen == "reference" else None
+            fill = column.mean if column.missing or column.lost or unseen == "reference" else None
             blocks.append(NumberColumn(field.parts, at, fill, at + 1 if column.missing else None))
             k = 1
         else:
             parts, is_copy = _codes(field, column, -1 if other is None else other)
-            lost = k if column.missing else other
+            lost = k if column.missing else other if column.common is None else column.levels.index(column.common)
             blocks.append(CategoryColumn(parts, at, k + column.missing, int(not column.all_levels), lost))
             k, copied = k - (not column.all_levels), copied or is_copy
         at += k + column.missing
@@ -207,7 +254,7 @@ def _places(column: Column) -> dict[str, int]:
 
 @dataclass
 class Met:
-    """Counts the rows with new levels, and with missing values that the fit did not have, by column name.
+    """Counts the rows with new levels, and with missing values for which the fit has no mark, by column name.
 
     labels : how many rows have a label that is neither of the two. no_weights : whether the weights column is missing.
     """
@@ -217,24 +264,27 @@ class Met:
     labels: int = 0
     no_weights: bool = False
 
-    def notes(self, schema: Schema, unseen: str) -> tuple[str, ...]:
-        """Say what was found and how it is treated: one sentence for each column and cause."""
-        said = []
+    def notes(self, schema: Schema, unseen: str, told: Collection[str] = (), where: str = "") -> tuple[str, ...]:
+        """Say what was found and how it is treated: one sentence for new levels of each column, one for missing values.
+
+        told : columns whose missing values are filled in as the fit's were, which is said elsewhere. where : in which rows.
+        """
+        said, filled = [], []
         for column in schema.columns:
             levels, lost = self.levels.get(column.name), self.missing[column.name]
-            reference = f"treated as the reference {shown(column.levels[0])}" if column.levels else ""
             if levels:
                 have = f"{counted(levels.total(), 'row')} {'has a level' if levels.total() == 1 else 'have levels'}"
-                way = "treated as missing" if unseen == "missing" else reference
-                said.append((column.name, f"{have} that training never saw ({some(sorted(levels), 3)}): {way}"))
-            if lost:
-                way = reference or f"filled with the training mean {column.mean:.6g}"
-                said.append((column.name, f"missing in {counted(lost, 'row')}; {way}"))
+                way = "missing" if unseen == "missing" else f"the reference {shown(column.levels[0])}"
+                said.append(
+                    (column.name, f"{have} that training never saw ({some(sorted(levels), 3)}): treated as {way}")
+                )
+            if lost and column.name not in told:
+                filled.append((column, lost))
         if self.labels:
             known = f"neither {shown(schema.negative)} nor {shown(schema.positive)}"
             what = f"{counted(self.labels, 'row')} with a label that is {known}: taken as unknown"
             said.append((schema.target, what))
-        notes = [f"column {shown(name)}: {what}" for name, what in said]
+        notes = [f"column {shown(name)}: {what}" for name, what in said] + filled_note(filled, where)
         if self.no_weights:
             notes.append(f"no column {shown(schema.weights or '')} with weights here: every row counts once")
         return tuple(notes)
@@ -248,24 +298,26 @@ def encode(
 
     unseen : how to treat a level that the fit did not see. "error": refuse it, and a missing value in a column that had none.
     "reference": treat it as the first level, and a missing number as the mean. "missing": treat it as missing, if the fit's
-    column had missing values. met : counts such rows. first : how many rows came before these, for messages. new : places of
-    the rows that the fit did not have, all by default.
+    column had missing values. These are treated as in the fit; if it left such rows out, they are filled in. met : counts such
+    rows. first : how many rows came before these, for messages. new : places of the rows that the fit did not have, all by
+    default.
 
     Raises InputError for a column whose kind is not the fit's, for infinite numbers, and for what `unseen` refuses.
     """
     met = Met() if met is None else met
     fields = [_as_learnt(field, column, first) for field, column in zip(fields, columns, strict=True)]
-    if new is not None and not len(new):  # the fit has met every level and missing value
-        return blocks_of(fields, columns)[0]
-    *_, missing, level_rows = _survey(fields, index=new, threads=thread_count(None), first=first)
-    for field, column, misses, rows in zip(fields, columns, missing, level_rows, strict=True):
+    if new is not None and not len(new):  # the fit has met every level and missing value, or left its row out
+        return blocks_of(fields, columns, unseen)[0]
+    seen = _survey(fields, index=new, threads=thread_count(None), first=first)
+    for field, column, misses, rows in zip(fields, columns, seen.lost, seen.level_rows, strict=True):
         known, found = _places(column), zip(field.levels or (), rows, strict=False)
         strange = {level: int(count) for level, count in found if count and level not in known}
-        if strange and (unseen == "error" or (unseen == "missing" and not column.missing)):
+        if strange and (unseen == "error" or (unseen == "missing" and not (column.missing or column.lost))):
             raise _new_level(field, strange, first)
         met.levels.setdefault(column.name, Counter()).update(strange)
         lost = 0 if column.missing else int(misses)
-        if lost and unseen != "reference":
+        is_new = lost and not column.lost
+        if is_new and (unseen != "reference" or (column.kind == "number" and column.mean is None)):
             row = first + int(np.argmax(np.isnan(field.values))) + 1
             raise mistaken(field.name, f"has no value in row {row}, and had one in every row of the fit", "fill it in")
         met.missing[column.name] += lost
@@ -287,19 +339,11 @@ def _as_learnt(field: Field, column: Column, first: int) -> Field:
     assert field.levels is not None
     words = [level for level in field.levels if not looks_like_number(level)]
     if not words:
-        raise mistaken(field.name, "held numbers in training and holds text here", "write it as numbers")
+        return numbers_in(field, "number", first)
     row, cell = first_row(field, words)
     way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
     what = f"held numbers in training and has {shown(cell)} in row {first + row + 1}"
     raise mistaken(field.name, what, "turn it into numbers", way)
-
-
-def first_row(field: Field, wanted: Collection[str]) -> tuple[int, str]:
-    """Find the first row that has one of the wanted levels; return its number, from 0, and the level."""
-    assert field.levels is not None
-    codes = field.values
-    row = int(np.argmax(np.isin(codes, [code for code, level in enumerate(field.levels) if level in wanted])))
-    return row, field.levels[int(codes[row])]
 
 
 def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
@@ -315,7 +359,7 @@ def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str =
     """Compute log-odds z, (m,), for a frame's rows, from the coefficients of a fit on a frame with the same columns."""
     if not is_frame(X):
         raise InputError(f"the fit was on a table: give a pandas frame or an Arrow table, not {type(X).__name__}")
-    fields = fields_of(X, [column.name for column in columns])
+    fields = read_columns(X, columns)
     if not fields[0].rows:
         raise InputError("X has no rows: give one at least")
     design = encode(fields, columns, unseen)

@@ -1,158 +1,335 @@
-"""Reads CSV and Parquet files, whole or batch by batch, as Arrow tables with text as dictionaries."""
+"""Reads tables from files of any kind, one or several, whole or batch by batch, as Arrow tables."""
 
-import gzip
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
-from chainrule.data.frames import is_text
+from chainrule.data.dialects import AS_FOUND, Dialect
+from chainrule.data.marks import Form
+from chainrule.data.places import STDIN, WORDS, Place, partitions, places_of
 from chainrule.data.schema import Schema
-from chainrule.data.words import looks_like_number, shown, some
+from chainrule.data.text_files import BLOCK, TEXT, TextFile
+from chainrule.data.typed_files import TypedFile
+from chainrule.data.words import shown, some
 from chainrule.errors import InputError
 from chainrule.words import counted
 
-MISSING = ("", "NA", "N/A", "NaN", "null")
-TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
-BATCH_ROWS, BATCH_NUMBERS = 1 << 16, 1 << 22  # limits of a Parquet batch
-BLOCK = 1 << 24  # bytes of CSV that are parsed at once: no row may be longer
-STREAM_BLOCK = 1 << 20
-MOST_LEVELS = 1 << 16  # with more distinct values, a block of text isn't made a dictionary
-_FOREIGN = {
-    b"PAR1": ("a Parquet file", "call it .parquet"),
-    b"PK\x03\x04": ("a spreadsheet or a zip archive", "save it as CSV"),
-    b"\x1f\x8b": ("compressed by gzip", "call it .csv.gz"),
-    b"\xff\xfe": ("UTF-16 text", "save it as UTF-8"),
-    b"\xfe\xff": ("UTF-16 text", "save it as UTF-8"),
-}
-_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 # what the parser and the system say, and what a user can do about it
 _FAULTS = {
     "Empty CSV": "has no header or no rows: a table needs both",
-    "invalid UTF8|can't decode": "is not UTF-8 text: save it as UTF-8",
+    "invalid UTF8|can't decode": "is UTF-8 text in part only: save it as UTF-8, or name its encoding with --encoding",
     "straddling|block": f"has a row of more than {BLOCK >> 20} MB, or a quote that is never closed: shorten or close it",
 }
+File = TextFile | TypedFile
 
 
-def read_table(path: str | Path, *, na: Sequence[str] = (), text: Sequence[str] = ()) -> pa.Table:
-    """Read a table from a CSV or Parquet file.
+class Source:
+    """What a user names as one table: files, folders, standard input, and how they are to be read.
 
     Parameters
     ----------
-    path : str or Path
-        .csv (commas), .tsv (tabs), .txt (tabs if its header has one, else commas), each also with .gz, or .parquet.
+    names : sequence of str
+        Paths of files and folders; "-" is standard input.
+    asked : Dialect
+        What the user says about text files.
+    say : function of a sentence
+        Called with what is unusual about the files, once they are read.
+    """
+
+    def __init__(
+        self, names: Sequence[str], asked: Dialect = AS_FOUND, say: Callable[[str], object] = lambda _: None
+    ) -> None:
+        self.names, self._asked, self.say = names, asked, say
+        self.dialect: Mapping[str, str] = {}  # of the first text file that was read
+
+    @classmethod
+    def of(cls, table: "Source | str | Path") -> "Source":
+        """Make a source of one path; a source stays as it is."""
+        return table if isinstance(table, cls) else cls([str(table)])
+
+    @classmethod
+    def asked(
+        cls, paths: Sequence[Path] | Path, how: Mapping[str, str | None], say: Callable[[str], object]
+    ) -> "Source":
+        """Make a source of a command's arguments. how: its options sep, decimal, encoding and quote."""
+        names = [str(path) for path in ([paths] if isinstance(paths, Path) else paths)]
+        return cls(names, Dialect.asked(**how), say)
+
+    def __str__(self) -> str:
+        return _listed(self.names)
+
+    @property
+    def name(self) -> str:
+        """A short name for titles: that of the first file or folder, and how many more there are."""
+        first = "standard input" if self.names[0] == STDIN else Path(self.names[0]).name
+        return first if len(self.names) == 1 else f"{first} and {len(self.names) - 1} more"
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files on disk, which no output may replace."""
+        return [place.path for place in self.places if place.path]
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """All files. Raises InputError if there are none, or one twice."""
+        found = []
+        for name in self.names:
+            inside = places_of(name)
+            folders = partitions(name, inside)
+            if folders:
+                how = "the names of its folders make no columns"
+                self.say(f"{name}: {how} ({some(folders, 3)}); write them into the files if the model needs them")
+            found += inside
+        often = Counter(place.path.resolve() for place in found if place.path)
+        twice = next((place.name for place in found if place.path and often[place.path.resolve()] > 1), None)
+        if twice is not None:
+            raise InputError(f"{twice} would be read twice: name it once")
+        return found
+
+    def files(self, na: Sequence[str], usual: Mapping[str, str] | None) -> list[File]:
+        """Open each file. usual : how the model's training table was written."""
+        if self._asked.given() and all(place.kind != "csv" for place in self.places):
+            option = next(iter(self._asked.given()))
+            what = f"{self} is {WORDS[self.places[0].kind]}"
+            raise InputError(f"--{option} says how text is written, and {what}: leave --{option} out")
+        return [
+            TextFile(place, self._asked, usual or {}, na) if place.kind == "csv" else TypedFile(place, na)
+            for place in self.places
+        ]
+
+    def column_names(self, usual: Mapping[str, str] | None = None) -> list[str]:
+        """Names of the columns of the first file."""
+        first = self.files((), usual)[0]
+        with _explained(first.place.name, first):
+            return first.names()
+
+    def tell(self, files: Sequence[File]) -> None:
+        """Say what is unusual about files that were read, those alike in one line."""
+        alike: dict[str, list[str]] = {}
+        for file in files:
+            kind = file.place.unlike_its_name()
+            unusual = [*([kind] if kind else []), *file.said()]
+            if unusual:
+                alike.setdefault(", ".join(unusual), []).append(file.place.name)
+            if isinstance(file, TextFile) and not self.dialect:
+                self.dialect = file.dialect
+        for said, names in alike.items():
+            self.say(f"read {_listed(names)}: {said}")
+        for doubt in dict.fromkeys(doubt for file in files for doubt in file.doubts()):
+            self.say(doubt)
+
+
+def _listed(paths: Sequence[str]) -> str:
+    """Name two files in full, and count the others."""
+    return ", ".join(paths[:2]) + f" and {len(paths) - 2:,} more" * (len(paths) > 2)
+
+
+def read_table(
+    table: Source | str | Path,
+    *,
+    na: Sequence[str] = (),
+    text: Sequence[str] = (),
+    usual: Mapping[str, str] | None = None,
+) -> pa.Table:
+    """Read a table from files: CSV and its kin, Parquet, Arrow IPC, JSON lines; also compressed.
+
+    The content shows what a file is and how it is written, whatever its name.
+
+    Parameters
+    ----------
+    table : Source, str or Path
     na : sequence of str
         More cells that mean "missing", as written; empty, NA, N/A, NaN and null always do, in text of Parquet too.
     text : sequence of str
-        Columns of a CSV file to read as text even if every cell looks like a number (a trained model's categories).
+        Columns of a text file to read as text even if every cell looks like a number (a trained model's categories).
+    usual : mapping, optional
+        `Source.dialect` of the table that the model was trained on, used where a file doesn't tell.
 
     Returns
     -------
     pyarrow.Table
-        Columns as inferred, text mostly as dictionaries; missing cells are null. Blank lines of a CSV file are skipped.
+        Columns as inferred, text mostly as dictionaries; missing cells are null. Blank lines of a text file are skipped. Rows
+        of several files follow one another; their columns are those of the first, matched by name.
 
     Raises
     ------
     InputError
-        The file is missing, empty, has no rows, two columns of one name or a row too long or too short, or its
-        content is not what its name says.
+        A file is missing, empty, has two columns of one name or a row too long or too short, or other columns than
+        the first; there are no rows; what a file is or how it is written can't be told.
     """
-    place, ending, zipped = _kind_of(Path(path))
-    with _explained(place):
-        table = _read_csv(place, ending, zipped, na, text) if ending else _mark_missing(_parquet(place).read(), na)
+    source = Source.of(table)
+    with _explained(str(source)):
+        files = source.files(na, usual)
+    tables = [_read(file, text) for file in files]
+    found = tables[0] if len(tables) == 1 else _joined(files, tables, text)
+    if found.num_rows == 0:
+        raise InputError(f"{source} has a header and no rows")
+    source.tell(files)
+    return found
+
+
+def read_batches(
+    table: Source | str | Path,
+    schema: Schema,
+    *,
+    na: Sequence[str] = (),
+    usual: Mapping[str, str] | None = None,
+    need_target: bool = False,
+) -> Iterator[pa.Table]:
+    """Read the columns that a model needs in batches, so that long files need little memory; otherwise as `read_table`.
+
+    A table that lacks such a column, or the target if that is needed, is read whole, for a message with all its columns.
+    """
+    source = Source.of(table)
+    with _explained(str(source)):
+        files = source.files(na, usual)
+    _check_columns(files)
+    rows = 0
+    for file in files:
+        for batch in _batches(file, schema, need_target):
+            rows += batch.num_rows
+            yield batch
+    if not rows:
+        raise InputError(f"{source} has a header and no rows")
+    source.tell(files)
+
+
+def read_cells(
+    table: Source | str | Path, names: Sequence[str], usual: Mapping[str, str] | None = None
+) -> Iterator[pa.Table]:
+    """Read columns as text in batches; cells of text files as they are written."""
+    for file in Source.of(table).files((), usual):
+        with _explained(file.place.name, file):
+            yield from file.cells(names)
+
+
+def _batches(file: File, schema: Schema, need_target: bool) -> Iterator[pa.Table]:
+    """Read a file in batches; what they can't read is read as a whole table, or explained."""
+    done, before = 0, _forms(file, schema)
+    needed = {*(column.table_name for column in schema.columns), *([schema.target] if need_target else [])}
+    try:
+        for batch in file.batches(schema) if needed <= set(file.names()) else [_read(file, schema.text_columns)]:
+            done += batch.num_rows
+            yield batch
+        return
+    except (pa.ArrowException, InputError, OSError, ValueError):
+        pass
+    rest = _read(file, schema.text_columns).slice(done)
+    after = _forms(file, schema)
+    other = next((name for name in after if after[name] != before[name]), None)
+    if done and other is not None:
+        way = "say with --decimal which mark is the decimal one"
+        raise InputError(f"{file.place.name}: column {shown(other)} has numbers with other marks further down: {way}")
+    yield rest
+
+
+def _forms(file: File, schema: Schema) -> dict[str, Form]:
+    """How a file's numbers are read, for each number that the model needs."""
+    if not isinstance(file, TextFile):
+        return {}
+    names = [column.table_name for column in schema.columns if column.is_plain_number]
+    return {name: file.forms.get(name, Form(file.decimal, "")) for name in names}
+
+
+def _read(file: File, text: Sequence[str]) -> pa.Table:
+    """Read a whole file; refuse columns without a name, or of one name."""
+    place = file.place.name
+    with _explained(place, file):
+        table = file.whole(text)
         pa.default_memory_pool().release_unused()
-        # columns without a name are never features, so several do no harm
-        twice = [name for name, times in Counter(table.column_names).items() if times > 1 and name != ""]
+    # columns without a name are never features, so several do no harm
+    twice = [name for name, times in Counter(table.column_names).items() if times > 1 and name != ""]
     if twice:
         raise InputError(f"{place} has more than one column called {some(twice)}: give each its own name")
     if not any(table.column_names):
         raise InputError(f"{place} has no named columns: its first line must be a header")
-    if table.num_rows == 0:
-        raise InputError(f"{place} has a header and no rows")
     return table
 
 
-def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) -> Iterator[pa.Table]:
-    """Read the columns that a model needs in batches, so that long files need little memory; otherwise as `read_table`."""
-    place, ending, zipped = _kind_of(Path(path))
-    done = 0
-    try:
-        if ending:
-            batches = _csv_batches(place, zipped, _csv_options(place, ending, zipped, na), schema)
-        else:
-            batches = _parquet_batches(place, na, schema)
-        for table in batches:
-            done += table.num_rows
-            yield table
-        if done:
-            return
-    except (pa.ArrowException, InputError, OSError, ValueError):
-        pass  # `read_table` says why, or succeeds
-    yield read_table(place, na=na, text=schema.text_columns).slice(done)
+def _check_columns(files: Sequence[File]) -> None:
+    """Refuse files whose columns are not those of the first; the order doesn't matter."""
+    if len(files) == 1:
+        return
+    whole = [file for file in files if not (isinstance(file, TypedFile) and file.may_lack_columns)]
+    first: list[str] = []
+    for file in whole:
+        with _explained(file.place.name, file):
+            names = file.names()
+        first = first or names
+        for these, those, has in ((first, names, "lacks"), (names, first, "has")):
+            other = sorted(set(these) - set(those))
+            if other:
+                which = "which" if has == "lacks" else "unlike"
+                end = f"{which} {whole[0].place.name} has" if has == "lacks" else f"{which} {whole[0].place.name}"
+                raise InputError(
+                    f"{file.place.name} {has} the column {some(other)}, {end}: give tables of the same columns"
+                )
 
 
-def _parquet_batches(place: Path, na: Sequence[str], schema: Schema) -> Iterator[pa.Table]:
-    with _parquet(place) as file:
-        kept = _kept(file.schema_arrow.names, schema)
-        for batch in file.iter_batches(max(256, min(BATCH_ROWS, BATCH_NUMBERS // len(kept))), columns=kept):
-            yield _mark_missing(pa.Table.from_batches([batch]), na)
+def _joined(files: Sequence[File], tables: list[pa.Table], text: Sequence[str]) -> pa.Table:
+    """Put the rows of several files under one another.
+
+    A column that is text in one file and numbers in another is read as text from all text files, as it would be in one file.
+    """
+    _check_columns(files)
+    mixed = [name for name in _names(tables) if len(_kinds(tables, name)) > 1]
+    if mixed:
+        for k, file in enumerate(files):
+            if isinstance(file, TextFile):
+                tables[k] = _read(file, [*text, *mixed])
+    for name in mixed:
+        if len(_kinds(tables, name)) > 1:
+            kinds = {file.place.name: _kind(table, name) for file, table in zip(files, tables, strict=True)}
+            (a, one), (b, other) = next((x, y) for x in kinds.items() for y in kinds.items() if x[1] != y[1])
+            raise InputError(f"column {shown(name)} is {one} in {a} and {other} in {b}: write both alike")
+    order = _names(tables)
+    for name in order:
+        types = {table.schema.field(name).type for table in tables if name in table.column_names}
+        held = _kinds(tables, name)
+        if len(types) > 1 and held in ({"text"}, {"numbers"}):
+            tables = [_cast(table, name, held == {"text"}) for table in tables]
+    tables = [table.select([name for name in order if name in table.column_names]) for table in tables]
+    return pa.concat_tables(tables, promote_options="permissive")
 
 
-def _csv_batches(
-    place: Path, zipped: bool, options: dict[str, Any], schema: Schema | None = None
-) -> Iterator[pa.Table]:
-    """Read a file in small blocks: a model's columns with the types it needs, or all with the types of the first block."""
-    convert = options["convert_options"]
-    with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
-        names, types = reader.schema.names, {field.name: field.type for field in reader.schema}
-    if schema is not None:  # types of the first block could be wrong later on
-        types = {column.name: pa.float64() if column.kind == "number" else pa.string() for column in schema.columns}
-        types |= {schema.weights or "": pa.float64(), schema.target: pa.string()}
-        convert.include_columns = _kept(names, schema)
-    convert.column_types = {name: types[name] for name in convert.include_columns or names}
-    rows = 0
-    with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
-        for batch in reader:
-            rows += batch.num_rows
-            table = pa.Table.from_batches([batch])
-            yield table
-    if rows and table.column_names[-1] == names[-1]:  # the cell that takes everything after the quote
-        _check_quotes(place, zipped, table, rows)
+def _names(tables: Sequence[pa.Table]) -> list[str]:
+    return list(dict.fromkeys(name for table in tables for name in table.column_names))
 
 
-def _kept(names: Sequence[str], schema: Schema) -> list[str]:
-    """List the columns that a model reads, in the file's order."""
-    wanted = {*(column.name for column in schema.columns), schema.target, schema.weights}
-    kept = [name for name in names if name in wanted]
-    if len(set(names)) < len(names) or not kept:
-        raise pa.ArrowInvalid("`read_table` has the message")
-    return kept
+def _kinds(tables: Sequence[pa.Table], name: str) -> set[str]:
+    return {kind for table in tables if (kind := _kind(table, name))}
 
 
-def _kind_of(place: Path) -> tuple[Path, str, bool]:
-    """Return the place, the ending of a text file ("" for Parquet), and whether it is zipped; refuse anything but a file."""
-    found = re.search(r"\.(?:(csv|tsv|txt)(\.gz)?|parquet)$", place.name.lower())
-    if found is None:
-        raise InputError(f"{place}: a table's name ends in .csv, .tsv, .txt (or these with .gz) or .parquet: rename it")
-    if place.is_dir():
-        raise InputError(f"{place} is a folder: name a file in it")
-    if not place.exists():
-        raise InputError(f"there is no file {place}: check the name and the folder")
-    if place.stat().st_size == 0:
-        raise InputError(f"{place} is empty: a table needs a header and rows")
-    return place, found[1] or "", found[2] is not None
+def _kind(table: pa.Table, name: str) -> str:
+    """Return what a column holds, in words; "" if it has no values or the table lacks it."""
+    if name not in table.column_names or pa.types.is_null(kind := table.schema.field(name).type):
+        return ""
+    kind = getattr(kind, "value_type", kind)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "numbers"
+    return "text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else str(kind)
+
+
+def _cast(table: pa.Table, name: str, is_text: bool) -> pa.Table:
+    """Give a column of text, or of numbers, the type that all files can share."""
+    if name not in table.column_names:
+        return table
+    place = table.column_names.index(name)
+    column = table.column(place)
+    if is_text:
+        column = column if column.type == TEXT else column.cast(pa.string()).dictionary_encode()
+    else:
+        column = column.cast(pa.float64(), safe=False)
+    return table.set_column(place, name, column)
 
 
 @contextmanager
-def _explained(place: Path) -> Iterator[None]:
+def _explained(place: str, file: File | None = None) -> Iterator[None]:
     """Say in a sentence why a file can't be read."""
     try:
         yield
@@ -162,11 +339,11 @@ def _explained(place: Path) -> Iterator[None]:
         text = (getattr(error, "strerror", None) or str(error)).strip()
         ragged = re.search(r"Row #(\d+): Expected (\d+) columns?, got (\d+)", text)
         known = next((says for words, says in _FAULTS.items() if re.search(words, text)), None)
-        if isinstance(error, pa.ArrowException) and place.suffix.lower() == ".parquet":
-            says = f"{place} is not a Parquet file, or a damaged one, although it is called so: write it again"
+        if isinstance(error, pa.ArrowException) and isinstance(file, TypedFile):
+            says = f"{place} is not a whole {WORDS[file.place.kind]} file, or a damaged one: write it again"
         elif ragged:
             row, header, cells = map(int, ragged.groups())
-            way = "mend the row (a cell with a comma in it needs quotes)"
+            way = "mend the row (a cell with a separator in it needs quotes)"
             says = f"{place}: row {row - 1} has {counted(cells, 'cell')} and the header {header}: {way}"
         elif known:
             says = f"{place} {known}"
@@ -174,113 +351,3 @@ def _explained(place: Path) -> Iterator[None]:
             line = shown((text.splitlines() or [type(error).__name__])[0], 160)
             says = f"can't read {place}: {line[:1].lower()}{line[1:]}; check that the file is whole and may be read"
         raise InputError(says) from error
-
-
-def _parquet(place: Path) -> Any:
-    # pq.read_table would turn folder names like year=2024 into columns
-    return pq.ParquetFile(place, read_dictionary=[text.name for text in pq.read_schema(place) if is_text(text.type)])
-
-
-def _read_csv(place: Path, ending: str, zipped: bool, na: Sequence[str], text: Sequence[str]) -> pa.Table:
-    """Read a file in small blocks, which needs little more memory than the table.
-
-    If a cell further down doesn't have the type of the first block, the parser finds the types itself: for this it keeps all
-    cells.
-    """
-    options = _csv_options(place, ending, zipped, na)
-    convert, reading = options["convert_options"], options["read_options"]
-    convert.column_types = asked = dict.fromkeys(text, pa.dictionary(pa.int32(), pa.string()))
-    try:
-        table = pa.concat_tables(_csv_batches(place, zipped, options))
-        for k, field in enumerate(table.schema):  # one at a time: it copies the codes
-            if pa.types.is_dictionary(field.type):
-                table = table.set_column(k, field, table.column(k).unify_dictionaries())
-    except pa.ArrowInvalid:
-        convert.column_types = asked
-        # only on one thread does the parser report the number of a bad row
-        reading.block_size, reading.use_threads = BLOCK, False
-        with _opened(place, zipped) as stream:
-            table = pa_csv.read_csv(stream, **options)
-        _check_quotes(place, zipped, table, table.num_rows)
-    for field in table.schema:
-        if pa.types.is_binary(getattr(field.type, "value_type", field.type)):
-            raise InputError(f"{place} is not UTF-8 text (column {shown(field.name)}): save it as UTF-8")
-    return table
-
-
-def _csv_options(place: Path, ending: str, zipped: bool, na: Sequence[str]) -> dict[str, Any]:
-    """Choose how a file is parsed."""
-    with gzip.open(place, "rb") if zipped else open(place, "rb") as file:
-        start = file.read(1 << 16)
-    for magic, (what, way_out) in _FOREIGN.items():
-        if start.startswith(magic):
-            raise InputError(f"{place} is {what}, although it is called {place.suffix}: {way_out}")
-    header = re.split(
-        r"[\r\n]", start.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip("\r\n"), maxsplit=1
-    )[0]
-    delimiter = "\t" if ending == "tsv" or (ending == "txt" and "\t" in header) else ","
-    other = next((name for mark, name in _MARKS.items() if mark in header), None)
-    if other and delimiter not in header:
-        wanted = _MARKS[delimiter]
-        raise InputError(f"{place} seems to be separated by {other}, not by {wanted}: write it again with {wanted}")
-    return {
-        # a few hundred rows at least
-        "read_options": pa_csv.ReadOptions(block_size=max(STREAM_BLOCK, 1024 * header.count(delimiter))),
-        "parse_options": pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        "convert_options": pa_csv.ConvertOptions(
-            null_values=list({*MISSING, *na}),
-            strings_can_be_null=True,
-            # without these, a 1 beside true would be a boolean
-            true_values=TRUE,
-            false_values=FALSE,
-            auto_dict_encode=True,
-            auto_dict_max_cardinality=MOST_LEVELS,
-        ),
-    }
-
-
-def _opened(place: Path, zipped: bool) -> Any:
-    return pa.input_stream(str(place), compression="gzip" if zipped else None)
-
-
-def _check_quotes(place: Path, zipped: bool, table: pa.Table, rows: int) -> None:
-    """Refuse a quote that is never closed: the parser silently takes everything after it as one cell."""
-    cell = table.columns[-1][-1].as_py() if rows else None
-    if not (isinstance(cell, str) and "\n" in cell):
-        return
-    closed, end = cell.replace('"', '""').encode() + b'"', b""
-    with _opened(place, zipped) as file:
-        while block := file.read(BLOCK):
-            end = (end + block)[-len(closed) - 9 :]
-    if not end.rstrip(b"\r\n").endswith(closed):
-        raise InputError(f"{place}: row {rows} opens a quote that is never closed: close it")
-
-
-def _mark_missing(table: pa.Table, na: Sequence[str]) -> pa.Table:
-    """Turn cells that mean missing into nulls, so that a Parquet table gives the same model as the same table in CSV."""
-    # `pa.array` and `pa.scalar` would import pandas, which takes longer than reading most files
-    texts = [cell.encode() for cell in (*MISSING, *na)]
-    ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
-    words = pa.Array.from_buffers(
-        pa.large_string(), len(texts), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
-    )
-    numbers = np.array([float(cell) for cell in na if looks_like_number(cell) and "x" not in cell.lower()])
-    cells = pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(numbers)])
-    for place, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
-        kind = field.type
-        if pa.types.is_dictionary(kind) and is_text(kind.value_type):
-            chunks = [
-                pa.DictionaryArray.from_arrays(chunk.indices, _nulled(chunk.dictionary, words), ordered=kind.ordered)
-                for chunk in column.chunks
-            ]
-            column = pa.chunked_array(chunks, kind)
-        elif len(cells) and (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-            column = _nulled(column, cells)
-        table = table.set_column(place, field, column)
-    return table
-
-
-def _nulled(column: Any, marks: Any) -> Any:
-    """Replace values listed in `marks` by null."""
-    is_mark = pc.is_in(column.cast(marks.type, safe=False), value_set=marks)
-    return pc.if_else(is_mark, pa.nulls(len(column), column.type), column)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.readings import periods
 from chainrule.data.rows.decode import part_values, present
-from chainrule.data.words import check_name, unusable
+from chainrule.data.words import check_columns, check_name, unusable
 from chainrule.errors import InputError
 from chainrule.kernels.blocks import Part
 
@@ -21,20 +22,28 @@ Parts = tuple[Part, ...]
 Codes = NDArray[np.signedinteger[Any]]
 
 _WAYS = {
-    r"(?i)date|time|duration|period": "turn it into numbers, such as a year, a weekday or days since a date",
+    r"(?i)duration|period": "turn it into numbers, such as days",
     r"(?i)list|large_list|fixed_size_list|struct|map|array": "split it into several columns",
 }
+_SECONDS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # pandas' name for it in Arrow; not a column of the frame
 
 
 @dataclass(frozen=True)
 class Field:
-    """One column: its parts, its levels as text if it is a category, and whether it was copied."""
+    """One column: its parts, its levels as text if it is a category, and whether it was copied.
+
+    declared : its type says that it is a category. source, reads, part : as in `Column`; dates and times of a frame are read.
+    """
 
     name: str
     parts: Parts
     levels: tuple[str, ...] | None = None
     copied: bool = False
+    declared: bool = False
+    source: str = ""
+    reads: str = ""
+    part: str = ""
 
     @property
     def rows(self) -> int:
@@ -77,8 +86,9 @@ def collected(X: Any) -> Any:
 
 
 def is_table(X: Any) -> bool:
-    """Whether X is a frame to read column by column; a pandas frame of plain numbers is a matrix."""
-    return is_frame(X) and not (_is_pandas(X) and all(_is_plain(dtype) for dtype in X.dtypes))
+    """Whether X is a frame to read column by column; a pandas frame of plain numbers, none of them missing, is a matrix."""
+    is_matrix = _is_pandas(X) and all(map(_is_plain, X.dtypes)) and not X.isna().to_numpy().any()
+    return is_frame(X) and not is_matrix
 
 
 def column_names(X: Any) -> list[str]:
@@ -92,14 +102,16 @@ def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False
     sort : for a table from a file. Its booleans become the words true and false, and levels of dictionaries are sorted unless
     their type is ordered. Levels of text are always sorted.
 
-    Raises InputError, with the name, if a column is missing, occurs twice, or holds neither numbers nor categories.
+    Dates and timestamps become days since 1970-01-01, times of day hours since midnight: see `Field.reads`.
+    Raises InputError, with the name, if a column is missing, occurs twice, or holds none of these, numbers or categories.
     """
     X = collected(X)
     names, column = _columns(X)
     often = Counter(names)
     wanted = column_names(X) if wanted is None else wanted
+    check_columns(wanted, names)
     for name in wanted:
-        check_name(name, often, of=", which the model reads" if name not in often else "")
+        check_name(name, often)
     place = {name: k for k, name in enumerate(names)}
     fields = [_field(name, column(place[name]), sort) for name in wanted]
     uneven = next((field for field in fields if field.rows != fields[0].rows), None)
@@ -138,18 +150,21 @@ def _field(name: str, column: Any, sort: bool) -> Field:
     if getattr(column, "ndim", 1) != 1:
         raise unusable(name, f"has {column.ndim} dimensions", "give one value a row")
     is_sparse = hasattr(dtype, "fill_value") and dtype.kind in "biuf"
-    if is_sparse or _is_plain(dtype):
+    if is_sparse or (_is_plain(dtype) and not (sort and dtype.kind == "b")):
         values = np.asarray(column)
         is_read = values.dtype.isnative and (values.dtype.kind in "biu" or values.dtype in (np.float64, np.float32))
         values = values if is_read else values.astype(np.float64)
         return Field(name, (Part(values, len(values)),), copied=is_sparse or not is_read)
     if hasattr(dtype, "categories") and hasattr(column, "array"):
-        return _category(name, [(list(dtype.categories), [Part(np.asarray(column.array.codes), len(column))])], sort)
+        given = [(list(dtype.categories), [Part(np.asarray(column.array.codes), len(column))])]
+        return replace(_category(name, given, sort), declared=True)
     is_unordered = str(dtype) == "Categorical"  # polars doesn't order their levels
-    return _arrow_field(name, _as_arrow(name, column, dtype), sort or is_unordered)
+    field = _arrow_field(name, as_arrow(name, column, dtype), sort or is_unordered)
+    return replace(field, declared=True) if is_unordered else field
 
 
-def _as_arrow(name: str, column: Any, dtype: Any) -> Any:
+def as_arrow(name: str, column: Any, dtype: Any) -> Any:
+    """Convert a column of any library to Arrow; raises InputError, with the name, for values that are no column."""
     import pyarrow as pa
 
     if hasattr(column, "type"):
@@ -184,7 +199,10 @@ def _arrow_field(name: str, column: Any, sort: bool) -> Field:
     if is_text(kind):
         return _dictionaries(name, [chunk.dictionary_encode() for chunk in chunks], sort=True)
     if pa.types.is_dictionary(kind) and not pa.types.is_nested(kind.value_type):
-        return _dictionaries(name, chunks, sort and not kind.ordered)
+        return replace(_dictionaries(name, chunks, sort and not kind.ordered), declared=not sort)
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind):
+        reads = "hours" if pa.types.is_time(kind) else "days" if getattr(kind, "tz", None) is None else "days, UTC"
+        return Field(name, tuple(map(_clock_part, chunks)), copied=True, reads=reads)
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind):
         return Field(name, tuple(_arrow_part(chunk) for chunk in chunks), copied=copied)
     raise _neither(name, kind)
@@ -274,8 +292,30 @@ def _arrow_part(chunk: Any) -> Part:
     return Part(values if values.flags.aligned else values.copy(), rows, valid, offset)
 
 
+def _clock_part(chunk: Any) -> Part:
+    """Read dates and timestamps as days since 1970-01-01 (in UTC if they have a time zone), and times as hours."""
+    import pyarrow as pa
+
+    kind = chunk.type
+    part = _arrow_part(chunk.view(pa.int64() if kind.bit_width == 64 else pa.int32()))
+    if pa.types.is_date(kind):
+        period = 1 if kind.bit_width == 32 else 86_400_000
+    else:
+        period = (3600 if pa.types.is_time(kind) else 86_400) * _SECONDS[kind.unit]
+    return Part(np.where(present(part), periods(part.values, period), np.nan), part.rows)
+
+
+def first_row(field: Field, wanted: Collection[str]) -> tuple[int, str]:
+    """Find the first row that has one of the wanted levels; return its number, from 0, and the level."""
+    assert field.levels is not None
+    codes = field.values
+    row = int(np.argmax(np.isin(codes, [code for code, level in enumerate(field.levels) if level in wanted])))
+    return row, field.levels[int(codes[row])]
+
+
 def recoded(part: Part, lookup: Codes) -> Part:
     """Copy codes, each replaced by its entry in `lookup`; missing ones become -1."""
     of_codes = np.append(lookup, -1).astype(lookup.dtype)  # -1 is the last
-    codes = np.where(present(part, is_code=True), part.values, -1)
+    # in signed integers: -1 would wrap among unsigned codes, which polars has
+    codes = np.where(present(part, is_code=True), part.values.astype(np.int64), -1)
     return Part(of_codes[codes], part.rows)

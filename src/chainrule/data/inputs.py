@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
+from chainrule.findings import PYTHON, Front
 from chainrule.kernels.vectors import two_labels
 from chainrule.words import counted
 
@@ -70,7 +71,7 @@ def was_copied(given: Any, array: NDArray[Any]) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _numbered(n: int) -> tuple[str, ...]:
+def numbered(n: int) -> tuple[str, ...]:
     """Return x1, ..., xn. Cached: for a hundred thousand columns that takes as long as a read."""
     return tuple(f"x{j + 1}" for j in range(n))
 
@@ -78,7 +79,7 @@ def _numbered(n: int) -> tuple[str, ...]:
 def column_names(given: Any, n: int) -> tuple[str, ...]:
     """Check the names of n columns; x1, x2, ... if none are given."""
     if given is None:
-        return _numbered(n)
+        return numbered(n)
     if isinstance(given, str) or not hasattr(given, "__len__"):
         raise InputError("feature_names must be a list of names, one a column")
     names = tuple(str(name) for name in given)
@@ -217,14 +218,15 @@ def standardized_columns(
     return mask, scaled
 
 
-def strength(alpha: float | None, C: float | None, sum_weights: float) -> float:
+def strength(alpha: float | None, C: float | None, sum_weights: float, on: Front = PYTHON) -> float:
     """Return alpha, or scikit-learn's C as alpha = 1/(C S), S the sum of the weights; 0 if both are None or C is infinite."""
+    names = on.option("alpha"), on.option("C")
     if C is None:
-        return 0.0 if alpha is None else number("alpha", alpha, low=0.0)
+        return 0.0 if alpha is None else number(names[0], alpha, low=0.0)
     if alpha is not None:
-        raise InputError("give alpha or C, not both: alpha = 1/(C S), S the sum of the weights")
+        raise InputError(f"give {' or '.join(names)}, not both: alpha = 1/(C S), S the sum of the weights")
     if not isinstance(C, int | float | np.number) or isinstance(C, bool) or not C > 0:
-        raise InputError(f"C must be a positive number, not {C!r}")
+        raise InputError(f"{names[1]} must be a positive number, not {C!r}")
     return 0.0 if np.isinf(C) else 1.0 / float(C) / sum_weights
 
 

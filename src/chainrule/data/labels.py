@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from chainrule.data.frames import coded, displayed, fields_of, is_text
+from chainrule.data.kinds import numbers_in
 from chainrule.data.schema import BOOLEANS, LabelKind, Schema
 from chainrule.data.words import looks_like_number, shown, some
 from chainrule.errors import InputError
@@ -130,12 +131,16 @@ def read_weights(table: pa.Table, name: str, rows: npt.NDArray[np.bool_], first:
         The column doesn't hold numbers, or a row's weight is missing, negative or infinite: names the row.
     """
     column = table.column(name)
-    if label_kind(column) != "number":
+    kind = label_kind(column)
+    field = fields_of(table, [name])[0] if kind in ("number", "text") else None
+    if field is not None and field.levels and all(map(looks_like_number, field.levels)):
+        field, kind = numbers_in(field, "number"), "number"  # a file's numbers with leading zeros are text
+    if field is None or kind != "number":
         what = (
             "no" if pa.types.is_null(column.type) else f"{getattr(column.type, 'value_type', column.type)} in place of"
         )
         raise InputError(f"column {shown(name)} holds {what} numbers: name other weights with --weights")
-    s = fields_of(table, [name])[0].values
+    s = field.values
     for bad, what in ((np.isnan(s), "no"), (s < 0, "a negative"), (np.isinf(s), "an infinite")):
         if (bad & rows).any():
             row = first + int(np.argmax(bad & rows)) + 1

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -10,12 +10,15 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
+from chainrule.data.readings import PARTS, READINGS
 from chainrule.errors import InputError
 from chainrule.words import plain
 
 LabelKind = Literal["number", "boolean", "text"]
+Lost = Literal["", "filled", "dropped"]
 MISSING_LEVEL = "(missing)"
 BOOLEANS = ("false", "true")
+Source = Literal["file", "frame", "array"]
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,25 @@ class Column:
     kind : "number" or "category"
         A frame's booleans are numbers, 0 and 1; a file's are the levels false and true.
     missing : bool
-        Some rows of the fit have no value: a coefficient marks them.
+        A coefficient marks the rows that have no value, as some of the fit's.
     mean : float, optional
-        Weighted mean of a column of numbers, in its own units; it replaces missing values.
+        Weighted mean of a column of numbers, in its own units; it replaces missing values. None if the fit was on an array.
     constant : bool
         All numbers are equal, so only the mark of rows with a missing value has a coefficient.
     levels : tuple of str
         A category's levels, in order; the first is the reference.
     all_levels : bool
         The first level has a coefficient too.
+    lost : "", "filled" or "dropped"
+        What the fit does with rows that have no value and no mark: fill them in, or leave them out. "" if it had none.
+    common : str, optional
+        A category's most frequent level, by weight, if `lost` is not empty: it fills in rows that have no value.
+    source : str
+        The table's column, if the name is another one: "when" for "when month".
+    reads : str
+        How cells become numbers, a key of `READINGS`; empty for plain numbers, and for categories of text.
+    part : str
+        Part of a date, a key of `PARTS`; empty for all of it.
     """
 
     name: str
@@ -46,7 +59,22 @@ class Column:
     mean: float | None = None
     constant: bool = False
     levels: tuple[str, ...] = ()
-    all_levels: bool = field(default=False, repr=False)  # not in files: their first level never has one
+    all_levels: bool = False
+    lost: Lost = ""
+    common: str | None = None
+    source: str = ""
+    reads: str = ""
+    part: str = ""
+
+    @property
+    def table_name(self) -> str:
+        """Name of the table's column."""
+        return self.source or self.name
+
+    @property
+    def is_plain_number(self) -> bool:
+        """Whether the cells are numbers as the CSV reader knows them."""
+        return self.kind == "number" and not self.reads
 
     def design_names(self) -> list[str]:
         """Name the column's coefficients; two columns may still give the same name."""
@@ -60,8 +88,13 @@ class Column:
         """Build a column from part of what `Schema.to_dict` gave; raises TypeError or KeyError if it is something else."""
         column = cls(**{**given, "levels": tuple(given["levels"])})
         require_kinds(vars(column), get_type_hints(cls))
+        if column.reads not in ("", *READINGS) or column.part not in ("", *PARTS):
+            raise TypeError(f"how column {column.name!r} is read")
         number = column.mean is not None and math.isfinite(column.mean)
-        if not (number if column.kind == "number" else 0 < len(set(column.levels)) == len(column.levels)):
+        levels = 0 < len(set(column.levels)) == len(column.levels) and (
+            not column.lost or column.common in column.levels
+        )
+        if not (number if column.kind == "number" else levels):
             raise TypeError(f"column {column.name!r}")
         return column
 
@@ -107,6 +140,8 @@ class Schema:
         What was left out or filled in, one sentence each.
     label_kind : "number", "boolean" or "text"
         The labels' kind in training; labels of other tables are compared as this kind.
+    source : "file", "frame" or "array"
+        What the fit was on. A file's booleans are levels, a frame's are numbers; an array's columns are known by their places.
     """
 
     target: str
@@ -116,6 +151,7 @@ class Schema:
     weights: str | None = None
     notes: tuple[str, ...] = ()
     label_kind: LabelKind = "text"
+    source: Source = "file"
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -130,12 +166,22 @@ class Schema:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """Columns to read from a CSV file as text (`read_table(..., text=...)`): categories, and text labels."""
-        words = [c.name for c in self.columns if c.kind == "category" and not set(c.levels) <= set(BOOLEANS)]
-        return (*words, *([self.target] if self.label_kind == "text" else []))
+        """Columns to read from a CSV file as text (`read_table(..., text=...)`): categories, dates, per cent, text labels."""
+        words = [c for c in self.columns if not c.is_plain_number and not (c.levels and set(c.levels) <= set(BOOLEANS))]
+        return (*dict.fromkeys(c.table_name for c in words), *([self.target] if self.label_kind == "text" else []))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The target and its labels, by what they are in a document."""
+        return {"target": self.target, "positive": self.positive, "negative": self.negative}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back."""
+        """Return the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back.
+
+        Of an array's columns, of which there may be very many, only the names are kept.
+        """
+        if self.source == "array":
+            return {**plain(replace(self, columns=())), "columns": [column.name for column in self.columns]}
         return dict(plain(self))
 
     @classmethod
@@ -148,7 +194,8 @@ class Schema:
             Keys are missing, unknown or of the wrong type.
         """
         try:
-            columns = tuple(Column.from_dict(column) for column in given["columns"])
+            of_array = given.get("source") == "array"
+            columns = tuple(Column(str(c), "number") if of_array else Column.from_dict(c) for c in given["columns"])
             schema = cls(**{**given, "columns": columns, "notes": tuple(given["notes"])})
             require_kinds(vars(schema), get_type_hints(cls))
             if not columns:

@@ -2,25 +2,29 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chainrule.data.encoding import Learnt, Met, encode, first_row, learn
+from chainrule.data.encoding import Learnt, Met, encode, learn
 from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of
+from chainrule.data.kinds import Kinds, check_references, columns_as, read_columns
 from chainrule.data.labels import Floats, known_labels, label_kind, read_weights, target_labels
+from chainrule.data.missing import Missing, Treatment, absent
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import expanded
-from chainrule.data.schema import Schema, feature_names
-from chainrule.data.words import check_name, looks_like_number, option, shown, some, unusable
+from chainrule.data.rows.levels import exchanged
+from chainrule.data.schema import Column, Schema, feature_names
+from chainrule.data.words import check_name, shown, some
 from chainrule.errors import InputError
+from chainrule.findings import SHELL, say
 from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reading import thread_count
-from chainrule.words import counted
 
 Index = npt.NDArray[np.int64]
 
@@ -40,6 +44,8 @@ class Encoded:
         0 where the label is unknown; None if the model or the table has no weights.
     notes : tuple of str
         What was filled in or unknown, and in how many rows, one sentence each.
+    is_whole : (m,) bool, optional
+        Rows that have a value in every column whose other rows the fit left out. None: all.
     """
 
     schema: Schema
@@ -47,6 +53,13 @@ class Encoded:
     y: Floats
     weights: Floats | None
     notes: tuple[str, ...]
+    is_whole: npt.NDArray[np.bool_] | None = None
+
+    @cached_property
+    def labelled(self) -> Index:
+        """Places of the rows that a fit on this table would use: those with a label, without those that it would leave out."""
+        known = ~np.isnan(self.y)
+        return np.flatnonzero(known if self.is_whole is None else known & self.is_whole)
 
     @cached_property
     def X(self) -> Floats:
@@ -60,16 +73,24 @@ class Encoded:
         index = None if len(places) == self.blocks.m else places
         return Rows.of(self.blocks, y, s, None, n_threads, index, self.schema.columns)
 
+    def encoded_by(self, columns: tuple[Column, ...]) -> "Encoded":
+        """Encode the table by columns of which some have another first level; copies the codes of these."""
+        pairs = enumerate(zip(self.schema.columns, columns, strict=True))
+        references = {k: before.levels.index(after.levels[0]) for k, (before, after) in pairs if before != after}
+        schema = replace(self.schema, columns=columns)
+        return replace(self, schema=schema, blocks=exchanged(self.blocks, references)) if references else self
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A table ready to train on: its training rows, held-out rows and rows without a label, by their numbers from 0.
 
-    learnt : levels, means and missing values of the training rows.
+    learnt : levels, means and missing values of the training rows, if they were learnt here. Training rows that were left out
+    are in no part.
     """
 
     encoded: Encoded
-    learnt: Learnt
+    learnt: Learnt | None
     train: Index
     test: Index
     unknown: Index
@@ -83,10 +104,17 @@ class Prepared:
         """How the table is encoded."""
         return self.encoded.schema
 
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """What was missing in the training rows, and what was done about it."""
+        return () if self.learnt is None else self.learnt.missing
+
     def training_rows(self, threads: int | None = None) -> Rows:
         """Return the training rows in the table's units."""
         rows = self.encoded.rows(self.train, threads)
-        rows.learned.update(self.learnt.known)
+        if self.learnt is not None:
+            rows = replace(rows, missing=self.learnt.missing, dropped=self.learnt.dropped)
+            rows.learned.update(self.learnt.known)
         return rows
 
 
@@ -133,6 +161,9 @@ def prepare(
     test_size: float = 0.0,
     seed: int = 0,
     na: Sequence[str] = (),
+    missing: Treatment | None = None,
+    columns: Kinds | None = None,
+    reference: Mapping[str, Any] | None = None,
 ) -> Prepared:
     """Learn a table's schema from its training rows alone, and encode all rows by it.
 
@@ -154,6 +185,11 @@ def prepare(
         As in `stratified_split`.
     na : sequence of str
         Cells that were read as missing besides the usual ones; the model stores them.
+    missing : Treatment, optional
+        How missing values are treated.
+
+    columns, reference
+        Kinds and reference levels, as in `columns_as`.
 
     Raises
     ------
@@ -168,34 +204,33 @@ def prepare(
     train, test = stratified_split(y, test_size, seed)
     if s is not None and weights is not None:
         _check_weights(s, weights, y, (negative, positive), (train, test))
-    fields = fields_of(table, names, sort=True)
-    for field in fields:
-        _refuse_text_among_numbers(field)
+    told = columns_as(fields_of(table, names, sort=True), columns, reference, wanted=features or (), of_file=True)
+    fields = told.fields
     index = None if len(train) == len(y) else train
     given = None if s is None else s[train]
-    learnt = learn(fields, given, index=index, leave_out_constants=True, threads=thread_count(None))
-    notes += _notes(learnt)
+    learnt = learn(
+        fields, y[train], given, index=index, leave_out_constants=True, threads=thread_count(None), treatment=missing
+    )
+    check_references(learnt.columns, reference)
+    new = np.delete(np.arange(len(y)), train if s is None else train[s[train] > 0])
+    train = train if learnt.index is None else learnt.index
+    notes += [*(say(found, SHELL) for found in told.findings), *_notes(learnt)]
     kind = label_kind(table.column(target)) or "text"
     schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
     met, kept = Met(), {column.name for column in learnt.columns}
     fields = [field for field in fields if field.name in kept]
-    new = np.delete(np.arange(len(y)), train if s is None else train[s[train] > 0])
     encoded = encode(fields, schema.columns, "reference", met, new=new)
     known = None if s is None else np.where(np.isnan(y), 0.0, s)
-    design = Encoded(schema, encoded, y, known, met.notes(schema, "reference"))
+    treated = [column.column for column in learnt.missing if column.done != "dropped"]
+    said = met.notes(schema, "reference", treated, " in rows not trained on")
+    design = Encoded(schema, encoded, y, known, said, _is_whole(fields, schema))
     notes += design.notes
     return Prepared(design, learnt, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes))
 
 
 def _notes(learnt: Learnt) -> list[str]:
-    """Say what was filled in, left out or renamed."""
+    """Say what was left out or renamed."""
     notes = []
-    for column in learnt.columns:
-        lost = learnt.missing.get(column.name)
-        if lost:
-            mean = f"filled with the mean {column.mean or 0.0:.6g} and marked by a coefficient"
-            way = "a level of its own" if column.levels else mean
-            notes.append(f"column {shown(column.name)}: missing in {counted(lost, 'training row')}; {way}")
     if learnt.constants:
         notes.append(f"constant column{'s' * (len(learnt.constants) > 1)} left out: {some(learnt.constants, 20)}")
     plain = [name for column in learnt.columns for name in column.design_names()]
@@ -203,6 +238,13 @@ def _notes(learnt: Learnt) -> list[str]:
     if renamed:
         notes.append(f"coefficients renamed because the name was taken: {some(renamed, 20)}")
     return notes
+
+
+def _is_whole(fields: Sequence[Field], schema: Schema) -> npt.NDArray[np.bool_] | None:
+    """Mask the rows with a value in every column whose other rows the fit left out; None if there is no such column."""
+    dropped = {column.name for column in schema.columns if column.lost == "dropped"}
+    lost = [absent(field) for field in fields if field.name in dropped]
+    return ~np.logical_or.reduce(lost) if lost else None
 
 
 def _check_weights(s: Floats, name: str, y: Floats, labels: tuple[str, str], parts: tuple[Index, Index]) -> None:
@@ -249,7 +291,7 @@ def encode_table(
         label or a weight that can't be used.
     """
     often, met = Counter(table.column_names), Met() if met is None else met
-    fields = fields_of(table, [column.name for column in schema.columns], sort=True)
+    fields = read_columns(table, schema.columns, sort=schema.source == "file", first=first)
     design = encode(fields, schema.columns, unseen, met, first=first)
     y, weights = np.full(design.m, np.nan), None
     if need_target or schema.target in often:
@@ -262,7 +304,7 @@ def encode_table(
             s = read_weights(table, name, known & need_target, first)
             weights = np.where(known & np.isfinite(s) & (s >= 0), s, 0.0)
         met.no_weights = need_target and name is not None and name not in often
-    return Encoded(schema, design, y, weights, met.notes(schema, unseen))
+    return Encoded(schema, design, y, weights, met.notes(schema, unseen), _is_whole(fields, schema))
 
 
 def _feature_names(
@@ -297,19 +339,3 @@ def _feature_names(
             notes.append(f"the index of a data frame is left out: {some(index)}")
         wanted = [name for name in names if name not in {"", target, weights, *index}]
     return [name for name in wanted if name not in set(drop)], notes
-
-
-def _refuse_text_among_numbers(field: Field) -> None:
-    """Refuse a text column in which 10 % of the cells or fewer aren't numbers: they made the whole column text."""
-    levels = field.levels or ()
-    numeric = np.array([looks_like_number(level) for level in levels], dtype=np.bool_)
-    if numeric.all() or not numeric.any():
-        return
-    codes = field.values
-    rows = np.bincount(codes[codes >= 0.0].astype(np.intp), minlength=len(numeric))
-    known, numbers = int(rows.sum()), int(rows @ numeric)
-    if numbers < known and 10 * numbers >= 9 * known:
-        row, cell = first_row(field, [level for level, good in zip(levels, numeric, strict=True) if not good])
-        found = f"{counted(known - numbers, 'cell')}, the first in row {row + 1}: {shown(cell)}"
-        way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
-        raise unusable(field.name, f"holds numbers but for {found}", way)

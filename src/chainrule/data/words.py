@@ -35,11 +35,34 @@ def some(words: Iterable[str], limit: int = 5) -> str:
     return listed if len(every) <= limit else f"{listed} and {len(every) - limit:,} more"
 
 
-def near(name: str, names: Sequence[str]) -> str:
-    """Name the columns that a wrong name may have meant, or list the columns."""
-    lower = {other.lower().strip(): other for other in reversed(names)}
-    close = [lower[key] for key in get_close_matches(name.lower().strip(), list(lower), n=3, cutoff=0.6)]
-    return f"did you mean {some(close)}?" if close else f"its columns are {some(names, 10)}"
+def near(name: str, names: Sequence[str], what: str = "columns") -> str:
+    """Name the columns that a wrong name may have meant, or list the columns. what : what the names are of."""
+    close = _close(name, names)
+    return f"did you mean {some(close)}?" if close else f"its {what} are {some(names, 10)}"
+
+
+def _close(name: str, names: Sequence[str]) -> list[str]:
+    """Find at most three names that read like `name`, whatever their case and punctuation."""
+    plain = {_letters(other): other for other in reversed(names)}
+    return [plain[key] for key in get_close_matches(_letters(name), list(plain), n=3, cutoff=0.6)]
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", " ", name.lower()).strip() or name
+
+
+def check_columns(wanted: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a table without a model's columns: say which it lacks, and which it has, first those that may be meant."""
+    missing = [name for name in wanted if name not in set(names)]
+    if missing:
+        what = f"no column{'s' * (len(missing) > 1)}"
+        free = [name for name in names if name not in set(wanted)]
+        close = [other for name in missing for other in _close(name, free)]
+        way = f"its columns are {some(dict.fromkeys([*close, *free, *names]), 10)}"
+        python = f"X has {what} {', '.join(map(repr, missing[:5]))}"
+        python += f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
+        which = f", which the model reads: {way}"
+        raise InputError(two_fronts(f"{python}{which}", f"the table has {what} {some(missing)}{which}"))
 
 
 def check_name(name: str, names: Counter[str], role: str = "column", of: str = "") -> None:

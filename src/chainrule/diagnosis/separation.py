@@ -70,6 +70,7 @@ class Separation:
         rounding hides the answer, and nothing is proven.
     directions
         v by column, and b, of each. Their sum, with large enough factors for the earlier ones, is one separating direction.
+        Empty if the separation is proven without exact ones (`few_rows`).
     rows_on_plane
         Rows that are left, by their numbers from 0; rows of weight 0 aren't included.
     final
@@ -77,6 +78,8 @@ class Separation:
         loss is (weight on the plane / S) times the minimum over the rows left, which is attained; 0 if complete.
     finding
         A description of each direction, and the ways out.
+    infimum
+        A lower bound on the infimum of the mean loss, as far as the search knows one.
     """
 
     kind: Literal["complete", "quasi", "undecided"]
@@ -84,6 +87,7 @@ class Separation:
     rows_on_plane: Index = field(compare=False, repr=False)
     final: bool
     finding: Finding
+    infimum: float = 0.0
 
 
 def find_separation(

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def shown(result: Any) -> "Sequence[Block]":
-    """Make the blocks that describe a `Result`, `Certificate`, `Trace`, `RowExplanation` or study."""
+    """Make the blocks that describe a `Result`, `Model`, `Certificate`, `Trace`, `RowExplanation` or study."""
     from chainrule.documents import results, rows, studies
 
-    makers = {"Result": results.of_result, "Certificate": results.of_certificate, "Trace": results.of_trace,
-              "RowExplanation": rows.of_explanation}  # fmt: skip
+    makers = {"Result": results.of_result, "Model": results.of_model, "Certificate": results.of_certificate,
+              "Trace": results.of_trace, "RowExplanation": rows.of_explanation}  # fmt: skip
     return makers.get(type(result).__name__, lambda study: studies.of_study(study, study.heading))(result)

@@ -65,7 +65,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column: a heading, cells, and the format of cells that aren't text; "bar" draws a share as a bar on a page."""
+    """A table's column: a heading, cells, and their format: "bar" draws a share as a bar on a page, "text" is flush left."""
 
     head: str
     cells: Sequence[Any]
@@ -74,9 +74,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length; the first has the names of the rows."""
+    """Columns of equal length; the first has the names of the rows. inner: which rows are parts of a row above them."""
 
     columns: Sequence[Column]
+    inner: Sequence[bool] = ()
 
     @classmethod
     def of(cls, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
@@ -87,7 +88,8 @@ class Table:
     def from_entries(cls, entries: Sequence[Mapping[str, Any]], *columns: tuple[str, str, str]) -> Table:
         """Make a table from a document's entries; columns: heading, key, format. Keys that no entry has are left out."""
         return cls([Column(head, [entry.get(key) for entry in entries], how)
-                    for head, key, how in columns if any(entry.get(key) is not None for entry in entries)])  # fmt: skip
+                    for head, key, how in columns if any(entry.get(key) is not None for entry in entries)],
+                   [bool(entry.get("inner")) for entry in entries])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,15 @@ class Beside:
     groups: Sequence[Sequence[Block]]
 
 
-Block = Text | Heading | Facts | Table | Formula | Code | Chart | Bullets | Beside
+@dataclass(frozen=True)
+class Fold:
+    """Blocks below a line that opens them on a page."""
+
+    title: Words
+    blocks: Sequence[Block]
+
+
+Block = Text | Heading | Facts | Table | Formula | Code | Chart | Bullets | Beside | Fold
 
 
 def bullets(heading: str, items: Iterable[str]) -> list[Block]:

@@ -5,9 +5,11 @@ from functools import partial
 from typing import Any
 
 from chainrule.documents import results
-from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Role, Text, bullets, say
+from chainrule.documents.blocks import Beside, Block, Bullets, Chart, Facts, Fold, Heading, Text, bullets, say
 from chainrule.documents.learned import pictures, rate_told, story
+from chainrule.documents.quality import decided, figures
 from chainrule.documents.rows import explanation
+from chainrule.documents.variables import SHOWN_IN_REPORT, coefficients, odds_chart
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
 from chainrule.studies.learned import Learned
@@ -26,8 +28,12 @@ GLOSSARY = {
     "0.6931 is a coin toss.",
     "odds ratio": "What multiplies the odds for one more unit, for one standard deviation (SD), or for this level in place of "
     "the reference. Units of two features can’t be compared; their standard deviations can.",
+    "spread": "The standard deviation of a feature’s whole contribution to z over the training rows, in log-odds: how much it "
+    "moves the prediction. It counts how common a level is, and how much a number varies.",
     "proven digits": "The optimum’s coefficient agrees in these digits: it is less than half a unit of the last one away.",
     "AUC": "The chance that a random row of y = 1 gets a larger g than a random row of y = 0.",
+    "precision, recall": "Of the rows called positive, the share that are. Of the positive rows, the share called so. F1 is "
+    "their harmonic mean; specificity is the recall of the negative rows.",
     "gradient": "The slope of the loss in each weight. Gradient descent steps against it: w ← w − learning rate · dL_dw. "
     "Newton’s method divides by the curvature, the Hessian H: w ← w − H⁻¹ dL_dw.",
     "F, F*": "The objective, and the smallest value that any w and b can give. F is convex: where the gradient is small "
@@ -41,29 +47,33 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
     document: of a fit, with "explanation" and "whole_gradient" of a row if one is to be shown. trace: what the run
     recorded. parts: log-odds and classes of the training rows, and of the held-out rows if there are any.
     """
-    result, trouble = document["result"], _trouble(document["result"])
+    result = document["result"]
     row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
-    heading, *table = results.coefficients(document)
+    heading, *tables = coefficients(document, SHOWN_IN_REPORT)
     return [
-        *([say("{it}.", "cause", it=trouble)] if trouble else []),
-        _lead(document, "" if trouble else "lead"),
+        say("The probability that {target:name} is {positive:name}, learned from {table:name}", "note", **document),
+        results.verdict(result),
+        *([Fold("All relations between the columns", [Bullets(result["relations"])])] if result["relations"] else []),
+        _lead(document),
         Heading("The fit"),
         results.setting(document),
-        *([] if result["reason"] == "no_optimum" else [say("{it}.", it=results.ending(result)[0][1])]),
+        *([] if result["ended"] in result["verdict"] else [say("{it}.", it=results.ending(result)[0][1])]),
         _tiles(result),
+        *results.missing(document),
         Heading("How near the optimum it is"),
         *results.certificate(result, trace),
         Heading("How it learned"),
         *_learning(document, trace, learned),
         Heading("How well it predicts"),
-        results.figures({"training": document["training"], "held out": document["held_out"]}),
+        figures({"training": document["training"], "held out": document["held_out"]}),
+        *_decisions(document),
         *(explanation(row) if document.get("explanation") else []),
         heading,
-        Beside([table, [results.odds_chart(document)]]),
+        Beside([[odds_chart(document)], tables]),
         Heading("The probabilities"),
         _probabilities((document["negative"], document["positive"]), parts),
         *results.predictions(document, SHOWN_PREDICTIONS, "Predictions", ", not listed here"),
-        *bullets("Notes", [*document["notes"], *results.notes(result, *["separated"] * bool(trouble))]),
+        *bullets("Notes", [*document["notes"], *results.notes(result)]),
         Heading("What the numbers mean"),
         Facts(list(GLOSSARY.items()), "glossary"),
         say("These are associations in these rows, not causes.", "note"),
@@ -71,20 +81,14 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
     ]
 
 
-def _trouble(result: Document) -> str:
-    """Say why there is no optimum, with the way out; empty if there is one, or if that is unknown."""
-    cause = dict(results.coded_warnings(result)).get("separated")
-    return f"The objective asked for has no optimum: {cause}" if cause else ""
-
-
-def _lead(document: Document, role: Role) -> Text:
-    """Say the result in one sentence."""
+def _lead(document: Document) -> Text:
+    """Say how well the model predicts, in one sentence."""
     result, which = document["result"], "held-out" if document["held_out"] else "training"
     method = results.method_of(result)
     after = f"After {counted(result['n_epochs'], method.noun)} of {method.title}"
     text = (f"{after}, the model is right on {{accuracy:%}} of {{rows:{which} row}}, where the "
             "larger class alone would be right on {base_accuracy:%}; its log-loss there is {loss:f}.")  # fmt: skip
-    return say(text, role, **(document["held_out"] or document["training"]))
+    return say(text, **(document["held_out"] or document["training"]))
 
 
 def _tiles(result: Document) -> Facts:
@@ -101,6 +105,16 @@ def _learning(document: Document, trace: Trace, learned: Learned | None) -> list
     absent = (*([] if learned is None else learned.notes), trace.note)
     notes = [say("{it}.", "note", it=text) for text in absent if text]
     return [*told, Beside([*curves.groups, *pictures(learned, classes)]), *notes]
+
+
+def _decisions(document: Document) -> list[Block]:
+    """Describe the decisions at the threshold on both parts."""
+    both = {"training": "training", "held out": "held_out"}
+    parts = {
+        name: {**document[key], **document["quality"][key]} for name, key in both.items() if document["quality"][key]
+    }
+    labels = (document["negative"], document["positive"])
+    return decided(parts, document["threshold"], labels, "the training rows")
 
 
 def _probabilities(classes: tuple[str, str], parts: Sequence[Spread]) -> Beside:

@@ -1,19 +1,23 @@
 """Describes a fit, its certificate, predictions, and what `certify` proved, from the documents that `--json` prints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
+from chainrule.data.missing import ENOUGH
+from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, bullets, say
+from chainrule.documents.quality import figures
+from chainrule.documents.variables import SHOWN, coefficients, odds_chart, worst
+from chainrule.findings import WARNINGS
+from chainrule.fitting.coefficients import by_column
 from chainrule.fitting.methods import METHODS, Method
-from chainrule.words import counted
+from chainrule.fitting.verdict import WARNED
+from chainrule.words import BIAS, counted
 
 Document = Mapping[str, Any]
 
-BIAS = "b (bias)"  # a feature may be called b
-SHOWN = 30  # features in a table
 SHOWN_PREDICTIONS = 20
 
 
@@ -34,7 +38,9 @@ def fit(document: Document) -> list[Block]:
     """Describe a fit: the objective, the method, the figures, the coefficients, what happened."""
     wrote = [("wrote", f"{path} ({name})") for name, path in document["files"].items() if path]
     return [
+        verdict(document["result"]),
         setting(document),
+        *missing(document),
         Heading("How well it does"),
         figures({"training": document["training"], "held out": document["held_out"]}),
         *coefficients(document),
@@ -43,13 +49,25 @@ def fit(document: Document) -> list[Block]:
     ]
 
 
+def verdict(result: Document) -> Text:
+    """Say the result in one sentence, which stands first everywhere: a warning where something is wrong."""
+    return say("{verdict}.", "cause" if result["verdict"].startswith(WARNED) else "lead", **result)
+
+
+def relations(result: Document) -> list[Block]:
+    """List all relations between collinear columns."""
+    none = "None are known: they are looked for only where there is no single proven optimum."
+    return bullets("Relations between the columns", result["relations"] or [none])
+
+
 def setting(document: Document) -> Facts:
     """Describe the task: the target, the rows, the objective, the method."""
     counts = document["rows"]
     parts = ["{training} to train on", *["{held_out} held out"] * bool(counts["held_out"]),
-             *["{set_aside} set aside, {target:name} unknown"] * bool(counts["set_aside"])]  # fmt: skip
+             *["{set_aside} set aside, {target:name} unknown"] * bool(counts["set_aside"]),
+             *["{n_dropped} left out, with missing values"] * bool(document["result"]["n_dropped"])]  # fmt: skip
     target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **document)
-    rows = say(", ".join(parts), **{**document, **counts})
+    rows = say(", ".join(parts), **{**document["result"], **document, **counts})
     return Facts([("target", target), ("rows", rows), *_asked(document["result"])])
 
 
@@ -80,71 +98,45 @@ def rate(result: Document) -> Text:
 def ending(result: Document) -> list[tuple[str, Any]]:
     """Describe how a run ended, and what is proven."""
     told = result["certificate"]
-    training = say("{method}: {ended} ({seconds:time})", **{**result, "method": method_of(result).words})
+    is_said = result["ended"] in result["verdict"]
+    how = "{method} ({seconds:time})" if is_said else "{method}: {ended} ({seconds:time})"
+    training = say(how, **{**result, "method": method_of(result).words})
     hessian = [("Hessian", told["hessian_rows"])] if told["hessian_rows"] else []
     return [("training", training), ("certificate", told["sentence"]), *hessian]
 
 
-def notes(result: Document, *said: str) -> list[str]:
-    """List the warnings, without what the message says; said: codes of others that are said elsewhere."""
+def notes(result: Document) -> list[str]:
+    """List the warnings, without what the verdict or the ending says."""
     how = result["findings"][0]["code"]
-    said = (*said, how, *(["separated"] if how == "no optimum" else []))
-    return [text for code, text in coded_warnings(result) if code not in said]
+    codes = [found["code"] for found in result["findings"][1:] if found["code"] in WARNINGS]
+    return [
+        text
+        for code, text in zip(codes, result["warnings"], strict=True)
+        if code != how and WARNED + text != result["verdict"]
+    ]
 
 
-def coded_warnings(result: Document) -> list[tuple[str, str]]:
-    """List the warnings, each with its code."""
-    return [(found["code"], text) for found, text in zip(result["findings"][1:], result["warnings"], strict=True)]
-
-
-def figures(parts: Mapping[str, Document | None]) -> Table:
-    """Compare loss, accuracy and AUC of parts of the rows with predicting the base rate for every row."""
-    return Table.from_entries(
-        [{**part, "part": name} for name, part in parts.items() if part],
-        ("", "part", ""), ("rows", "rows", ""), ("log-loss", "loss", "f"), ("(base rate)", "base_loss", "f"),
-        ("accuracy", "accuracy", "%"), ("(base rate)", "base_accuracy", "%"), ("AUC", "auc", "f"),
+def missing(document: Document) -> list[Block]:
+    """Tabulate what was missing in the rows of the fit, and what was done about it; the columns with most of it first."""
+    entries = document["result"]["missing"]
+    if not entries:
+        return []
+    most = sorted(entries, key=lambda entry: -entry["rows"])[:SHOWN]
+    lines = [{**entry, "of_0": entry["by_class"][0], "of_1": entry["by_class"][1]} for entry in most]
+    table = Table.from_entries(
+        lines, ("column", "column", "name"), ("rows", "rows", ""), (f"of {document['negative']}", "of_0", ""),
+        (f"of {document['positive']}", "of_1", ""), ("what was done", "told", "text"),
     )  # fmt: skip
-
-
-def coefficients(document: Document) -> list[Block]:
-    """List coefficients and odds ratios, per unit and per standard deviation (SD); only the strongest if there are many."""
-    entries = [{**entry, "w_sd": entry["sd"] and entry["w"] * entry["sd"], "effect": _effect(entry)}
-               for entry in document["coefficients"]]  # fmt: skip
-    digits = ("proven digits", "digits" if document["result"]["certificate"]["kind"] == "bound" else "", "")
-    columns = (digits, ("odds ratio", "odds_ratio", "4"), ("w per SD", "w_sd", "4"),
-               ("odds ratio per SD", "odds_ratio_sd", "4"))  # fmt: skip
-    heading = Heading(say("Coefficients: log-odds of {positive:name}", **document))
-    return [heading, *_listed(document, entries, "effect", *columns)]
-
-
-def _effect(entry: Document) -> float:
-    """Return the log-odds of one standard deviation if that is known, else of one unit."""
-    return float(entry["w"] * (1.0 if entry["sd"] is None else entry["sd"]))
-
-
-def _listed(document: Document, entries: Sequence[Document], by: str, *columns: tuple[str, str, str]) -> list[Block]:
-    """Tabulate the bias and the coefficients whose entry `by` is largest, in the order of the columns."""
-    order = sorted(range(len(entries)), key=lambda j: -abs(entries[j][by] or 0.0))[:SHOWN]
-    bias = {**document["intercept"], "name": BIAS, "w": document["intercept"]["b"]}
-    names = ("feature", "name", "name"), ("w per unit", "w", "4")
-    table = Table.from_entries([bias, *(entries[j] for j in sorted(order))], *names, *columns)
-    return [table, *rest(len(entries))]
-
-
-def rest(count: int) -> list[Text]:
-    """Say how many of `count` coefficients are not shown."""
-    return [say("and {n:smaller one} (--json gives all)", "note", n=count - SHOWN)] if count > SHOWN else []
-
-
-def odds_chart(document: Document) -> Chart:
-    """Draw the odds ratios, per standard deviation if that is known."""
-    from chainrule.charts import charts
-
-    entries = document["coefficients"]
-    names, per_sd = [entry["name"] for entry in entries], [entry["sd"] is not None for entry in entries]
-    log_odds = [_effect(entry) for entry in entries]
-    text = "Odds ratios on a logarithmic axis. Right of 1 speaks for {positive:name}, left of 1 for {negative:name}."
-    return Chart(lambda: charts.odds_forest(names, log_odds, per_sd=per_sd), say(text, **document))
+    few = any("too few" in entry["told"] for entry in most)
+    why = (
+        [say("A mark of these rows, or a level for them, needs {n} rows of each class.", "note", n=ENOUGH)]
+        if few
+        else []
+    )
+    more = (
+        [say("and {n} more columns (--json gives all)", "note", n=len(entries) - SHOWN)] if len(entries) > SHOWN else []
+    )
+    return [Heading("Missing values"), table, *more, *why]
 
 
 def certificate(result: Document, trace: Any = None) -> list[Block]:
@@ -152,10 +144,15 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
     told = result["certificate"]
     said = [say("{sentence}.", "lead", **told)]
     tiles: list[tuple[str, Any]] = []
-    if told["kind"] == "bound":
+    if told["kind"] in ("bound", "limit") and told["gap"] < told["objective"]:
         said = [say("No coefficients can lower the objective by more than {gap:up} nats.", "lead", **told),
                 say("Proven, rounding included: there is exactly one optimum.")]  # fmt: skip
-        digits = sorted({min(told["digits"], default=0), max(told["digits"], default=0)})
+        if told["kind"] == "limit":
+            only = "the finite coefficients are the only best ones"
+            is_only = told["r"] is not None and told["r"] < 1.0 and any(error is not None for error in told["coef"])
+            said[1] = say("Proven, rounding included, for the limit{only}.", only=f": {only}" if is_only else "")
+        known = [k for k, error in zip(told["digits"], told["coef"], strict=True) if error is not None]
+        digits = sorted({min(known, default=0), max(known, default=0)})
         tiles.append(("proven digits of w", " to ".join(map(str, digits))))
     tiles += [("Hessian of", told["hessian_rows"])] if told["hessian_rows"] else []
     tiles += [("left by rounding", say("{noise:2}", **told))] if told["noise"] is not None else []
@@ -164,7 +161,7 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
         return blocks
     from chainrule.charts.curves import gap_curve
 
-    how = {"tol": result["tol"], "exists": told["kind"] != "infimum"}
+    how = {"tol": result["tol"], "exists": told["kind"] not in ("infimum", "limit")}
     method = method_of(result)
     chart = Chart(lambda: gap_curve(trace, method.title, method.by_reads, told["optimum_at_least"], **how),
                   "How far above the optimum the objective can still be. A read is one pass over all rows.")  # fmt: skip
@@ -217,13 +214,15 @@ def certify(document: Document) -> list[Block]:
     if told["gap"] is None or all(entry["error"] is None for entry in entries):
         return blocks
     columns = ("off by at most", "error", "up"), ("proven digits", "digits", "")
-    return [*blocks, *_listed(document, entries, "error", *columns)]
+    return [*blocks, *worst(document, "error", *columns)]
 
 
 def _how_far(told: Document) -> Text:
     reason = f": {told['reason']}" if told["reason"] else ""
     if told["gap"] is None:
         return say("How far these coefficients are from the optimum is not proven{why}.", why=reason)
+    if told["kind"] in ("bound", "infimum") and told["gap"] >= told["objective"]:
+        return say("{sentence}.", **told)
     least = "the infimum" if told["kind"] == "infimum" else "the optimum"
     text = f"These coefficients are at most {{gap:up}} nats above {least}"
     text += ", and at least {lower:down}" if told["lower"] > 0.0 else ""
@@ -231,43 +230,50 @@ def _how_far(told: Document) -> Text:
     return say(text + "{why}.", gap=told["gap"], lower=told["lower"], why=reason)
 
 
-def evaluation(document: Document) -> list[Block]:
-    """Describe how well a model predicts a table's labels."""
-    part, counts = document["figures"], document["figures"]["confusion"]
-    negative, positive = document["negative"], document["positive"]
-    facts = {"model": "{model}: the probability that {target:name} is {positive:name}", "table": "{table}",
-             "base rate": "{base_rate:%} of these rows are {positive:name}"}  # fmt: skip
-    confusion = [[f"is {negative}", counts["true_negative"], counts["false_positive"]],
-                 [f"is {positive}", counts["false_negative"], counts["true_positive"]]]  # fmt: skip
-    return [
-        Facts.of(facts, **document, base_rate=part["base_rate"]),
-        Heading("How well it does"),
-        figures({"this table": part}),
-        Heading("Counts"),
-        Table.of(["", f"predicted {negative}", f"predicted {positive}"], confusion),
-    ]
-
-
 def of_result(result: Any) -> list[Block]:
     """Describe what `chainrule.fit` returned."""
     told, b, proven = result.to_dict(), float(result.b), result.certificate
-    with np.errstate(over="ignore"):
-        columns = (result.feature_names, result.w.tolist(), proven.digits.tolist(), np.exp(result.w).tolist())
     document = {
         "result": told, "negative": str(result.classes[0]), "positive": str(result.classes[1]),
-        "intercept": {"b": b, **how_near(b, proven.intercept)},
-        "coefficients": [{"name": name, "w": w, "sd": None, "digits": digits, "odds_ratio": odds}
-                         for name, w, digits, odds in zip(*columns, strict=True)],
+        "intercept": {"b": b, **how_near(b, proven.intercept)}, **by_column(result),
     }  # fmt: skip
     loss = say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)
+    heading, *tables = coefficients(document)
     return [
+        verdict(told),
         Heading(say("Logistic regression of {n_rows:row}", **told)),
         Facts([*_asked(told), *ending(told)[:1], ("log-loss", loss)]),
-        Beside([coefficients(document), [odds_chart(document)]]),
-        *(say("{it}", "cause", it=text) for text in result.warnings),
+        *missing(document),
+        heading,
+        Beside([[odds_chart(document)], tables]),
+        *bullets("Notes", notes(told)),
         Heading("How it learned"),
         *certificate(told, result.trace),
         learning_curves(result.trace, method_of(told).by_reads, {}),
+    ]
+
+
+def of_model(model: Any) -> list[Block]:
+    """Describe a model that was loaded: what it predicts, what it was fitted to, its coefficients, what is proven."""
+    told, names = model.info, (BIAS, *model.schema.feature_names)
+    lines = model.coefficients("pyarrow").slice(0, SHOWN + 1).to_pylist()
+    is_bound = told.get("certificate", {}).get("kind") == "bound"
+    target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **model.schema.labels)
+    facts = [("target", target), ("objective", told.get("objective_line")), ("training", told.get("message"))]
+    table = Table.from_entries(
+        [{**line, "name": name} for line, name in zip(lines, names, strict=False)], ("feature", "name", "name"),
+        ("w per unit", "coefficient", "4"), ("proven digits", "digits" if is_bound else "", ""),
+        ("odds ratio", "odds_ratio", "4"),
+    )  # fmt: skip
+    left = len(names) - len(lines)
+    more = [say("and {n:more coefficient}; coefficients() gives all", "note", n=left)] if left else []
+    heading = Heading(say("Coefficients: log-odds of {positive:name}", **model.schema.labels))
+    return [
+        Heading(say("Model fitted to {n_rows:row}", **told)),
+        Facts([(name, text) for name, text in facts if text]),
+        heading,
+        table,
+        *more,
     ]
 
 

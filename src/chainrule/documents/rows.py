@@ -4,14 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.documents.blocks import Block, Chart, Facts, Formula, Heading, Table, Text, say
-from chainrule.documents.results import BIAS, SHOWN, method_of, rest
-from chainrule.words import counted
+from chainrule.documents.results import method_of
+from chainrule.documents.variables import SHOWN, rest
+from chainrule.words import BIAS, counted, shortened
 
 Document = Mapping[str, Any]
+
+LEVEL = 24  # most terminal cells of a level among the values
 
 PARTS = {  # the row's part of the data, and the meaning of its share
     "training": ("; a training row", "what this row adds to the gradient"),
     "held out": ("; held out", "what this row would add to the gradient, but it was held out and adds nothing"),
+    "left out": (
+        "; not trained on, as a value is missing",
+        "what this row would add to the gradient, but it adds nothing",
+    ),
     "other": ("; not among the training rows", "what this row would add to the gradient over the rows of this table"),
 }
 
@@ -19,8 +26,10 @@ PARTS = {  # the row's part of the data, and the meaning of its share
 def explanation(document: Document) -> list[Block]:
     """Describe one row forward and backward: values, contributions, derivatives, the chain rule, its share of the gradient."""
     told = document["explanation"]
-    known, lines, left = told["y"] is not None, _lines(document), rest(len(told["features"]))
+    known, forward, (backward, left) = told["y"] is not None, _forward(document), _backward(document)
+    # in the table's own units, a column's value is its x
     scaled = any(entry["x_user"] != entry["x"] for entry in told["features"])
+    own = "x" if scaled or "variables" not in told else ""
     runs = "Values run from left to right; derivatives run back, and the chain rule multiplies them."
     blocks: list[Block] = [
         Heading(_heading(document)),
@@ -29,10 +38,10 @@ def explanation(document: Document) -> list[Block]:
               runs if known else "Without a class there is no loss, so the graph ends at g."),
         Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
         Table.from_entries(
-            lines, ("feature", "name", "name"), *([("value", "x_user", "g")] if scaled else []), ("x", "x", "4"),
+            forward, ("feature", "name", "name"), ("value", "value", "g"), ("x", own, "4"),
             ("w", "w", "4"), ("x w", "contribution", "4"), ("odds times", "odds_factor", "3"), ("g so far", "g", "f"),
         ),
-        *left,
+        *rest(len(told.get("variables", told["features"]))),
         *([say("x is in the units of the fit: the value less its mean, over its SD.", "note")] if scaled else []),
         say("z = x · w + b = {z:g}, the log-odds", z=told["z"]),
         Formula(told["chain"]["g"]),
@@ -48,7 +57,7 @@ def explanation(document: Document) -> list[Block]:
         *_strongest(told),
         Formula(told["chain"]["dL_db"]),
         Table.from_entries(
-            lines, ("dL_dw = dL_dz dz_dw", "name", "name"), ("dz_dw", "dz_dw", "4"), ("dL_dw", "dL_dw", "4"),
+            backward, ("dL_dw = dL_dz dz_dw", "name", "name"), ("dz_dw", "dz_dw", "4"), ("dL_dw", "dL_dw", "4"),
             ("share", "share", "e"), ("all rows", "all_rows", "e"),
             ("alpha w", "penalty_gradient" if told["alpha"] > 0 else "", "e"),
         ),
@@ -71,15 +80,36 @@ def _heading(document: Document) -> Text:
     return say(text, **{**told, "label": label, "target": document.get("target", "its class")})
 
 
-def _lines(document: Document) -> list[dict[str, Any]]:
-    """Return the bias and the features, the largest contribution first, in the order of the path to g."""
+def _forward(document: Document) -> list[dict[str, Any]]:
+    """Return the bias, and the columns of a table or the features, the largest contribution first: the path to g."""
+    told = document["explanation"]
+    bias = {"name": BIAS, "w": told["b"], "contribution": told["b"], "g": told["path"][0][1]}
+    if "variables" in told:
+        some = told["variables"][:SHOWN]
+        levels = [shortened(part["value"], LEVEL) if isinstance(part["value"], str) else part["value"] for part in some]
+        return [bias, *({**part, "value": level} for part, level in zip(some, levels, strict=True))]
+    scaled = any(entry["x_user"] != entry["x"] for entry in told["features"])
+    features = {entry["name"]: {**entry, "value": entry["x_user"] if scaled else None} for entry in told["features"]}
+    return [bias, *({**features[name], "g": g} for name, g in told["path"][1 : SHOWN + 1])]
+
+
+def _backward(document: Document) -> tuple[list[dict[str, Any]], list[Text]]:
+    """Return the bias and the features in the order of the path, and how many are left out: levels that the row lacks."""
     told, whole = document["explanation"], document.get("whole_gradient")
-    path, sums = dict(told["path"]), whole["dL_dw"] if whole else [None] * len(told["features"])
-    bias = {"name": BIAS, "w": told["b"], "contribution": told["b"], "g": told["path"][0][1], "dz_dw": 1.0,
-            "dL_dw": told["dL_db"], "share": told["share_b"], "all_rows": whole and whole["dL_db"]}  # fmt: skip
-    lines = {entry["name"]: {**entry, "all_rows": total, "g": path[entry["name"]]}
-             for entry, total in zip(told["features"], sums, strict=True)}  # fmt: skip
-    return [bias, *(lines[name] for name, _ in told["path"][1 : SHOWN + 1])]
+    sums = whole["dL_dw"] if whole else [None] * len(told["features"])
+    bias = {"name": BIAS, "dz_dw": 1.0, "dL_dw": told["dL_db"], "share": told["share_b"],
+            "all_rows": whole and whole["dL_db"]}  # fmt: skip
+    features = {
+        entry["name"]: {**entry, "all_rows": total} for entry, total in zip(told["features"], sums, strict=True)
+    }
+    ordered = [features[name] for name, _ in told["path"][1:]]
+    if "variables" not in told:
+        return [bias, *ordered[:SHOWN]], rest(len(ordered))
+    numbers = {part["name"] for part in told["variables"] if not isinstance(part["value"], str)}
+    present = [entry for entry in ordered if entry["x"] != 0.0 or entry["name"] in numbers]
+    absent, more = len(ordered) - len(present), rest(len(present))
+    zeros = [say("and {n:coefficient} with x = 0, and so dL_dw = 0", "note", n=absent)] if absent else []
+    return [bias, *present[:SHOWN]], [*more, *zeros]
 
 
 def _strongest(told: Document) -> list[Formula]:
@@ -106,7 +136,9 @@ def _shares(document: Document) -> list[tuple[str, Any]]:
 
 def of_explanation(row: Any) -> list[Block]:
     """Describe what `chainrule.explain_row` returned."""
-    return explanation({"explanation": row.to_dict()})
+    context = dict(row.context)
+    told = row.to_dict() | {"part": context.pop("part", None)}
+    return explanation({**context, "explanation": told})
 
 
 def _graph(told: Document) -> str:

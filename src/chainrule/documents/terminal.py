@@ -15,6 +15,7 @@ from chainrule.documents import blocks as b
 from chainrule.words import cells, shortened, visible, wrapped
 
 HEADING, DIM = "bold", "dim"
+STYLES = {"note": DIM, "cause": "yellow"}  # of sentences, by their roles
 INDENT = "  "
 GAP = 2  # cells between columns
 LEAST_NAME = 12  # cells that a column of names needs; tables without room for them are stacked
@@ -51,6 +52,8 @@ def _flat(blocks: Sequence[b.Block]) -> Iterator[b.Block]:
         if isinstance(block, b.Beside):
             for group in block.groups:
                 yield from _flat(group)
+        elif isinstance(block, b.Fold):
+            yield from _flat([b.Heading(block.title), *block.blocks])
         else:
             yield block
 
@@ -77,7 +80,7 @@ def lines_of(block: b.Block, width: int) -> list[Line]:
     """Lay out one block in lines of `width` cells; a picture gives no lines."""
     match block:
         case b.Text():
-            return _sentence(b.PLAIN.words(block), width, DIM if _is_note(block) else "")
+            return _sentence(b.PLAIN.words(block), width, STYLES.get(block.role, ""))
         case b.Heading():
             return _sentence(b.PLAIN.words(block.text), width, HEADING if block.level < 3 else DIM)
         case b.Formula():
@@ -87,7 +90,7 @@ def lines_of(block: b.Block, width: int) -> list[Line]:
         case b.Table():
             return _table(block, width)
         case b.Bullets():
-            return [line for item in block.items for line in _sentence("- " + b.PLAIN.words(item), width)]
+            return [line for item in block.items for line in _item(b.PLAIN.words(item), width)]
         case b.Code():
             return [Line(visible(line)) for line in block.lines]
     return []
@@ -95,6 +98,10 @@ def lines_of(block: b.Block, width: int) -> list[Line]:
 
 def _sentence(text: str, width: int, style: str = "") -> list[Line]:
     return [Line(line, style) for line in wrapped(text, width, whole=True)]
+
+
+def _item(text: str, width: int) -> list[Line]:
+    return [Line("  " if k else "- ") + line for k, line in enumerate(_sentence(text, width - 2))]
 
 
 def _facts(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
@@ -105,23 +112,27 @@ def _facts(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
     lines: list[Line] = []
     for name, text in pairs:
         first, *rest = _sentence(text, width - left) or [Line()]
-        lines += [Line(name.ljust(left), DIM) + first, *(Line(" " * left) + line for line in rest)]
+        lines += [Line.assemble((name.ljust(left), DIM), first), *(Line(" " * left) + line for line in rest)]
     return lines
 
 
 def _table(block: b.Table, width: int) -> list[Line]:
-    """Lay out a table, names flush left and numbers flush right; if that is too wide, each row as a block of lines."""
+    """Lay out a table, names and text flush left, numbers flush right; if that is too wide, each row as a block of lines."""
     heads = [shortened(column.head) for column in block.columns]
     columns = [[b.PLAIN.format_field(cell, column.format) for cell in column.cells] for column in block.columns]
+    indents = [INDENT * inner for inner in block.inner] or [""] * len(columns[0])
     least = [max(map(cells, [*column, *head.split(" ")])) for head, column in zip(heads, columns, strict=True)]
-    room, natural = width - sum(least[1:]) - GAP * len(least[1:]), max(map(cells, columns[0]), default=0)
+    room = width - sum(least[1:]) - GAP * len(least[1:])
+    natural = max((len(indent) + cells(name) for indent, name in zip(indents, columns[0], strict=True)), default=0)
     if room < min(LEAST_NAME, natural):
         lines: list[Line] = []
         for name, *row in map(list, zip(*columns, strict=True)):
             lines += [Line(line, HEADING) for line in wrapped(name, width)]
             lines += _facts([pair for pair in zip(heads[1:], row, strict=True) if pair[1]], width)
         return lines
-    columns[0], least[0] = ["\n".join(wrapped(name, room)) for name in columns[0]], min(room, natural)
+    names = [[indent + line for line in wrapped(name, room - len(indent))]
+             for indent, name in zip(indents, columns[0], strict=True)]  # fmt: skip
+    columns[0], least[0] = ["\n".join(lines) for lines in names], min(room, natural)
     room -= least[0]
     for j, head in enumerate(heads):  # headings take fewer lines if there is room
         more = min(max(cells(head) - least[j], 0), room)
@@ -129,17 +140,27 @@ def _table(block: b.Table, width: int) -> list[Line]:
         least[j] += more
         heads[j] = "\n".join(wrapped(head, least[j]))
     rule = "\N{BOX DRAWINGS LIGHT HORIZONTAL}" * (sum(least) + GAP * len(least[1:]))
-    rows = [line for row in zip(*columns, strict=True) for line in _beside(row, least)]
+    is_left = [not j or column.format == "text" for j, column in enumerate(block.columns)]
+    rows = [line for row in zip(*columns, strict=True) for line in _beside(row, least, is_left)]
     # short headings stand right above the rule
-    return [*(Line(line, HEADING) for line in _beside(heads, least, lowered=True)), Line(rule, DIM), *map(Line, rows)]
+    return [
+        *(Line(line, HEADING) for line in _beside(heads, least, is_left, lowered=True)),
+        Line(rule, DIM),
+        *map(Line, rows),
+    ]
 
 
-def _beside(texts: Sequence[str], widths: Sequence[int], *, lowered: bool = False) -> list[str]:
-    """Set texts of several lines beside one another: the first flush left, the others flush right."""
+def _beside(
+    texts: Sequence[str], widths: Sequence[int], is_left: Sequence[bool], *, lowered: bool = False
+) -> list[str]:
+    """Set texts of several lines beside one another, flush left or right."""
     columns = [text.split("\n") for text in texts]
     height = max(map(len, columns)) if lowered else 0
     lines = []
-    for left, *others in zip_longest(*([""] * (height - len(column)) + column for column in columns), fillvalue=""):
-        right = [" " * (width - cells(text)) + text for text, width in zip(others, widths[1:], strict=True)]
-        lines.append((" " * GAP).join([left + " " * (widths[0] - cells(left)), *right]).rstrip())
+    for row in zip_longest(*([""] * (height - len(column)) + column for column in columns), fillvalue=""):
+        parts = []
+        for text, width, left in zip(row, widths, is_left, strict=True):
+            blanks = " " * (width - cells(text))
+            parts.append(text + blanks if left else blanks + text)
+        lines.append((" " * GAP).join(parts).rstrip())
     return lines

@@ -25,6 +25,8 @@ WEAK = 0.1  # of a penalty's curvature, in that of a row
 SAMPLED_ROWS, CG_PRODUCTS = 4 * ROWS_PER_COLUMN, 3e10
 NEWTON_PRODUCTS = 1e12  # of a Hessian: a few seconds
 IN_ROW_SPACE = replace(NEWTON, function="conjugate.optimize_in_row_space")
+OF_FEW_ROWS = replace(NEWTON, function="few_rows.optimize_few_rows")
+FEW_NUMBERS = 300_000  # in X, up to which the search for separation names few columns, in a second (`overlap`)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Shape:
 
     m : rows. n : coefficients. hessian_steps : cost of a Hessian, in steps without one. is_isotropic : the penalty depends on
     |w| alone. block : columns of the block that newton-cg's preconditioner would have. strength : m times the penalty's least
-    curvature.
+    curvature. is_numeric : whether no column is a level or a mark, which have their own way to be separated.
     """
 
     m: int
@@ -44,12 +46,14 @@ class Shape:
     is_isotropic: bool = True
     block: int = BLOCK
     strength: float = math.inf
+    is_numeric: bool = True
 
     @classmethod
     def of(cls, rows: Rows, penalty: ElasticNet) -> Shape:
         """Collect the facts of a fit."""
         costs = hessian_steps(rows), penalty.isotropic, block_of(rows)[1], rows.n_rows * float(penalty.curvature.min())
-        return cls(rows.n_rows, rows.n_features, rows.is_dense, penalty.strongly_convex, *costs)
+        is_numeric = bool(rows.design.numeric.all())
+        return cls(rows.n_rows, rows.n_features, rows.is_dense, penalty.strongly_convex, *costs, is_numeric)
 
     @property
     def is_many(self) -> bool:
@@ -72,12 +76,18 @@ class Shape:
         """Whether the problem can be solved in the space of its rows, which are few and fewer than the columns."""
         return self.is_dense and self.has_penalty and self.is_isotropic and self.m < self.n and self.m <= MAX_ROW_SPACE
 
+    @property
+    def is_separable(self) -> bool:
+        """Whether a plane mostly separates any labels: of up to 2n rows (Cover 1965), of n if they are independent."""
+        is_large = self.m <= 2 * self.n and self.m * self.n > FEW_NUMBERS
+        return self.is_numeric and not self.has_penalty and (self.m <= self.n or is_large)
+
 
 def choose_method(spec: FitSpec, shape: Shape) -> tuple[Method, str]:
     """Return the method for such data, and why."""
-    n, newton = shape.n, IN_ROW_SPACE if shape.is_wide else NEWTON
+    n, newton = shape.n, IN_ROW_SPACE if shape.is_wide else OF_FEW_ROWS if shape.is_separable else NEWTON
     if spec.method != "auto" or spec.given:
-        if spec.asked is NEWTON and not shape.is_wide and n > MOST_COLUMNS:
+        if spec.asked is NEWTON and newton is NEWTON and n > MOST_COLUMNS:
             raise InputError(Finding("too many columns", {"columns": n, "has_penalty": shape.has_penalty}))
         return newton if spec.asked is NEWTON else spec.asked, _why_asked(spec)
     if shape.is_wide:
@@ -86,6 +96,11 @@ def choose_method(spec: FitSpec, shape: Shape) -> tuple[Method, str]:
         return (
             NEWTON_CG,
             f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",
+        )
+    if shape.is_separable:
+        return (
+            newton,
+            f"separation first, as a plane separates almost any labels of {shape.m:,} rows with {n:,} columns",
         )
     if n > MAX_NEWTON_COLUMNS and shape.is_dense:
         return DESCENT, f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +35,15 @@ def optimize_by_products(problem: Problem) -> Ending:
     if not problem.penalty.strongly_convex:
         raise InputError(Finding("needs a penalty"))
     problem = problem.standardized()
-    return _run(problem, problem.rows.units.to_fit(*problem.start))
+    return by_products(problem, problem.rows.units.to_fit(*problem.start))
 
 
-def optimize_in_row_space(problem: Problem) -> Ending:
+def optimize_in_row_space(problem: Problem, **more: Any) -> Ending:
     """Run Newton for fewer rows than columns. The optimal w is a combination of rows: X = R' Q', w = Q u, |w| = |u|.
 
     The problem in u has as many columns as there are rows. Newton solves it; a read then certifies the point w = Q u. (Hastie
-    and Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
+    and Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.) more : as in
+    `by_products`.
     """
     problem = problem.standardized()
     rows, options = problem.rows, problem.options
@@ -63,7 +65,7 @@ def optimize_in_row_space(problem: Problem) -> Ending:
     if found.outcome.reason == "interrupted":
         raise KeyboardInterrupt
     u = np.append(found.w_fit, np.zeros(len(w) - len(R)))
-    return replace(_run(problem, (_reflected(Q, tau, u, "N"), found.b_fit)), copies=1)
+    return replace(by_products(problem, (_reflected(Q, tau, u, "N"), found.b_fit), **more), copies=1)
 
 
 def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Vector:
@@ -72,8 +74,8 @@ def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Ve
     return np.asarray(found[:, 0])
 
 
-def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
-    """Run newton-cg from a point in the fit's units, and certify the point that is returned."""
+def by_products(problem: Problem, start: tuple[Vector, float], **more: Any) -> Ending:
+    """Run newton-cg from a point in the fit's units, and certify the point that is returned. more : arguments of `Run`."""
     rows, options = problem.rows, problem.options
     objective = problem.objective()
     most = DEFAULT_READS if options.max_reads is None else options.max_reads
@@ -87,6 +89,7 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
             max_steps=10 * DEFAULT_READS,
             max_reads=rows.reads + most,
             tol=options.tol if is_native(options.loss) else INNER * options.tol,
+            **more,
         )
     except TooLarge:
         refuse_non_finite(rows)
@@ -99,6 +102,6 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
         certificate = certify_point(task, None, *rows.units.to_user(state.w, state.b))
         if outcome.reason == "converged" and certificate.gap > options.tol:
             outcome = replace(outcome, reason="unproven")
-    ways: tuple[Way, ...] = (("more reads", None), ("more alpha", None))
+    ways: tuple[Way, ...] = (("more reads", None), ("more penalty", None))
     how = how_it_ended(outcome, certificate, options.tol, ways=ways, reads=rows.reads)
     return Ending(outcome, state.w.copy(), state.b, rows.units, rows, how, certificate)

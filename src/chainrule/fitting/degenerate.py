@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from chainrule.fitting.problem import Ending
 from chainrule.fitting.returned import certified, rounded
 from chainrule.fitting.task import Task
 from chainrule.penalties import SEPARATED_RIDGE, ridge
-from chainrule.solvers import NewtonState, Outcome
+from chainrule.solvers import CGState, NewtonState, Outcome
 from chainrule.solvers.proof import error_of_gradient
 
 Vector = NDArray[np.float64]
@@ -32,21 +33,31 @@ FAR_OFF = 0.1  # deviations: without an intercept any column far from 0 is near 
 LEAST_PENALTY_STEPS = 8
 STEPS, MOST_STEPS = 10, 30  # for the pivot columns' model; MOST_STEPS if the classes are known to overlap
 FEW_STEPS = 3  # after a run that reached its limit
+LINEAR = 0.2  # of the fall of F from step to step: 1/e if the classes are separated, much less near an optimum
 LEAST_PART = 1e-3  # of a step
 FEW_NUMBERS = 300_000  # in X, up to which every row's leverage is computed where a bound of them all proves nothing
 
 
-def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
+def without_optimum(task: Task, outcome: Outcome, state: NewtonState, known: Finding | None = None) -> Ending:
     """Find out why nothing is proven, and return a well-defined point.
 
     With a penalty: the point of least penalty along the columns' relations. Without a penalty, for collinear columns: the
     solution of least norm in standardised columns, certified for the model without the redundant columns. For separated
     classes: the optimum under `SEPARATED_RIDGE`, certified for that objective. Otherwise the run's last point.
+
+    known : why a larger problem, of which this is a part, has no optimum. Then the last is the optimum under the ridge.
     """
     rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
     collinear = find_relations(rows, fit_intercept=fit_intercept)
     if task.problem.penalty.strongly_convex:
         return _of_least_penalty(task, outcome, state, collinear)
+    if known is not None and outcome.reason == "converged":
+        found = Separation("quasi", (), np.arange(rows.n_rows), False, known)
+        return (
+            _reduced(task, outcome, state, collinear)
+            or separated(task, collinear, (state.w, state.b))
+            or ridge_by_newton(task, found)
+        )
     ending, far_off = _reduced(task, outcome, state, collinear), list[Collinearity]()
     for tolerance in () if state.factored.proof.ok else NEARLY:
         near = find_relations(rows, fit_intercept=fit_intercept, tolerance=tolerance) if ending is None else collinear
@@ -75,32 +86,48 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     )
     if found is None or found.kind == "undecided":
         return None
+    said = [Finding("collinear too", {"relations": collinear.findings})] if collinear.n_relations else []
+    return ridge_by_newton(task, found, said)
+
+
+def ridge_by_newton(task: Task, found: Separation, said: Sequence[Finding] = ()) -> Ending:
+    """Run Newton under `SEPARATED_RIDGE` on standardised columns; arguments as in `with_ridge`."""
+    rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
     moments = rows.moments(correlations=False)
     size = moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
     weight = SEPARATED_RIDGE * (size / task.units.scale) ** 2
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
     outcome, run = task.newton(small)
     # On all rows, even if the run stopped on a sample.
-    state, point = task.returned(run.theta, problem.objective(small))
-    state = state.with_bound()
+    state, point = task.returned(run.theta, task.problem.objective(small))
+    return with_ridge(task, outcome, state.with_bound(), point, found, said)
+
+
+def with_ridge(
+    task: Task,
+    outcome: Outcome,
+    state: NewtonState | CGState,
+    point: Vector,
+    found: Separation,
+    said: Sequence[Finding] = (),
+) -> Ending:
+    """Return the optimum under the ridge for separated classes, and what it proves about F without it.
+
+    point : (n + 1,), in the fit's units. said : warnings beside that of the separation.
+    """
     certificate = certified(state, task.to_user(point))
-    # The loss is at least 0. `_with_infimum` raises this bound if rows lie on the separating plane.
     rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
     certificate = replace(
         certificate,
         kind="ridge" if certificate.proven else "none",
         why=found.finding,
-        infimum_at_least=0.0,
-        infimum_gap=state.evaluation.loss + rounding,
+        infimum_at_least=found.infimum,
+        infimum_gap=state.evaluation.loss + rounding - found.infimum,
     )
-    said = (
-        found.finding,
-        *([Finding("collinear too", {"relations": collinear.findings})] if collinear.n_relations else []),
-    )
-    return _ending(task, outcome, state, point, certificate, said, found)
+    return _ending(task, outcome, state, point, certificate, (found.finding, *said), found)
 
 
-def unproven(task: Task, outcome: Outcome, state: NewtonState, why: Finding) -> Ending:
+def unproven(task: Task, outcome: Outcome, state: NewtonState | CGState, why: Finding) -> Ending:
     """Return a run's last point, with the reason why nothing is proven about it."""
     nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, why)
     return _ending(task, outcome, state, task.all_to_fit(state.theta), nothing)
@@ -109,7 +136,7 @@ def unproven(task: Task, outcome: Outcome, state: NewtonState, why: Finding) -> 
 def _ending(
     task: Task,
     outcome: Outcome,
-    state: NewtonState,
+    state: NewtonState | CGState,
     point: Vector,
     certificate: Certificate,
     said: tuple[Finding, ...] = (),
@@ -129,8 +156,8 @@ def _ending(
             "ridge": SEPARATED_RIDGE,
         }
         how = Finding("no optimum", values)
-    ending = task.ending(replace(outcome, reason=reason), state, certificate, point)
-    return replace(ending, how=how or ending.how, said=said, diagnosed=diagnosed)
+    ending = task.ending(replace(outcome, reason=reason), state, certificate, point, how)
+    return replace(ending, said=said, diagnosed=diagnosed)
 
 
 def _why(task: Task, outcome: Outcome, state: NewtonState, relations: tuple[Finding, ...]) -> Finding:
@@ -211,7 +238,7 @@ def _minimum_of_pivots(
         found = _seen(task, np.append(np.where(others, 0.0, w), b), collinear, state)
     own = np.append(own, len(state.w)) if state.on.fit_intercept else own
     is_limited = outcome.reason == "max_reads" and task.problem.options.max_reads is not None
-    most, part = MOST_STEPS if patient else STEPS, 1.0
+    most, part, falls = MOST_STEPS if patient else STEPS, 1.0, list[float]()
     for _ in range(FEW_STEPS if is_limited else most):
         here, proven = found.state, found.bound
         is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
@@ -223,8 +250,11 @@ def _minimum_of_pivots(
         step = np.zeros(len(here.w) + 1)
         step[own] = part * factor.solve(here.evaluation.gradient[own])
         new = _seen(task, here.theta - step, collinear)
-        if new.state.evaluation.objective < here.evaluation.objective:
+        falls.append(here.evaluation.objective - new.state.evaluation.objective)
+        if falls[-1] > 0.0:
             found, part = new, 1.0
+            if not patient and len(falls) >= FEW_STEPS and falls[-1] > LINEAR * falls[-2] > LINEAR**2 * falls[-3] > 0.0:
+                break  # as if the classes were separated
         elif part < LEAST_PART:
             break
         else:

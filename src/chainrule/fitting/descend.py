@@ -16,10 +16,11 @@ from chainrule.findings import Finding, Way, warn_of
 from chainrule.fitting import stochastic
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.reference import Reference, certify_point
+from chainrule.fitting.reference import Reference, certify_point, compare_point
 from chainrule.fitting.task import Task, how_it_ended, run_solver
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescent
+from chainrule.solvers.loop import State
 from chainrule.solvers.proof import error_of_objective
 
 DEFAULT_EPOCHS = 1000
@@ -29,6 +30,7 @@ HALF = 0.7  # a new proof is tried when the gradient fell by this factor: the ga
 MAX_EIGEN_COLUMNS = 500  # up to which an eigendecomposition estimates the epochs still needed
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 Left = tuple[tuple[Finding, ...], tuple[Way, ...]]  # what is still missing when a run ended early, and the ways out
 
 
@@ -59,12 +61,11 @@ def descend(problem: Problem) -> Ending:
         at_once.append(found)
         warn_of(found)
 
-    def on_status(status: str, epoch: int) -> None:
+    def on_status(status: str, epoch: int, state: State) -> None:
         if status == "oscillating":
             tell(Finding("oscillating", {"epoch": epoch, "ways": (("slower", limit),)}))
         elif isinstance(monitor, RunMonitor) and status == "crawling":
-            ways = _ways(epoch + monitor.needed, rate, limit)
-            tell(Finding("crawling", {"epoch": epoch, "epochs": monitor.needed, "ways": ways}))
+            tell(_crawls(measure, monitor, epoch, state, (rate, limit), options.more))
 
     if rate > limit:
         tell(Finding("above limit", {"rate": rate, "limit": limit, **told}))
@@ -96,14 +97,17 @@ def _ending(
     """Certify the last point of a run, and say what is missing."""
     (rate, limit), rows, options = rates, problem.rows, problem.options
     state, carried = outcome.state, None
-    certificate = certify_point(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
+    point, is_given = rows.units.to_user(state.w, state.b), problem.reference is not None
+    # a caller with a reference has many runs, and wants their gaps alone
+    certify = compare_point if is_given and measure.floor.kind != "reduced" else certify_point
+    certificate = certify(measure.task, measure.floor, *point)
     if isinstance(monitor, NoiseMonitor):
         known = measure.floor.is_known
         outcome, needed, left = stochastic.judged(problem, outcome, monitor, rate, limit, known=known)
         carried = stochastic.carried(outcome, monitor)
     else:
-        needed = _epochs_needed(measure.objective, measure.floor, outcome, rate, options.tol)
-        left = _what_is_left(outcome, rate, limit, needed)
+        needed = _epochs_needed(measure, outcome, rate)
+        left = _what_is_left(outcome, rate, limit, needed, options.more)
     how = _how(outcome, certificate, options.tol, limit, left)
     return Ending(
         outcome,
@@ -143,6 +147,7 @@ class Measure:
     squares: Vector
     _next: float = math.inf  # a proof is worth its read below this gradient
     _seen: float = math.inf  # F - inf F over the squared gradient, when the difference was last above the rounding
+    _hessian: Matrix | None = None  # at the optimum
 
     @classmethod
     def of(cls, problem: Problem, objective: DataObjective) -> Measure:
@@ -170,6 +175,19 @@ class Measure:
         here = self.objective.rows.units.to_user(theta[:-1], float(theta[-1]))
         return min(gap, certify_point(self.task, self.floor, *here).gap), estimate
 
+    def near(self, theta: Vector) -> tuple[Matrix, Vector] | None:
+        """Return the Hessian at the optimum w*, read once, and theta - w*; None without an optimum, or with many columns.
+
+        Near w* the gradient after k more epochs is H* (1 - rate H*)^k (w - w*).
+        """
+        on, floor = self.objective, self.floor
+        if floor.kind == "infimum" or on.n_features > MAX_EIGEN_COLUMNS:
+            return None
+        best = np.append(*on.rows.units.to_fit(floor.w, floor.b))
+        if self._hessian is None:
+            self._hessian = on.hessian(best)
+        return self._hessian, theta - best
+
 
 def causes(floor: Reference) -> list[Finding]:
     """List the reasons why there is no single optimum."""
@@ -178,9 +196,9 @@ def causes(floor: Reference) -> list[Finding]:
     return [
         Finding("collinear", {**found.values, **ends})
         if found.code == "collinear" and floor.kind == "reduced"
-        else found
+        else found.without("left")
         for found in floor.said
-        if found.code in ("collinear", "collinear too", "separated")
+        if found.code in ("collinear", "collinear too", "separated", "infinite")
     ]
 
 
@@ -195,7 +213,7 @@ def _how(outcome: Outcome, certificate: Certificate, tol: float, limit: float, l
     return how_it_ended(outcome, certificate, tol, more, ways)
 
 
-def _what_is_left(outcome: Outcome, rate: float, limit: float, needed: float) -> Left:
+def _what_is_left(outcome: Outcome, rate: float, limit: float, needed: float, more: str) -> Left:
     if outcome.oscillated:
         best = {"objective": outcome.best_objective, "best": outcome.best_epoch}
         return (Finding("oscillated", best),), (("slower", limit),)
@@ -204,30 +222,40 @@ def _what_is_left(outcome: Outcome, rate: float, limit: float, needed: float) ->
     left = (Finding("epochs left", {"epochs": needed, "by": "rate"}),)
     if needed > 1e15:
         return left, ()
-    ways = _ways(outcome.n_epochs + needed, rate, limit)
+    ways = _ways(outcome.n_epochs + needed, rate, limit, more)
     if needed <= MANY_TIMES * max(outcome.n_epochs, 100):
-        ways = tuple(way for way in ways if way[0] == "more reads")
+        ways = tuple(way for way in ways if way[0] == more)
     return left, ways
 
 
-def _ways(total: float, rate: float, limit: float) -> tuple[Way, ...]:
-    """Name the ways to finish a slow run that needs `total` epochs in all."""
+def _ways(total: float, rate: float, limit: float, more: str) -> tuple[Way, ...]:
+    """Name the ways to finish a slow run that needs `total` epochs in all; more : as in `FitSpec`."""
     faster: tuple[Way, ...] = (("faster", None),) if rate < 0.4 * limit else ()
-    more: tuple[Way, ...] = (("more reads", total),) if total < stochastic.MOST else ()
-    return (*faster, *more, ("newton", None))
+    longer: tuple[Way, ...] = ((more, total),) if total < stochastic.MOST else ()
+    return (*faster, *longer, ("newton", None))
 
 
-def _epochs_needed(objective: DataObjective, floor: Reference, outcome: Outcome, rate: float, tol: float) -> float:
+def _crawls(
+    measure: Measure, monitor: RunMonitor, epoch: int, state: State, speed: tuple[float, float], more: str
+) -> Finding:
+    """Say that a run is slow, and how many more epochs it needs; if that is unknown, the least number.
+
+    speed : the learning rate, and the largest stable one.
+    """
+    (rate, limit), gaps, near = speed, np.array(monitor.gaps), measure.near(state.theta)
+    needed = epochs_left(np.arange(epoch + 1.0 - len(gaps), epoch + 1.0), gaps, measure.tol, rate, near)
+    is_least = near is None or not needed >= monitor.needed
+    needed = monitor.needed if is_least else needed
+    ways = [way for way in _ways(epoch + needed, rate, limit, more) if not (is_least and way[0] == more)]
+    return Finding("crawling", {"epoch": epoch, "epochs": needed, "is_least": is_least, "ways": tuple(ways)})
+
+
+def _epochs_needed(measure: Measure, outcome: Outcome, rate: float) -> float:
     """Estimate how many more epochs a run that ended too early needs; NaN if unknown.
 
-    Near the optimum w* the gradient after k epochs is H* (1 - rate H*)^k (w - w*). On separated data there is no optimum, and
-    the gap falls as a power of k.
+    On separated data there is no optimum, and the gap falls as a power of k.
     """
-    if outcome.reason != "max_reads" or outcome.oscillated or not floor.is_known:
+    if outcome.reason != "max_reads" or outcome.oscillated or not measure.floor.is_known:
         return float("nan")
-    near = None
-    if floor.kind != "infimum" and objective.n_features <= MAX_EIGEN_COLUMNS:
-        best = np.append(*objective.rows.units.to_fit(floor.w, floor.b))
-        near = objective.hessian(best), outcome.state.theta - best
     epochs, gaps = (outcome.trace.columns[name].astype(np.float64) for name in ("epoch", "gap"))
-    return epochs_left(epochs, gaps, tol, rate, near)
+    return epochs_left(epochs, gaps, measure.tol, rate, measure.near(outcome.state.theta))

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from chainrule.data.rows.levels import find_limit
 from chainrule.data.rows.moments import guess_units
-from chainrule.data.rows.rare import has_one_sided_level
 from chainrule.diagnosis.separation import Separation
 from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.degenerate import separated, unproven, without_optimum
+from chainrule.fitting.limits import at_limit
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.returned import certified
 from chainrule.fitting.task import Task
@@ -23,14 +24,26 @@ PLANE_NUMBERS = 5_000_000  # in the rows on a separating plane; with more, those
 def optimize(problem: Problem) -> Ending:
     """Run Newton on growing samples, then on all rows, until F - F* is proven to be at most `tol`.
 
-    If nothing is proven, find out why, and return a well-defined point.
+    If nothing is proven, find out why, and return a well-defined point. Without a penalty, levels of one class are found
+    first, and the fit is that of the other levels' rows.
     """
+    if problem.penalty.curvature.any() or problem.rows.design.numeric.all():
+        return _optimize(problem)
+    problem = problem.standardized()
+    limit = find_limit(problem.rows, fit_intercept=problem.options.fit_intercept)
+    if limit is None:
+        return _optimize(problem)
+    if not limit.is_complete:
+        return at_limit(problem, limit, _optimize)
+    task = prepare(problem)
+    ending = separated(task)  # a run without the ridge would not converge
+    return _optimize(problem) if ending is None else _with_infimum(task, ending)
+
+
+def _optimize(problem: Problem, known: Finding | None = None) -> Ending:
+    """Run Newton. known : as in `without_optimum`."""
     task = prepare(problem)
     rows, options = task.problem.rows, task.problem.options
-    if not task.problem.penalty.strongly_convex and has_one_sided_level(rows, options.fit_intercept):
-        ending = separated(task)  # a run without the ridge would not converge
-        if ending is not None:
-            return _with_infimum(task, ending)
     outcome, state = task.newton(task.penalty)
     proven = state.bound is not None and state.bound.proven
     if proven and not state.factored.proof.ok and state.gap > options.tol and outcome.reason == "converged":
@@ -51,7 +64,7 @@ def optimize(problem: Problem) -> Ending:
             certificate = certified(state, task.to_user(point))
         return task.ending(outcome, state, certificate, point)
     try:
-        ending = without_optimum(task, outcome, state)
+        ending = without_optimum(task, outcome, state, known)
         if ending.certificate.kind == "none" and state.is_separating:
             # The classes only looked separated, by rounding: continue, and look again when no step helps.
             ending = without_optimum(task, *task.newton(task.penalty, patient=True))

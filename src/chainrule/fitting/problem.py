@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from chainrule.certificate import Certificate
 from chainrule.data.inputs import standardized_columns
 from chainrule.data.rows import Rows, Units
+from chainrule.data.rows.levels import Limit
 from chainrule.data.rows.moments import standardized
 from chainrule.data.words import shown
 from chainrule.findings import Finding
@@ -21,7 +22,7 @@ from chainrule.losses import LOGISTIC
 from chainrule.objective import DataObjective
 from chainrule.penalties import SEPARATED_RIDGE, ElasticNet
 from chainrule.solvers import Outcome
-from chainrule.words import short
+from chainrule.words import counted, short
 
 if TYPE_CHECKING:  # they bring SciPy
     from chainrule.diagnosis.collinearity import Collinearity
@@ -88,6 +89,7 @@ class Ending:
     learning_rate, learning_rate_limit : for gradient descent, else None. said_at_once : warnings already issued in the run.
     epochs_needed : if gradient descent ended too early, else None. carried : for mini-batches, what `resume` needs.
     diagnosed : what was found where there is no single optimum. copies : how often the method copied X.
+    limit : what was found by counting, if coefficients are infinite.
     """
 
     outcome: Outcome
@@ -105,6 +107,7 @@ class Ending:
     copies: int = 0
     epochs_needed: float | None = None
     carried: Carried | None = None
+    limit: Limit | None = None
 
     @property
     def is_separated(self) -> bool:
@@ -133,6 +136,8 @@ def objective_line(problem: Problem, ending: Ending) -> str:
         text = f"units of {'(x - mean)/sd' if problem.scaled else 'x - mean'} for {which}"
     size = "sd_j" if problem.options.fit_intercept else "rms_j"
     line = f"F(w, b) = {loss}{penalty}, {z}{free}; {text}"
+    if ending.limit is not None:
+        line += f"; in the limit of {counted(ending.limit.n_infinite, 'infinite coefficient')}"
     if not ending.is_separated:
         return line
     return f"{line}; returned is the optimum of F + ({short(SEPARATED_RIDGE)}/2) sum ({size} w_j)^2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,22 +14,25 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.certificate import Certificate, digits_of
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.designs import rows_of
-from chainrule.data.inputs import check_start, real, strength, switch
+from chainrule.data.inputs import check_start, real, switch
+from chainrule.data.kinds import Kinds
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
+from chainrule.fitted import Fitted
+from chainrule.fitting.choice import OF_FEW_ROWS, Shape
 from chainrule.fitting.degenerate import bound_without
-from chainrule.fitting.optimize import optimize, prepare
+from chainrule.fitting.methods import NEWTON
+from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.result import Result
 from chainrule.fitting.returned import UserPoint, certified, rounded
 from chainrule.fitting.spec import FitSpec
 from chainrule.fitting.task import Task
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import What
-from chainrule.solvers import NewtonState
+from chainrule.solvers import CGState, NewtonState
 from chainrule.solvers.proof import FactoredHessian
 
 Vector = NDArray[np.float64]
@@ -44,7 +47,8 @@ SHARP = 0.5  # lower bound over upper bound; above this, finding the optimum wou
 class Reference:
     """The optimum that other points are measured from, or the best known bounds: low <= inf F <= high.
 
-    w, b : a point with F at most `high`, in the user's units. certificate : of that point.
+    w, b : a point with F at most `high`, in the user's units; 1e-8 more if some coefficients are infinite.
+    certificate : of that point.
     said : why there is no single optimum, if so. collinear : relations between columns, if the certificate leaves out
     redundant columns.
     """
@@ -66,7 +70,8 @@ class Reference:
             why = Finding("no hessian", {"columns": n})
             return cls(Certificate.nothing(n, math.inf, why), math.inf, np.zeros(n), 0.0)
         options = replace(problem.options, tol=MARGIN * problem.options.tol, callbacks=(), max_reads=None)
-        ending = optimize(replace(problem, options=options, start=(np.zeros(n), 0.0)))
+        newton = OF_FEW_ROWS if Shape.of(problem.rows, problem.penalty).is_separable else NEWTON
+        ending = newton.load()(replace(problem, options=options, start=(np.zeros(n), 0.0)))
         if ending.outcome.reason == "interrupted":
             raise KeyboardInterrupt
         return cls.of_ending(ending)
@@ -75,10 +80,14 @@ class Reference:
     def of_ending(cls, ending: Ending) -> Reference:
         """Make a reference from a run of Newton's method."""
         state = ending.outcome.state
-        assert isinstance(state, NewtonState)
+        assert isinstance(state, NewtonState | CGState)
         high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
+        certificate, said = ending.certificate, ending.said
+        if ending.limit is not None:  # there is no optimum, and no first level is replaced here
+            point, said = ending.limit.as_before(*point), tuple(found.without("references") for found in said)
+            certificate = replace(certificate, kind="limit", why=said[0])
         collinear = ending.diagnosed if isinstance(ending.diagnosed, Collinearity) else None
-        return cls(ending.certificate, high, *point, ending.said, collinear)
+        return cls(certificate, high, *point, said, collinear)
 
     @property
     def is_known(self) -> bool:
@@ -114,6 +123,17 @@ def certify_point(task: Task, by: Reference | None, w: Vector, b: float) -> Cert
         direct = certified(state, point)
         is_of_another = direct.proven and by is not None and by.kind != "bound"
         return direct if by is None or is_of_another else _measured(direct, by, state, point)
+
+
+def compare_point(task: Task, by: Reference, w: Vector, b: float) -> Certificate:
+    """Bound F - F* at (w, b), in the user's units, by the reference alone: one read without a Hessian.
+
+    by : not of kind "reduced", whose bound needs a Hessian.
+    """
+    point = UserPoint.of(w, b, task.units)
+    state = _without_factor(task, point)
+    nothing = Certificate.nothing(len(w), state.evaluation.objective, Finding("too far", {"relations": ()}))
+    return _measured(nothing, by, state, point)
 
 
 def _measured(direct: Certificate, by: Reference, state: NewtonState, point: UserPoint) -> Certificate:
@@ -158,12 +178,8 @@ def _rounding(state: NewtonState) -> float:
 
 def _without_hessian(task: Task, point: UserPoint) -> Certificate:
     """Bound by the gradient and the penalty alone, as there are too many columns for a Hessian."""
-    on, n, z = task.objective, len(point.w), np.empty(task.problem.rows.n_rows)
-    scale = np.append(np.sqrt(on.ridge) if task.problem.penalty.strongly_convex else np.ones(n), 1.0)
-    evaluation = on.evaluate(point.theta, What.SQUARES, z=z, q=1.0 / scale**2)
-    stand_in = replace(FactoredHessian.without_factor(on, scale**2, point.theta), norm=evaluation.norm)
-    state = NewtonState(point.theta, evaluation, 0, on, stand_in, z, evaluation.squares).with_bound()
-    rounding, F = _rounding(state), evaluation.objective
+    n, state = len(point.w), _without_factor(task, point).with_bound()
+    rounding, F = _rounding(state), state.evaluation.objective
     found, nothing = certified(state, point), Certificate.nothing(n, F, Finding("no hessian", {"columns": n}))
     if found.proven and found.gap <= F:
         return replace(found, hessian_rows="")
@@ -171,6 +187,15 @@ def _without_hessian(task: Task, point: UserPoint) -> Certificate:
         return nothing
     gap = F + rounding
     return replace(nothing, kind="infimum", gap=gap, noise=rounding, optimum_at_least=0.0, infimum_gap=gap)
+
+
+def _without_factor(task: Task, point: UserPoint) -> NewtonState:
+    """Read F and its gradient at a point."""
+    on, n, z = task.objective, len(point.w), np.empty(task.problem.rows.n_rows)
+    scale = np.append(np.sqrt(on.ridge) if task.problem.penalty.strongly_convex else np.ones(n), 1.0)
+    evaluation = on.evaluate(point.theta, What.SQUARES, z=z, q=1.0 / scale**2)
+    stand_in = replace(FactoredHessian.without_factor(on, scale**2, point.theta), norm=evaluation.norm)
+    return NewtonState(point.theta, evaluation, 0, on, stand_in, z, evaluation.squares)
 
 
 @one_blas_thread()
@@ -187,6 +212,9 @@ def certify(
     standardize: bool | str | ArrayLike = False,
     feature_names: Sequence[str] | None = None,
     coding: str = "reference",
+    missing: str | Mapping[str, str] | None = None,
+    columns: Kinds | None = None,
+    reference: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
     loss: str = "logistic",
     penalty: str = "ridge",
@@ -200,13 +228,12 @@ def certify(
 
     Parameters
     ----------
-    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, coding, n_threads, loss, penalty
+    X, y, alpha, C, sample_weight, fit_intercept, standardize, feature_names, coding, missing, columns, reference, n_threads,
+    loss, penalty
         As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
-    C : float, optional
-        scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
     coef : (n,) or (1, n), or a fitted model
         Weights w, for the columns as they are in X. From a model: its `coef_` and `intercept_` (scikit-learn, glum), its
-        `params` (statsmodels: the constant is called const or Intercept), or w and b of a `Result`.
+        `params` (statsmodels: the constant is called const or Intercept), or w and b of a `Result` or `Model`.
     intercept : float or (1,)
         Bias b; 0 by default. Leave it out if coef is a model.
 
@@ -234,11 +261,10 @@ def certify(
     'bound'
     """
     started = time.perf_counter()
-    rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads)
+    rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads, missing, columns, reference)
     w, b = _point(*_of_model(coef, intercept), rows.n_features, switch("fit_intercept", fit_intercept))
-    alpha = strength(alpha, C, rows.sum_weights)
     spec = FitSpec.of(
-        alpha=alpha, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty, standardize=standardize
+        alpha=alpha, C=C, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty, standardize=standardize
     )  # fmt: skip
     return prove(spec, rows, (w, b), classes, started)
 
@@ -247,7 +273,7 @@ def prove(
     spec: FitSpec, rows: Rows, point: tuple[Vector, float], classes: tuple[Any, Any], started: float
 ) -> Certificate:
     """Bound F - F* at a point (w, b) of the user's units, on checked rows; classes : the labels of y = 0 and y = 1."""
-    (w, b), problem = point, Problem.of(spec.on_rows(rows.n_rows), rows, point, classes, started)
+    (w, b), problem = point, Problem.of(spec.on_rows(rows.n_rows, rows.sum_weights), rows, point, classes, started)
     task = prepare(problem)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
     certificate = certify_point(task, None, w, b)
@@ -261,7 +287,7 @@ def prove(
 
 def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]:
     """Take coefficients and intercept from a model; plain coefficients are returned as they are."""
-    if isinstance(coef, Result):
+    if isinstance(coef, Fitted):
         found = coef.w, coef.b
     elif hasattr(coef, "coef_"):
         found = coef.coef_, getattr(coef, "intercept_", 0.0)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
+from chainrule.data.missing import Missing
 from chainrule.findings import Finding
+from chainrule.fitted import Fitted
 from chainrule.solvers.trace import Trace
-from chainrule.words import Shown, plain
+from chainrule.words import Lines, counted, plain
 
 if TYPE_CHECKING:
+    from chainrule.data.variables import Facts
     from chainrule.fitting.reference import Reference
 
 Vector = NDArray[np.float64]
@@ -27,7 +30,7 @@ REASONS = {
     "noise_floor": "the limit of epochs was reached, and F no longer falls: mini-batches at a constant rate are too noisy",
     "diverged": "the loss grew without end; the best point seen is returned",
     "non_finite": "the objective became infinite or NaN; the best point seen is returned",
-    "no_optimum": "the objective asked for has no optimum; the optimum with a tiny ridge is returned",
+    "no_optimum": "the objective asked for has no optimum; its limit, or the optimum with a tiny ridge, is returned",
     "interrupted": "Ctrl-C; the best point seen is returned",
 }
 
@@ -47,20 +50,30 @@ class Carried:
     best_b: float
 
 
-@dataclass(frozen=True, eq=False)
-class Result(Shown):
+@dataclass(frozen=True, eq=False, repr=False)
+class Result(Fitted):
     """A fitted logistic regression and everything known about it. Frozen and picklable.
+
+    `Fitted` lists what it does: predict, explain rows, plot, write files.
 
     Attributes
     ----------
     w, b
         Weights (n,) and bias, in the user's units.
+    infinite
+        (n,) int8, 0 for a finite coefficient. Without a penalty, a level with rows of one class only has an infinite one, whose
+        sign is here. `w` then has a finite value, at which each of the level's rows costs at most 1e-8 nats. The number is the
+        round in which the level was found: it outweighs the levels of later rounds.
     w_fit, b_fit
         The same in the fit's units, x = ``(x - center) / scale``; penalty, learning rate, trace and gradients have them too.
     classes : tuple
         Labels of y = 0 and y = 1.
     reason : str
         One of `REASONS`; `message` is a sentence with the numbers, and `ended` the same without what is proven.
+    verdict : str
+        The result in one sentence: how near the optimum it is, or "Warning: ", what is wrong, and the way out.
+    relations : Lines
+        If columns are collinear: all relations between them that were found, as sentences; `print` shows one a line.
     objective, loss : float
         F at the returned point, and the mean log-loss in it, in nats.
     objective_line : str
@@ -87,7 +100,15 @@ class Result(Shown):
     reference : Reference or None
         From newton: the optimum, from which other runs on the same data and objective can be measured.
     encodings : tuple or None
-        For a table with categories: how each column became coefficients.
+        For a table: how each column became coefficients.
+    missing : tuple of Missing
+        For a table: each column in which something was missing, in how many rows of each class, and what was done.
+    n_dropped : int
+        How many rows were left out because of it.
+    facts : Facts or None
+        What the rows say about the columns: means, deviations, rows of each level; see `data.variables`.
+    target, loss_name, library : str
+        The name of y, the name of the loss, and the library of the frame X, for `coefficients`.
     reads : float
         How often each row was read. An epoch of stochastic gradient descent counts two reads: the updates and the measurement.
     kernel, storage, threads, copies
@@ -129,6 +150,8 @@ class Result(Shown):
     threads: int
     copies: int
     certificate: Certificate
+    verdict: str = ""
+    relations: Lines = field(default_factory=Lines)
     ended: str = ""
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -138,19 +161,41 @@ class Result(Shown):
     rows_digest: str | None = None
     carried: Carried | None = None
     encodings: tuple[Any, ...] | None = None
+    missing: tuple[Missing, ...] = ()
+    n_dropped: int = 0
     reference: Reference | None = None
+    infinite: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
+    facts: Facts | None = None
+    target: str = "y"
+    loss_name: str = "logistic"
+    library: str = "pyarrow"
+
+    def _line(self) -> str:
+        n = counted(len(self.w), "coefficient")
+        return f"{self.target}, {counted(self.n_rows, 'row')}, {n}; {self.method}, {self.reason}"
+
+    @property
+    def recorded(self) -> Result:
+        """The result itself."""
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the fields alone, whatever was computed since."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """Return JSON values of all fields except trace, `carried`, `reference` and `encodings`, with a `schema_version`.
+        """Return JSON values of the fields, with a `schema_version`.
 
-        Numbers that are not finite are None.
+        Left out are the points of the trace, and `carried`, `encodings`, `facts`, `library`, `loss_name`, `reference`, and
+        `target`. Numbers that are not finite are None.
 
         Parameters
         ----------
         timings : bool
             False leaves out seconds and threads, the only fields that differ between runs of the same fit.
         """
-        left_out = {"trace", "certificate", "carried", "encodings", "findings", "reference"}
+        left_out = {"trace", "certificate", "carried", "encodings", "facts", "findings", "reference", "target"}
+        left_out |= {"loss_name", "library"}
         left_out |= set() if timings else {"seconds", "threads"}
         shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left_out}
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **plain(shown)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from numpy.typing import ArrayLike
 
-from chainrule.data.inputs import LARGEST_LIMIT, LARGEST_SEED, choice, number, switch, whole_number
+from chainrule.data.inputs import LARGEST_LIMIT, LARGEST_SEED, choice, number, strength, switch, whole_number
 from chainrule.errors import InputError
 from chainrule.findings import PYTHON, Front
 from chainrule.fitting.methods import METHODS, Method, owner_of
@@ -27,12 +27,14 @@ class FitSpec:
     """The checked options of a fit, without the data. An option that is None is left to the method.
 
     tol : as given, or the default, which `on_rows` lowers to 1e-6/m for many rows. has_tol : whether it was given.
+    C : scikit-learn's inverse strength, if given instead of alpha; `on_rows` computes alpha from it.
     penalty : its name in `PENALTIES`. standardize : as in `fit`, None if not given. start : (w0, b0) as given.
     batches, resume : for stochastic gradient descent, else None. given : the options given that only some methods take.
     """
 
     method: str = "auto"
     alpha: float = 0.0
+    C: float | None = None
     fit_intercept: bool = True
     tol: float = LARGEST_TOL
     max_reads: int | None = None
@@ -55,7 +57,8 @@ class FitSpec:
         front: Front = PYTHON,
         *,
         method: str = "auto",
-        alpha: float = 0.0,
+        alpha: float | None = None,
+        C: float | None = None,
         fit_intercept: bool = True,
         tol: float | None = None,
         max_reads: int | None = None,
@@ -85,7 +88,8 @@ class FitSpec:
         given = tuple(option for option, value in {**options, "resume": resume}.items() if value is not None)
         spec = cls(
             method=choice(name("method"), method, ("auto", *sorted(METHODS))),
-            alpha=number(name("alpha"), alpha, low=0.0),
+            alpha=strength(alpha, C, 1.0, front),
+            C=C,
             fit_intercept=switch("fit_intercept", fit_intercept),
             tol=LARGEST_TOL if tol is None else number(name("tol"), tol, low=0.0),
             max_reads=None if limit is None else whole_number(name(limited), limit, 0, LARGEST_LIMIT),
@@ -109,10 +113,14 @@ class FitSpec:
         spec = spec._of_method()
         if not front.is_shell:
             return spec
-        if epochs is not None or (max_reads is None and not spec.asked.by_reads):
-            front = replace(front, renamed={**front.renamed, "max_reads": "--epochs"})
         without = " and ".join(map(name, given))
         return replace(spec, front=replace(front, without=without and f" without {without}"))
+
+    @property
+    def more(self) -> str:
+        """The way out for a run that reached its limit, by the limit's name; `LogisticRegression` knows max_reads alone."""
+        is_default = self.front.is_shell and self.max_reads is None and not self.asked.by_reads
+        return "more epochs" if "epochs" in self.given or is_default else "more reads"
 
     @property
     def asked(self) -> Method:
@@ -142,9 +150,10 @@ class FitSpec:
             )
         return made
 
-    def on_rows(self, m: int) -> FitSpec:
-        """Fill in the default tol for m rows."""
-        return self if self.has_tol else replace(self, tol=min(LARGEST_TOL, 1e-6 / m))
+    def on_rows(self, m: int, sum_weights: float) -> FitSpec:
+        """Fill in the default tol for m rows, and the alpha that C means for their weights."""
+        alpha = self.alpha if self.C is None else strength(None, self.C, sum_weights, self.front)
+        return replace(self, alpha=alpha, tol=self.tol if self.has_tol else min(LARGEST_TOL, 1e-6 / m))
 
 
 def _learning_rate(front: Front, given: float | str | None) -> float | None:

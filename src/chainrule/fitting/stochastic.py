@@ -62,6 +62,7 @@ def judged(
     needs, NaN if unknown and inf if the gap's trend never reaches tol; and what is missing. known : whether F* is known.
     """
     (rows, batches), newton, needed = check_rows(problem), ("newton", None), math.nan
+    options = problem.options
     if outcome.reason != "max_reads":
         return outcome, needed, ((), ())
     decays = batches.schedule != "constant"
@@ -77,21 +78,21 @@ def judged(
             "best": outcome.best_epoch,
             "is_noise": is_noise and bool(rate <= limit),
         }
-        first: Way = ("slower", limit) if rate > limit else ("less noise", None) if is_noise else ("more reads", None)
+        first: Way = ("slower", limit) if rate > limit else ("less noise", None) if is_noise else (options.more, None)
         reason = "noise_floor" if is_noise else "max_reads"
         return replace(outcome, reason=reason), needed, ((Finding("hovers", values),), (first, newton))
     epochs, gaps = (outcome.trace.columns[name].astype(np.float64) for name in ("epoch", "gap"))
     if not is_noise and known and len(epochs) >= 20:
-        needed = epochs_by_trend(epochs, gaps, problem.options.tol)
+        needed = epochs_by_trend(epochs, gaps, options.tol)
         needed = needed if needed <= BEYOND else math.inf
     left: tuple[Finding, ...] = (Finding("epochs left", {"epochs": needed, "by": "trend"}),)
-    ways: tuple[Way, ...] = ((("more reads", outcome.n_epochs + needed),) if needed < MOST else ()) + (newton,)
+    ways: tuple[Way, ...] = (((options.more, outcome.n_epochs + needed),) if needed < MOST else ()) + (newton,)
     if needed > BEYOND:
         ways = (("faster" if rate < AUTOMATIC * limit else "longer steps", None), newton)
     elif math.isnan(needed) and rate < MUCH_SMALLER * limit:
         left, ways = (Finding("short steps"),), (("faster", None), newton)
     elif math.isnan(needed):
-        left, ways = () if decays else (Finding("unknown rate"),), (("more reads", None), newton)
+        left, ways = () if decays else (Finding("unknown rate"),), ((options.more, None), newton)
     return outcome, needed, (left, ways)
 
 

@@ -109,17 +109,24 @@ class Task:
         """Round a point (n + 1,) of the fit's units to the user's."""
         return UserPoint.of(*self.fit_units.to_user(there[:-1], float(there[-1])), self.units)
 
-    def ending(self, outcome: Outcome, state: NewtonState, certificate: Certificate, point: Vector) -> Ending:
-        """Make the ending of a run. point : (n + 1,) in the fit's units that the certificate is for."""
+    def ending(
+        self,
+        outcome: Outcome,
+        state: NewtonState | CGState,
+        certificate: Certificate,
+        point: Vector,
+        how: Finding | None = None,
+    ) -> Ending:
+        """Make the ending of a run. point : (n + 1,) in the fit's units that the certificate is for. how : if known already."""
         outcome, rows = replace(outcome, state=state), self.problem.rows
-        how = self._how(outcome, certificate, state)
+        how = how or self._how(outcome, certificate, state)
         return Ending(outcome, point[:-1], float(point[-1]), self.fit_units, rows, how, certificate)
 
-    def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState) -> Finding:
+    def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState | CGState) -> Finding:
         """Say how a run ended and, if possible, how many more reads it needs."""
         tol, reads = self.problem.options.tol, self.problem.rows.reads
         is_too_far = certificate.why is not None and certificate.why.code == "too far"
-        if outcome.reason == "converged" or not (certificate.proven or is_too_far):
+        if outcome.reason == "converged" or isinstance(state, CGState) or not (certificate.proven or is_too_far):
             return how_it_ended(outcome, certificate, tol, reads=reads)
         left = state.reads_left(tol)
         more = (Finding("reads left", {"reads": left, "tol": tol}),)
@@ -211,6 +218,8 @@ def as_returned(problem: Problem, ending: Ending) -> Ending:
 
     If columns lie many deviations from 0, the rounding of the intercept b - center.w changes every z.
     """
+    if ending.limit is not None:  # done for the rows left
+        return ending
     units, options, rows = ending.units, problem.options, ending.rows
     w, b = units.to_user(ending.w_fit, ending.b_fit)
     centers = float(np.abs(rows.units.center) @ np.abs(w))
@@ -224,7 +233,7 @@ def as_returned(problem: Problem, ending: Ending) -> Ending:
         noise = max(certificate.noise, min(certificate.gap, 0.5 * options.loss.curvature * shift * shift))
         certificate = replace(certificate, objective=evaluation.objective, noise=noise)
     if how.code == "converged" and certificate.gap > max(options.tol, LARGEST_TOL):
-        ways = () if is_offset else (("more alpha", None), ("smaller columns", None))
+        ways = () if is_offset else (("more penalty", None), ("smaller columns", None))
         how = Finding("unreached", {**how.values, "is_offset": is_offset, "ways": ways})
     said = (*ending.said, *_warnings_of(how, outcome))
     return replace(ending, outcome=outcome, certificate=certificate, how=how, said=said)

@@ -8,6 +8,7 @@ rounds to 0 or 1. The stable path goes directly from z to l; L and all gradients
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,22 @@ import numpy.typing as npt
 from chainrule.errors import InputError
 from chainrule.graph.engine import Node, apply, constant, gradients, variable
 from chainrule.graph.pullbacks import Array
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """A fitted model, which has coefficients and encodes rows for them."""
+
+    @property
+    def w(self) -> Array:
+        """Weights (n,)."""
+
+    @property
+    def b(self) -> float:
+        """Bias."""
+
+    def as_arrays(self, X: Any, y: Any) -> tuple[Array, Array]:
+        """Return rows (m, n) of numbers, and classes (m,) as 0 and 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,20 +135,21 @@ class LogisticGraph:
 
 
 def logistic_graph(
-    X: npt.ArrayLike, y: npt.ArrayLike, w: npt.ArrayLike, b: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
-) -> LogisticGraph:
+    X: Any, y: Any, w: npt.ArrayLike | Encodes, b: npt.ArrayLike | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+) -> LogisticGraph:  # fmt: skip
     """Build the article's graph for one row or for m rows and run it forward.
 
     Parameters
     ----------
     X : array_like (m, n) or (n,)
-        Rows, or one row; finite.
+        Rows, or one row; finite. With a fitted model for w: rows as the fit takes them, arrays or any frame.
     y : array_like (m,) or number
-        Classes, 0 or 1.
-    w : array_like (n,)
-        Weights.
+        Classes, 0 or 1. With a fitted model: its labels.
+    w : array_like (n,), or a fitted model
+        Weights. A `Result` or a loaded model encodes X and y as in its fit, and has its own b.
     b : number
-        Bias.
+        Bias; left out with a fitted model.
     sample_weight : array_like (m,) or number, optional
         s >= 0, not all zero. An integer weight is the same as repeating the row.
 
@@ -144,6 +162,13 @@ def logistic_graph(
     InputError
         Shapes that don't fit, NaN or infinite numbers, classes other than 0 and 1, weights negative or all zero.
     """
+    if isinstance(w, Encodes):
+        if b is not None:
+            raise InputError("'b' is given beside a fitted model, which has its own: leave it out")
+        (X, y), b = w.as_arrays(X, y), w.b
+        w = w.w
+    if b is None:
+        raise InputError("'b' is missing: give the bias, or a fitted model in place of 'w'")
     rows, classes = constant(X, "X"), constant(y, "y")
     weights, bias = variable(w, "w"), variable(b, "b")
     fits = (classes.shape, weights.shape, bias.shape) == (rows.shape[:-1], rows.shape[-1:], ())

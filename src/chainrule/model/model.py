@@ -1,20 +1,29 @@
 """A trained model, and its files: the model file and the trace beside it."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from chainrule.data.rows.decode import part_values
-from chainrule.data.schema import Schema, require_kinds
+from chainrule.data.dialects import Dialect
+from chainrule.data.frames import displayed
+from chainrule.data.rows.decode import part_values, scipy_csr
+from chainrule.data.rows.levels import limits
+from chainrule.data.schema import BOOLEANS, Column, LabelKind, Schema, require_kinds
 from chainrule.errors import InputError
+from chainrule.fitted import Fitted
 from chainrule.fitting.methods import METHODS
-from chainrule.kernels.blocks import Blocks, CategoryColumn, Column
+from chainrule.fitting.result import Result
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Csr, NumberColumn
+from chainrule.losses import LOGISTIC, LOSSES, Loss
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import explained, pack, unpack
 from chainrule.solvers.trace import Trace
+from chainrule.words import counted
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,14 +32,17 @@ _BLOCK = 32768
 # the keys that other modules read from a model's `info`, and from its `split`
 _INFO = {
     "alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int, "na": list[str],
-    "test_size": float | int, "seed": int,
+    "missing": list, "test_size": float | int, "seed": int,
 }  # fmt: skip
+UNDETERMINED = "undetermined"  # in place of a class, where infinite coefficients of both signs meet
 _TENSORS = ("b", "b_fit", "center", "check_X", "scale", "w", "w_fit")
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
+@dataclass(frozen=True, eq=False, repr=False)
+class Model(Fitted):
     """A trained model: how to encode tables for it, its coefficients, and how it was trained.
+
+    Its methods are those of `Fitted`. Without the record of its training, it can't draw the loss or write a report.
 
     Parameters
     ----------
@@ -71,6 +83,65 @@ class Model:
                 raise InputError(f"the model's {name} is not finite: rescale the columns or lower the learning rate")
             object.__setattr__(self, name, float(array) if is_bias else array)
 
+    @classmethod
+    def of(cls, result: Result, schema: Schema | None = None) -> "Model":
+        """Make the model of a fit. schema : of the command line's table; by default what the fit learnt from X and y.
+
+        Then `info` also says that the training rows were all rows of X, so that they are known again.
+        """
+        info = result.to_dict(timings=False)
+        if schema is None:
+            schema = _schema_of(result)
+            info |= {"split": {"test_size": 0.0, "seed": 0}, "na": []}
+            info |= {"library": result.library, "loss_name": result.loss_name}
+        return cls(schema, result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale, info)
+
+    def _line(self) -> str:
+        n = counted(len(self.w), "coefficient")
+        return f"{self.schema.target}, {counted(self.info['n_rows'], 'row')}, {n}; {self.info['method']}"
+
+    @property
+    def model(self) -> "Model":
+        """The model itself."""
+        return self
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the coefficients, (n,)."""
+        return self.schema.feature_names
+
+    @cached_property
+    def classes(self) -> tuple[Any, Any]:
+        """Labels of y = 0 and y = 1: numbers, booleans or text as in training; labels of other kinds are text."""
+        labels, kind = (self.schema.negative, self.schema.positive), self.schema.label_kind
+        if kind == "boolean":
+            return (labels[0] == BOOLEANS[1], labels[1] == BOOLEANS[1])
+        return (_number(labels[0]), _number(labels[1])) if kind == "number" else labels
+
+    @property
+    def loss_function(self) -> Loss:
+        """The loss that the coefficients minimise, which says what z means as a probability."""
+        return LOSSES[self.info.get("loss_name", LOGISTIC.name)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values: `info`, and how a table is encoded as "schema"."""
+        return {**self.info, "schema": self.schema.to_dict()}
+
+    @property
+    def infinite(self) -> npt.NDArray[np.int8]:
+        """Signs and ranks of the infinite coefficients, (n,), as in `Result.infinite`; 0 for finite ones."""
+        return np.asarray(self.info.get("infinite", np.zeros(len(self.w))), dtype=np.int8)
+
+    def predicted(self, rows: Blocks, z: Floats) -> Floats:
+        """Replace log-odds z by infinity where an infinite coefficient decides, and by NaN where two of both signs meet."""
+        infinite = self.infinite
+        if not infinite.any():
+            return z
+        n = len(self.w)
+        plain = replace(self, b_fit=0.0, center=np.zeros(n), scale=np.ones(n))
+        found = limits(infinite, lambda w: replace(plain, w_fit=w).decision(rows))
+        return np.where(found == 0.0, z, found)
+
     def decision(self, rows: Blocks | npt.ArrayLike) -> Floats:
         """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
 
@@ -92,17 +163,36 @@ class Model:
             A row's z is beyond what float64 can hold, or not a number.
         """
         with np.errstate(all="ignore"):
-            if isinstance(rows, Blocks):
-                z = self._scores(rows)
+            if not isinstance(rows, Blocks):
+                z = self._of_dense(np.asarray(rows, dtype=np.float64))
+            elif rows.X is not None:
+                z = self._of_dense(rows.X)
             else:
-                terms = (np.asarray(rows, dtype=np.float64) - self.center) / self.scale * self.w_fit
-                z = np.cumsum(np.insert(terms, 0, self.b_fit, axis=1), axis=1)[:, -1]
+                z = self._of_columns(rows) if rows.csr is None else self._of_sparse(rows.csr)
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z))) + 1
             raise InputError(f"row {row} has numbers that are missing or too large: its log-odds are not finite")
         return z
 
-    def _scores(self, rows: Blocks) -> Floats:
+    def _of_dense(self, X: npt.NDArray[np.floating]) -> Floats:
+        z, at_once = np.empty(len(X)), max(1, 4 * _BLOCK // X.shape[1])
+        for start in range(0, len(X), at_once):
+            rows = slice(start, start + at_once)
+            terms = (X[rows] - self.center) / self.scale * self.w_fit
+            terms[:, 0] += self.b_fit
+            z[rows] = np.add.accumulate(terms, axis=1, out=terms)[:, -1]
+        return z
+
+    def _of_sparse(self, csr: Csr) -> Floats:
+        """Add the stored elements alone; on centred columns, those of 0 are added first, together."""
+        from scipy.sparse import hstack
+
+        X, w = scipy_csr(csr).sorted_indices(), self.w_fit / self.scale
+        first = np.full(csr.m, self.b_fit - float(self.center @ w))
+        # as a column of its own, the bias is the first term
+        return np.asarray(hstack([first[:, np.newaxis], X], format="csr") @ np.append(1.0, w))
+
+    def _of_columns(self, rows: Blocks) -> Floats:
         z = np.full(rows.m, self.b_fit)
         for column in rows.columns:
             first = 0
@@ -113,7 +203,7 @@ class Model:
                 first += part.rows
         return z
 
-    def _add(self, column: Column, x: Floats, z: Floats) -> None:
+    def _add(self, column: NumberColumn | CategoryColumn, x: Floats, z: Floats) -> None:
         """Add a column's terms to the z of some rows; x: its numbers, or codes, NaN where one is missing; x is changed."""
         j, lost = column.at, np.isnan(x)
         if isinstance(column, CategoryColumn):
@@ -126,6 +216,20 @@ class Model:
         z += (x - self.center[j]) / self.scale[j] * self.w_fit[j]
         if column.indicator is not None:
             z += lost * self.w_fit[column.indicator]
+
+
+def _schema_of(result: Result) -> Schema:
+    """Say how X and y of a fit in Python were encoded."""
+    one, negative, positive = result.classes[1], *map(displayed, result.classes)
+    kind: LabelKind = "boolean" if isinstance(one, bool) else "number" if isinstance(one, int | float) else "text"
+    if result.encodings is not None:
+        return Schema(result.target, negative, positive, result.encodings, label_kind=kind, source="frame")
+    columns = tuple(Column(name, "number") for name in result.feature_names)
+    return Schema(result.target, negative, positive, columns, label_kind=kind, source="array")
+
+
+def _number(label: str) -> int | float:
+    return int(label) if re.fullmatch(r"-?\d+", label) else float(label)
 
 
 def save_model(path: str | Path, model: Model) -> None:
@@ -164,11 +268,19 @@ def load_model(path: str | Path) -> Model:
     document, tensors = unpack(path, "model")
     with explained(path, "model"):  # the checksum is right, so another program wrote unusable content
         info = document["result"]
-        require_kinds({"na": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
+        require_kinds({"na": [], "missing": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
+        Dialect.asked(**info.get("written", {}))
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
             raise TypeError("its numbers")
+        infinite = info.get("infinite", [0] * len(tensors["w"]))  # files of 0.1.0 have none
+        require_kinds({"infinite": infinite}, {"infinite": list[int]})
+        if len(infinite) != len(tensors["w"]):
+            raise TypeError("its infinite coefficients")
         if info["method"] not in METHODS:
             raise ValueError("its method")
+        if info.get("loss_name", LOGISTIC.name) not in LOSSES:
+            what = f"the loss {info['loss_name']!r}, which is not known here"
+            raise InputError(f"{path} was fitted with {what}: register it in chainrule.losses.LOSSES first")
         check_X = tensors.pop("check_X")
         numbers: dict[str, Any] = dict(tensors)
         model = Model(Schema.from_dict(document["schema"]), info=info, **numbers)

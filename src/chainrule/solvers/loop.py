@@ -201,7 +201,7 @@ class Run(Generic[F, S]):
     to_fit : callable
         Converts a point (size,), or points (k, size), from the objective's units to the fit's.
     on_status : callable
-        Called with (status, epoch) the first time that the monitor reports a status.
+        Called with (status, epoch, state) the first time that the monitor reports a status.
     before : Before, optional
         Continue that run as if it had not ended. The solver's start is not used; the monitor must have seen that run.
 
@@ -221,7 +221,7 @@ class Run(Generic[F, S]):
     started: float = 0.0
     max_reads: float = math.inf
     to_fit: Callable[[Vector], Vector] = lambda theta: theta
-    on_status: Callable[[str, int], None] = lambda status, epoch: None
+    on_status: Callable[[str, int, State], None] = lambda status, epoch, state: None
     before: Before[S] | None = None
 
     def __post_init__(self) -> None:
@@ -278,7 +278,7 @@ class Run(Generic[F, S]):
             return "diverged" if self.monitor.unbounded else "non_finite"
         if status and status not in self._seen:
             self._seen.add(status)
-            self.on_status(status, epoch)
+            self.on_status(status, epoch, state)
         seconds = time.perf_counter() - self.started
         reads = self._reads_before + (self.objective.reads if state.reads is None else state.reads)
         of = (evaluation.loss, evaluation.objective, evaluation.accuracy, evaluation.grad_norm)

@@ -16,7 +16,7 @@ from chainrule.data.tables import stratified_split
 from chainrule.errors import InputError
 from chainrule.fitting.held_out import HeldOut
 from chainrule.studies.learned import Maps, maps_over
-from chainrule.studies.runs import Run, Setting, Shared, Standardize, run
+from chainrule.studies.runs import Form, Run, Setting, Shared, Standardize, run
 from chainrule.studies.study import Study, listed, nats, number
 from chainrule.words import below, counted
 
@@ -27,6 +27,10 @@ Floats = NDArray[np.float64]
 
 FACTORS = (0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5, 2.0)
 BEYOND = 1.2  # times the limit near the optimum: such a run oscillates, however flat F is elsewhere
+SIZES = (1, 16, 256)
+# of `batches`: multiples of the stable rate that are tried, epochs of a trial, and the default of the epochs
+TRIED, TRIAL_EPOCHS = (0.25, 1.0, 4.0, 16.0), 5
+MOST_EPOCHS, LEAST_EPOCHS, NUMBERS_READ = 100, 10, 10**9
 PER_CLASS = 50_000
 SECOND_MEAN = (2.0, 8.0)
 ARTICLE_RATE = 0.1
@@ -42,13 +46,16 @@ class LearningRateStudy(Study):
     name: ClassVar[str] = "learning-rate"
     heading: ClassVar[str] = "How the learning rate shapes what is learned"
     knob: ClassVar[str] = "learning rate"
-    how: ClassVar[str] = "from a hundredth of the largest stable one, 2/L_max, to twice as much"
 
     @property
     def fastest(self) -> Run | None:
         """The first run proven near the optimum; if two tie, the one with the smaller rate."""
         there = [run for run in self.runs if run.reached is not None and not run.estimated]
         return min(there, key=lambda run: (run.reached, run.rate), default=None)
+
+    def rates_told(self) -> str:
+        """Say what rates the runs take."""
+        return "from a hundredth of the largest stable one, 2/L_max, to twice as much"
 
     def says(self) -> tuple[str, ...]:
         """Say which rate came first, and what theory says about rates."""
@@ -86,7 +93,7 @@ def learning_rate(
 
     Parameters
     ----------
-    X, y, sample_weight, alpha, standardize, feature_names, n_threads
+    X, y, sample_weight, alpha, C, standardize, feature_names, n_threads
         As `chainrule.fit`.
     epochs : int
         Epochs of each run at most, from 1.
@@ -109,8 +116,7 @@ def learning_rate(
     >>> study.fastest.happened
     'converges'
     """
-    more = [checked("rates", rate, above=0.0) for rate in np.ravel(np.asarray(rates, dtype=object)).tolist()]
-
+    more = _rates(rates)
     setting = Setting.of(X, y, epochs, **shared)
     (form,) = setting.forms([("the columns", standardize)])
     base, beyond = form.limit if math.isfinite(form.limit) else 1.0, BEYOND * (form.local_limit or 0.0)
@@ -118,6 +124,11 @@ def learning_rate(
     rates = sorted(rate for rate in chosen if 0.0 < rate < math.inf)
     runs = [run(setting, form, number(rate), learning_rate=rate) for rate in rates]
     return LearningRateStudy.of(setting, [form], _in_step(runs, form.limit))
+
+
+def _rates(given: Sequence[float]) -> list[float]:
+    """Check learning rates, and sort them."""
+    return sorted({checked("rates", rate, above=0.0) for rate in np.ravel(np.asarray(given, dtype=object)).tolist()})
 
 
 def _in_step(runs: Sequence[Run], limit: float) -> Iterator[Run]:
@@ -146,7 +157,10 @@ class ScalingStudy(Study):
     name: ClassVar[str] = "scaling"
     heading: ClassVar[str] = "How centring and scaling shape what is learned"
     knob: ClassVar[str] = "columns"
-    how: ClassVar[str] = "half of the largest stable one, 2/L_max, of each form of the columns"
+
+    def rates_told(self) -> str:
+        """Say what rates the runs take."""
+        return "half of the largest stable one, 2/L_max, of each form of the columns"
 
     def columns(self) -> Mapping[str, Sequence[str]]:
         """Return what theory says about each form."""
@@ -169,7 +183,7 @@ def scaling(
 
     Parameters
     ----------
-    X, y, sample_weight, alpha, feature_names, n_threads
+    X, y, sample_weight, alpha, C, feature_names, n_threads
         As `chainrule.fit`. With a penalty the standardised columns have another objective, and another optimum.
     numeric : (n,) mask of bool, optional
         Columns of numbers, if others are marks of levels: adds a run in which only these are standardised.
@@ -217,7 +231,6 @@ class CenteringStudy(ScalingStudy):
 
     name: ClassVar[str] = "centering"
     heading: ClassVar[str] = "How centring shapes what is learned"
-    how: ClassVar[str] = "the same for both runs, from zeros"
 
     maps: tuple[Maps, Maps]
     classes: tuple[str, str]
@@ -225,6 +238,10 @@ class CenteringStudy(ScalingStudy):
     n_held_out: int
     base_accuracy: float
     optimum_accuracy: float | None
+
+    def rates_told(self) -> str:
+        """Say what rates the runs take."""
+        return "the same for both runs, from zeros"
 
     def says(self) -> tuple[str, ...]:
         """Say how good both lines z = 0 are, and why they differ."""
@@ -279,7 +296,7 @@ def centering(
         Without X and y: the article's points, `article_points(seed)`.
     y : (m,) array, optional
         Two labels.
-    sample_weight, alpha, feature_names, n_threads
+    sample_weight, alpha, C, feature_names, n_threads
         As `chainrule.fit`. Centring doesn't change the optimum, with or without a penalty.
     test_size : float
         Share of the rows held out of both runs, stratified; above 0 and below 1.
@@ -334,7 +351,7 @@ def centering(
 
 @dataclass(frozen=True, eq=False)
 class BatchesStudy(Study):
-    """What `batches` found: all rows, then batches from the largest to the smallest; last, the smallest at a falling rate.
+    """What `batches` found: all rows, then batches from the largest to the smallest; last, the smallest at a constant rate.
 
     A run "converges" if it is near the optimum over the last tenth of its epochs; "hovers" if it isn't, but was near before
     or no longer falls: a constant rate leaves the noise of the updates; "crawls" if it still falls; else "diverges".
@@ -344,19 +361,27 @@ class BatchesStudy(Study):
     updates : tuple of int
         Updates per epoch of each run. An epoch is one read of the data; reads that measure F are extra.
     seed : int
+    tried, trial : int
+        How many rates were tried for each run, and for how many epochs.
     """
 
     name: ClassVar[str] = "batches"
     heading: ClassVar[str] = "How batches shape what is learned"
     knob: ClassVar[str] = "rows an update"
     unit: ClassVar[str] = "reads"
-    how: ClassVar[str] = "half the largest stable one for all rows, a quarter of what is known to be stable for batches"
 
     updates: tuple[int, ...]
     seed: int
+    tried: int
+    trial: int
+
+    def rates_told(self) -> str:
+        """Say what rates the runs take."""
+        best = f"for each run the best of {self.tried}, by {counted(self.trial, 'read')} with each"
+        return f"{best if self.tried > 1 else 'as given'}; batches after k reads: 1/(1 + k) of it"
 
     def columns(self) -> Mapping[str, Sequence[str]]:
-        """Return each run's updates, where it ended, and its rate."""
+        """Return each run's updates, where it ended, and its first rate."""
         pairs = zip(self.runs, self.updates, strict=True)
         reached = [None if run.reached is None else an_epoch * run.reached for run, an_epoch in pairs]
         return {
@@ -373,20 +398,27 @@ class BatchesStudy(Study):
 
 
 def batches(
-    X: ArrayLike, y: ArrayLike, *, standardize: Standardize = False, sizes: Sequence[int] = (1, 16, 256),
-    epochs: int = 100, seed: int = 0, **shared: Unpack[Shared],
+    X: ArrayLike, y: ArrayLike, *, standardize: Standardize = False, sizes: Sequence[int] | None = None,
+    rates: Sequence[float] = (), epochs: int | None = None, seed: int = 0, **shared: Unpack[Shared],
 ) -> BatchesStudy:  # fmt: skip
-    """Run gradient descent on all rows, on mini-batches and on single rows, from zeros, each at its own safe rate.
+    """Run gradient descent on all rows, on mini-batches and on single rows, from zeros, each at the best of several rates.
+
+    The rate of batches falls: after k epochs it is 1/(1 + k) of the first. The smallest batches are run again at a constant
+    rate. Each run's rate is the one of `rates` with the lowest F after a few epochs.
 
     Parameters
     ----------
-    X, y, sample_weight, alpha, standardize, feature_names, n_threads
+    X, y, sample_weight, alpha, C, standardize, feature_names, n_threads
         As `chainrule.fit`.
-    sizes : sequence of int
-        Rows per update; sizes not below the number of rows are left out. The smallest is run again at a rate that falls as
-        eta_0/sqrt(1 + t/T), T the updates of an epoch.
-    epochs : int
-        Epochs of each run, from 1: each reads the data once for its updates.
+    sizes : sequence of int, optional
+        Rows per update; sizes not below the number of rows are left out. By default 1, and 16 and 256 up to an eighth of the
+        rows: larger batches are nearly all rows.
+    rates : sequence of float
+        The rates to choose from; by default a quarter of the largest rate known to be stable for the batch size, this rate, 4
+        and 16 times as much. One rate is taken as it is.
+    epochs : int, optional
+        Epochs of each run, from 1: each reads the data once for its updates. By default 100; fewer, but at least 10, if rows
+        times columns are more than 10 million.
     within : float
         Distance from the optimum, nats, up to which reads and updates are counted; 0.001.
     seed : int
@@ -399,17 +431,46 @@ def batches(
     InputError
         For data or options that can't be used.
     """
-    setting, seed = Setting.of(X, y, epochs, **shared), whole_number("seed", seed, 0, LARGEST_SEED)
+    given, seed = _rates(rates), whole_number("seed", seed, 0, LARGEST_SEED)
+    setting = Setting.of(X, y, MOST_EPOCHS if epochs is None else epochs, **shared)
+    notes: tuple[str, ...] = ()
+    if epochs is None:
+        fewer = max(LEAST_EPOCHS, NUMBERS_READ // (setting.rows.n_rows * setting.rows.n_features))
+        if fewer < MOST_EPOCHS:
+            setting = replace(setting, epochs=fewer)
+            notes = (f"the table is large: each run has {fewer} epochs, not {MOST_EPOCHS}",)
     visited = setting.rows.n_visited
+    sizes = [size for size in SIZES if size == 1 or 8 * size <= visited] if sizes is None else sizes
     asked = {whole_number("sizes", size, 1) for size in np.ravel(np.asarray(sizes, dtype=object)).tolist()}
-    plans: list[tuple[str, dict[str, Any]]] = [("all rows", {})]
+    plans: list[tuple[str, dict[str, Any]]] = [("all rows", {"method": "gradient-descent"})]
     for size in sorted((size for size in asked if size < visited), reverse=True):
         label = "single rows" if size == 1 else f"{size:,} rows"
-        plans.append((label, {"method": "sgd", "batch_size": size, "seed": seed}))
+        plans.append((label, {"method": "sgd", "batch_size": size, "seed": seed, "schedule": "inverse"}))
     if len(plans) > 1:
         label, smallest = plans[-1]
-        plans.append((f"{label} (falling)", {**smallest, "schedule": "inverse-sqrt"}))
+        plans.append((f"{label} (constant)", {**smallest, "schedule": "constant"}))
     (form,) = setting.forms([("the columns", standardize)], is_curved=False)
-    runs = [run(setting, form, label, swings=True, tol=0.0, **how) for label, how in plans]
+    trial = max(1, min(TRIAL_EPOCHS, setting.epochs // 5))
+    runs = []
+    for label, how in plans:
+        rate = _best_rate(replace(setting, epochs=trial), form, label, how, given)
+        runs.append(run(setting, form, label, swings=True, tol=0.0, learning_rate=rate, **how))
     updates = tuple(-(-visited // how.get("batch_size", visited)) for _, how in plans)
-    return BatchesStudy.of(setting, [form], runs, updates=updates, seed=seed)
+    tried = len(given or TRIED)
+    study = BatchesStudy.of(setting, [form], runs, updates=updates, seed=seed, tried=tried, trial=trial)
+    return replace(study, notes=(*study.notes, *notes))
+
+
+def _best_rate(setting: Setting, form: Form, label: str, how: Mapping[str, Any], rates: Sequence[float]) -> float:
+    """Run each rate for the setting's epochs, and return the one that ends at the lowest F; of two equals the smaller."""
+    if len(rates) == 1:
+        return rates[0]
+    if not rates:
+        limit = setting.fit(
+            form.optimum.reference, max_reads=0, standardize=form.standardize, **how
+        ).learning_rate_limit
+        base = limit if limit is not None and math.isfinite(limit) else 1.0
+        rates = [factor * base for factor in TRIED]
+    label = f"{label}, trying rates"
+    ends = [run(setting, form, label, swings=True, tol=0.0, learning_rate=rate, **how).objective[-1] for rate in rates]
+    return rates[int(np.argmin(np.nan_to_num(ends, nan=np.inf)))]

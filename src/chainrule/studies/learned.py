@@ -113,7 +113,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     if not is_scale_free:
         rows = rows.see(theirs)
     elif rows.design.numeric.any():  # the path is the same in all units; standardised columns can be compared
-        rows = standardized(rows, rows.design.numeric)
+        rows = standardized(rows, rows.design.numeric) if rows.design.csr is None else _scaled(rows)
     penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
     objective = DataObjective(rows, penalty, result.fit_intercept)
     affordable = np.clip(MOST_NUMBERS / (rows.n_rows * rows.n_features), FEWEST_POINTS, MOST_POINTS)
@@ -125,6 +125,12 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     epochs = trace.columns["epoch"].astype(np.int64)[[k for k, _ in found]]
     dL = np.array([e.gradient for _, e in found])
     return Gradients(epochs, (*result.feature_names, "bias b"), dL, is_scale_free, _limit(objective, result))
+
+
+def _scaled(rows: Rows) -> Rows:
+    """Divide the columns by their deviations; centring would fill a sparse matrix."""
+    sd = rows.moments(correlations=False).sd
+    return rows.see(Units(np.zeros(rows.n_features), np.where(sd > 0, sd, 1.0)))
 
 
 def spread_points(trace: Trace, count: int) -> NDArray[np.intp]:
@@ -212,13 +218,13 @@ def maps_over(rows: Rows, result: Result, axes: tuple[int, int], mean: Floats) -
     points = [units.to_user(trace.w[k], float(trace.b[k])) for k in chosen.tolist()]
     others = np.setdiff1d(np.arange(rows.n_features), axes)
     places, loss = _sample(rows, DRAWN_POINTS), np.where(trace.columns["share"] >= 1, trace.columns["loss"], np.nan)
-    given, wide = rows.numbers(places), rows.numbers(_sample(rows, LOOKED_AT))
+    given, wide = (rows.numbers(some, np.array(axes)) for some in (places, _sample(rows, LOOKED_AT)))
     return Maps(
         names=(result.feature_names[i], result.feature_names[j]), others=len(others),
         epochs=trace.columns["epoch"].astype(np.int64)[chosen], loss=loss[chosen],
         w=np.array([w[[i, j]] for w, _ in points]), b=np.array([b + float(w[others] @ mean[others]) for w, b in points]),
-        x=given[:, i], y=given[:, j], label=rows.y[places].astype(np.float64), of=int(np.count_nonzero(rows.is_kept)),
-        rows=rows.n_rows, x_range=_range(wide[:, i]), y_range=_range(wide[:, j]),
+        x=given[:, 0], y=given[:, 1], label=rows.y[places].astype(np.float64), of=int(np.count_nonzero(rows.is_kept)),
+        rows=rows.n_rows, x_range=_range(wide[:, 0]), y_range=_range(wide[:, 1]),
     )  # fmt: skip
 
 

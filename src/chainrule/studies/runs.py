@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.designs import rows_of
-from chainrule.data.inputs import number, whole_number
+from chainrule.data.inputs import number, strength, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows, Units
 from chainrule.data.rows.rows import Tally
 from chainrule.diagnosis import epochs_left
@@ -39,7 +39,7 @@ LEAST = 10  # epochs before a run can be said to diverge
 class Shared(TypedDict, total=False):
     """The arguments that every study takes.
 
-    sample_weight, alpha, feature_names, n_threads : as `chainrule.fit`.
+    sample_weight, alpha, C, feature_names, n_threads : as `chainrule.fit`.
     within : float
         A point is near the optimum if F - F* is proven to be at most this, nats per unit of weight; 0.001.
     classes : pair of str
@@ -49,7 +49,8 @@ class Shared(TypedDict, total=False):
     """
 
     sample_weight: ArrayLike | None
-    alpha: float
+    alpha: float | None
+    C: float | None
     feature_names: Sequence[str] | None
     n_threads: int | None
     within: float
@@ -197,22 +198,23 @@ class Setting:
 
     @classmethod
     def of(
-        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float = 0.0,
-        feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
+        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float | None = None,
+        C: float | None = None, feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
         classes: tuple[str, str] | None = None, progress: Progress | None = None,
     ) -> Setting:  # fmt: skip
         """Check a user's arguments; raises InputError."""
         epochs, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
-        alpha = number("alpha", alpha, low=0.0)
         if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
             raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
         rows, labels = rows_of(X, y, sample_weight, feature_names, n_threads=n_threads)
+        alpha = strength(alpha, C, rows.sum_weights)
         return cls(rows, labels if classes is None else (classes[0], classes[1]), alpha, epochs, within, progress)
 
     def fit(self, reference: Reference | None = None, **options: Any) -> Result:
         """Fit without warnings: the study reports their causes itself. reference : what the run is measured from."""
         spec = FitSpec.of(alpha=self.alpha, **options)
-        unread = replace(self.rows, tally=Tally(self.rows.n_rows), learned={})  # so that each run counts its own reads
+        # each run counts its own reads, but what an earlier run learned of the rows needs none
+        unread = replace(self.rows, tally=Tally(self.rows.n_rows))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChainruleWarning)
             return fit_rows(spec, unread, self.classes, time.perf_counter(), reference)
@@ -283,14 +285,14 @@ def run(
     more = None
     if swings:
         curves["level"] = levels(gap)
-    if result.reason in ("diverged", "non_finite"):
+    stays_above = len(objective) > LEAST and objective[len(objective) // 2 :].min() > objective[0]
+    if result.reason in ("diverged", "non_finite") or (swings and stays_above):
         happened = "diverges"
     elif swings:
         was_there = reached is not None or result.reason == "noise_floor"
         happened = "converges" if curves["level"][-1] <= setting.within else "hovers" if was_there else "crawls"
     elif raised:
         may_settle = form.local_limit is None or rate < form.local_limit
-        stays_above = len(objective) > LEAST and objective[len(objective) // 2 :].min() > objective[0]
         happened = "diverges" if stays_above and reached is None else "oscillates"
         happened = "recovers" if gap[-1] <= setting.within and may_settle else happened
     else:

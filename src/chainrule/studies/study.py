@@ -37,7 +37,6 @@ class Study(Shown):
     heading: ClassVar[str]
     knob: ClassVar[str]  # what the runs differ in: the table's first heading
     unit: ClassVar[str] = "epochs"
-    how: ClassVar[str]  # what rates the runs take
 
     forms: tuple[Form, ...]
     runs: tuple[Run, ...]
@@ -56,6 +55,10 @@ class Study(Shown):
             forms=forms, runs=tuple(runs), within=setting.within, max_epochs=setting.epochs, n_rows=rows.n_rows,
             n_features=rows.n_features, alpha=setting.alpha, notes=forms[0].optimum.notes, **own,
         )  # fmt: skip
+
+    def rates_told(self) -> str:
+        """Say what rates the runs take."""
+        raise NotImplementedError
 
     def says(self) -> tuple[str, ...]:
         """Return one text per picture; by default when each run came near the optimum, the first one first."""
@@ -103,7 +106,7 @@ class Study(Shown):
             ("rows", f"{self.n_rows:,}, {counted(self.n_features, 'column')}"),
             ("objective", f"mean log-loss{penalty}"),
             ("optimum", optimum if told.exists else f"none: {told.why}"),
-            ("learning rate", self.how),
+            ("learning rate", self.rates_told()),
         ]
 
     def table(self) -> tuple[list[str], list[list[str]]]:

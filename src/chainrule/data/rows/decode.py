@@ -127,4 +127,7 @@ def refuse_non_finite(rows: Rows) -> None:
             i, j = np.argwhere(~np.isfinite(x))[0]
             what, row = "NaN" if np.isnan(x[i, j]) else x[i, j], rows.places[kept[first + i]] + 1
             where = f"row {row}, column {rows.feature_names[columns[j]]!r}"
-            raise InputError(f"X has {what} in {where}: fill it in, drop the row, or give the row weight 0")
+            ways = "fill it in, drop the row, or give the row weight 0"
+            if np.isnan(x[i, j]) and rows.is_dense:
+                ways = "fill it in, drop the row, or say how missing values are treated, such as missing='mean'"
+            raise InputError(f"X has {what} in {where}: {ways}")

@@ -1,4 +1,4 @@
-"""Levels with so few rows that a sample would hardly have them, and levels with rows of one class only."""
+"""Levels with so few rows that a sample would hardly have them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows.rows import Rows
-from chainrule.kernels.reader import read, read_points
+from chainrule.kernels.reader import read
 from chainrule.kernels.reading import What
 
 Vector = NDArray[np.float64]
@@ -81,20 +81,3 @@ def rare_rows(rows: Rows, share: float, most: float) -> Rare:
             b += float(is_rare)
         has_one = rows.as_given().scores(w, b) > 0.5
     return Rare(np.flatnonzero(has_one & rows.is_kept), np.flatnonzero(rare[:n]))
-
-
-def has_one_sided_level(rows: Rows, fit_intercept: bool) -> bool:
-    """Whether some level has rows of one class only, which separates the classes; one read."""
-    if not rows.design.groups:
-        return False
-    rows.count_read()
-    n, classes = rows.n_features, np.stack([rows.y == 0, rows.y == 1]).astype(np.float64)
-    how = {**rows.how, "view": None, "s": None if rows.s is None else rows.is_kept.astype(np.float64)}
-    found = read_points(rows.design, What.SUMS, np.zeros((2, n)), np.zeros(2), row_weights=classes, **how)
-    for span, has_first in rows.design.groups:
-        having = np.array([sums.sums[span] for sums in found if sums.sums is not None])
-        if has_first and fit_intercept:
-            having = np.column_stack([[sums.weight for sums in found] - having.sum(axis=1), having])
-        if ((having > 0).sum(axis=0) == 1).any():
-            return True
-    return False

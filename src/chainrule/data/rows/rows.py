@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,15 @@ from chainrule.data.rows.moments import moments_of, read_moments
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two
 from chainrule.data.schema import Column
 from chainrule.data.schema import feature_names as names_of
+from chainrule.findings import Finding
 from chainrule.kernels import reader
 from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, Sums, View, What, thread_count, useful_threads
 from chainrule.kernels.vectors import vector_depth
+
+if TYPE_CHECKING:
+    from chainrule.data.missing import Missing
 
 Index = NDArray[np.int64]
 Known = TypeVar("Known")
@@ -42,10 +46,11 @@ class Rows:
     design : the data. index : (m,), the places of these rows in it; None for all of them.
     y : (m,) uint8, 0 or 1. s : (m,), weights in units of `weight_unit`; a row of weight 0 is never looked at.
     feature_names : one for each coefficient. encodings : how a table's columns were encoded. copies : how often X was copied.
+    missing : what was missing in a table, and what was done about it; `dropped` rows were left out.
     threads : the number doesn't change any result.
     units : of w, and of everything that is read. view, outer : the part of the units that the core applies, and the factors,
     (n + 1,), that are applied to its sums afterwards; 1 for the bias.
-    learned : what earlier reads found about these rows, independent of units.
+    learned : what earlier reads found about these rows, independent of units. said : what there is to say about the table.
     """
 
     design: Blocks
@@ -60,8 +65,11 @@ class Rows:
     index: Index | None = None
     encodings: tuple[Column, ...] | None = None
     copies: int = 0
+    missing: tuple[Missing, ...] = ()
+    dropped: int = 0
     view: View | None = None
     learned: dict[str, Any] = field(default_factory=dict)
+    said: tuple[Finding, ...] = ()
 
     @classmethod
     def of(

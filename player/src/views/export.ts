@@ -1,0 +1,62 @@
+// Export: the graph as SVG, the run's numbers as CSV, the state as a link.
+
+import { el, put } from "../dom";
+import { type State, STAGES, type Store } from "../store";
+import { shownEpochs } from "./time";
+
+function save(name: string, kind: string, content: string): void {
+  const url = URL.createObjectURL(new Blob([content], { type: kind }));
+  el("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+const cell = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+
+/** The run as CSV: epoch, loss, accuracy, gradient's largest entry, and every weight. */
+export function csv(store: Store): string {
+  const { run, data } = store;
+  const head = ["epoch", "loss", "objective", "accuracy", "largest_gradient", ...data.names.map((name) => `w ${name}`), "b"];
+  const lines = shownEpochs(run.path.last, run.from).map((epoch) => {
+    const [at, of] = [run.path.at(epoch), store.sums(epoch)];
+    const largest = Math.max(Math.abs(of.dL_db), ...of.dL_dw.map(Math.abs));
+    return [epoch, of.loss, of.objective, of.accuracy, largest, ...at.w, at.b].map(String).join(",");
+  });
+  return `${[head.map(cell).join(","), ...lines].join("\r\n")}\r\n`;
+}
+
+/** The graph as a file of its own, with the page's rules for it. */
+function picture(graph: SVGElement): string {
+  const copy = graph.cloneNode(true) as SVGElement;
+  const originals = [graph, ...graph.querySelectorAll<SVGElement>("*")];
+  [copy, ...copy.querySelectorAll<SVGElement>("*")].forEach((element, k) => {
+    const style = getComputedStyle(originals[k]);
+    for (const name of ["fill", "stroke", "stroke-width", "font-size", "font-family", "font-style", "font-weight"]) element.style.setProperty(name, style.getPropertyValue(name));
+  });
+  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  return new XMLSerializer().serializeToString(copy);
+}
+
+/** The part of the state that a link holds, and back. Only numbers within bounds are taken. */
+export const fragment = (state: State): string => `#epoch=${state.epoch}&row=${state.row}&step=${state.stage}`;
+
+export function restored(store: Store, hash: string): Partial<State> {
+  const given = new URLSearchParams(hash.replace(/^#/, ""));
+  const whole = (name: string, most: number): number | undefined => {
+    const value = Number(given.get(name) ?? NaN);
+    return Number.isInteger(value) && value >= 0 && value <= most ? value : undefined;
+  };
+  const [epoch, row, stage] = [whole("epoch", store.run.path.last), whole("row", store.run.rows.m - 1), whole("step", STAGES.length - 1)];
+  return { ...(epoch === undefined ? {} : { epoch }), ...(row === undefined ? {} : { row }), ...(stage === undefined ? {} : { stage }) };
+}
+
+export function view(store: Store, place: Element): void {
+  const link = el("input", { type: "text", readonly: true, "aria-label": "link to this state" });
+  const button = (label: string, act: () => void): HTMLButtonElement => el("button", { type: "button", click: act }, label);
+  put(
+    place,
+    button("graph as SVG", () => save("graph.svg", "image/svg+xml", picture(document.querySelector<SVGElement>("svg.graph")!))),
+    button("numbers as CSV", () => save("run.csv", "text/csv", csv(store))),
+    el("label", {}, "link to this state ", link),
+  );
+  store.watch((state) => (link.value = `${location.href.split("#")[0]}${fragment(state)}`));
+}

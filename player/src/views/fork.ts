@@ -1,0 +1,122 @@
+// Going on from the present epoch in another way: another rate, batch, penalty or scaling. The old curves stay.
+
+import { el, pretty, put } from "../dom";
+import { curvatures, largestEigenvalue, type Point, type Rows } from "../math";
+import { type How, Path } from "../run";
+import type { Run, Store } from "../store";
+
+export const SCALINGS = { "as in the run": "run", "as in the table": "table", centred: "centred", standardised: "standardised" } as const;
+export type Scaling = (typeof SCALINGS)[keyof typeof SCALINGS];
+
+const EPOCHS = 2000;
+const [LOWEST, HIGHEST] = [-6, 3]; // powers of ten of the rate
+
+/** Rows in other units, and the same model's point in them: x' = (x - center) / scale. */
+export function rescaled(rows: Rows, center: Float64Array, scale: Float64Array): Rows {
+  return { ...rows, x: rows.x.map((x, k) => (x - center[k % rows.n]) / scale[k % rows.n]) };
+}
+
+export function moved(at: Point, center: Float64Array, scale: Float64Array): Point {
+  return { w: at.w.map((w, j) => w * scale[j]), b: at.w.reduce((b, w, j) => b + w * center[j], at.b) };
+}
+
+/** The means and deviations of the training rows' columns. */
+export function moments(rows: Rows): readonly [Float64Array, Float64Array] {
+  const [mean, square] = [new Float64Array(rows.n), new Float64Array(rows.n)];
+  let weight = 0;
+  for (let i = 0; i < rows.m; i++) {
+    const s = rows.s ? rows.s[i] : 1;
+    weight += s;
+    for (let j = 0; j < rows.n; j++) mean[j] += s * rows.x[i * rows.n + j];
+  }
+  for (let j = 0; j < rows.n; j++) mean[j] /= weight;
+  for (let i = 0; i < rows.m; i++) {
+    for (let j = 0; j < rows.n; j++) square[j] += ((rows.s ? rows.s[i] : 1) * (rows.x[i * rows.n + j] - mean[j]) ** 2) / weight;
+  }
+  return [mean, square.map((v) => (v > 0 ? Math.sqrt(v) : 1))];
+}
+
+function unitsOf(scaling: Scaling, run: Run, store: Store): readonly [Float64Array, Float64Array] {
+  const n = run.rows.n;
+  const [zeros, ones] = [new Float64Array(n), new Float64Array(n).fill(1)];
+  if (scaling === "run") return [zeros, ones];
+  if (scaling === "table") {
+    // back: x = x' * scale + center, so x' has the center -center/scale and the scale 1/scale
+    const { center, scale } = store.data;
+    return run.isCertified || store.state.run === 0 ? [center.map((c, j) => -c / scale[j]), scale.map((s) => 1 / s)] : [zeros, ones];
+  }
+  const [mean, sd] = moments(run.training);
+  return [mean, scaling === "centred" ? ones : sd];
+}
+
+/** Make the run that goes on from the present epoch. */
+export function forked(store: Store, part: Partial<How>, scaling: Scaling, epochs = EPOCHS): Run {
+  const { run, state } = store;
+  const how: How = { ...run.how, ...part };
+  const [center, scale] = unitsOf(scaling, run, store);
+  const [rows, training] = [rescaled(run.rows, center, scale), rescaled(run.training, center, scale)];
+  const heldOut = run.heldOut && rescaled(run.heldOut, center, scale);
+  const path = new Path(training, how, [[state.epoch, moved(store.point, center, scale)]], state.epoch + epochs);
+  const name = `from epoch ${state.epoch}: rate ${pretty(how.rate)}${how.size ? `, batches of ${how.size}` : ""}`;
+  return { name, how, rows, training, heldOut, path, from: state.epoch, isCertified: false };
+}
+
+/** Say in a sentence what a rate did. least: the lowest loss that is known. */
+export function verdict(losses: readonly number[], rate: number, limit: number, least: number): string {
+  const last = losses[losses.length - 1];
+  const rises = losses.some((loss, k) => k > 0 && loss > losses[k - 1] * (1 + 1e-12));
+  if (!Number.isFinite(last) || last > 4 * losses[0]) return `it diverges: the rate is ${pretty(rate / limit, 3)} times the largest that is safe`;
+  if (rises && last > losses[0]) return "it oscillates, and ends above its start: each step is longer than the valley is wide";
+  if (rises) return "it oscillates: some steps jump over the lowest point and end higher than they began";
+  if (losses[0] - last < 0.1 * (losses[0] - least)) return "it crawls: the loss hardly falls, since the steps are so short";
+  return "it falls at every epoch";
+}
+
+export function view(store: Store, place: Element): void {
+  const rate = el("input", { type: "range", min: LOWEST, max: HIGHEST, step: 0.01, "aria-label": "learning rate, as a power of ten" });
+  const size = el("select", { "aria-label": "rows in a batch" }, ...[0, 1, 8, 32, 128].map((k) => el("option", { value: k }, k ? `batches of ${k}` : "all rows")));
+  const scaling = el("select", { "aria-label": "columns" }, ...Object.entries(SCALINGS).map(([label, value]) => el("option", { value }, label)));
+  const alpha = el("input", { type: "number", min: 0, step: "any", value: store.data.alpha, "aria-label": "penalty alpha" });
+  const [said, limits, far, what] = [el("output"), el("p", { class: "note" }), el("p", { class: "note" }), el("p", { role: "status" })];
+  rate.value = String(Math.log10(store.data.rate));
+  const asked = (): number => 10 ** Number(rate.value);
+  const tell = (): void => put(said, `rate ${pretty(asked())}`);
+  const marks = el("div", { class: "marks", "aria-hidden": "true" });
+  const mark = (label: string, value: number): HTMLElement => {
+    const made = el("span", {}, label);
+    made.style.left = `${Math.max(0, Math.min(100, ((Math.log10(value) - LOWEST) / (HIGHEST - LOWEST)) * 100))}%`;
+    return made;
+  };
+  rate.addEventListener("input", tell);
+  const go = el("button", { type: "button", class: "main" }, "go on from here");
+  go.addEventListener("click", () => {
+    const run = forked(store, { rate: asked(), size: Number(size.value), alpha: Number(alpha.value) }, scaling.value as Scaling);
+    store.change({ runs: [...store.state.runs, run], run: store.state.runs.length, isPlaying: false });
+    const epochs = [0, 1, 2, 3, 4, 5, 10, 20, 50, 100, 500, run.path.last - run.from].filter((k) => k <= run.path.last - run.from);
+    const losses = epochs.map((k) => store.sums(run.from + k).objective);
+    const limit = 2 / largestEigenvalue(run.training, curvatures(run.training), run.how.alpha, run.how.fitIntercept);
+    const least = store.data.optimum?.objective ?? store.sums(store.state.runs[0].path.last, 0).objective;
+    put(what, `With this rate ${verdict(losses, run.how.rate, limit, least)}.`);
+  });
+  const back = el("button", { type: "button", click: () => store.change({ run: 0, epoch: Math.min(store.state.epoch, store.state.runs[0].path.last) }) }, `back to ${store.state.runs[0].name}`);
+  put(place, el("div", { class: "rate" }, rate, marks),
+    el("div", { class: "bar" }, said, size, scaling, el("label", {}, "α ", alpha), go, back), limits, far, what);
+  tell();
+  store.watch((state, before) => {
+    if (state !== before && state.epoch === before.epoch && state.run === before.run) return;
+    const { training, how } = store.run;
+    const safe = 2 / largestEigenvalue(training, curvatures(training), how.alpha, how.fitIntercept);
+    const here = largestEigenvalue(training, curvatures(training, store.point), how.alpha, how.fitIntercept);
+    put(
+      limits,
+      `Below 2/L_max = ${pretty(safe)} no epoch raises the loss. The curvature here is ${pretty(here)}, and 2 over the run's rate is ${pretty(2 / how.rate)}: `,
+      here < 2 / how.rate ? "steps stay in the valley." : "steps jump over the lowest point.",
+    );
+    const { optimum } = store.data;
+    const last = optimum && store.run.isCertified ? optimum.at : store.run.path.at(store.run.path.last);
+    const there = 2 / largestEigenvalue(training, curvatures(training, last), how.alpha, how.fitIntercept);
+    put(marks, mark("2/L_max", safe), Number.isFinite(there) ? mark("2/λ_max at the optimum", there) : null);
+    put(far, Number.isFinite(there) ? `Near the optimum, rates up to 2/λ_max = ${pretty(there)} converge; beyond it none does.` : "");
+    back.hidden = state.run === 0;
+  });
+}

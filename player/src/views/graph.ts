@@ -1,0 +1,205 @@
+// The computation graph of one row: values run forward, derivatives run back, step by step.
+
+import { pretty, put, shortened, subscript, svg, tex } from "../dom";
+import { reached, type Row, type State, type Store } from "../store";
+
+const SHOWN = 8;
+const NARROW = 640; // px, below which the graph runs from top to bottom
+
+interface Input {
+  readonly name: string;
+  /** Its subscript, "b" for the bias, "" for features folded into one line. */
+  readonly label: string;
+  readonly x: number;
+  readonly w: number;
+  readonly product: number;
+  readonly dL: number;
+}
+
+/** The strongest features of a row, the others and those that are 0 folded into one line, and the bias. */
+export function inputs(names: readonly string[], row: Row, w: Float64Array, b: number, most = SHOWN): Input[] {
+  const order = [...names.keys()].filter((j) => row.x[j] !== 0);
+  order.sort((i, j) => Math.abs(row.x[j] * w[j]) - Math.abs(row.x[i] * w[i]));
+  const folded = [...order.slice(most), ...[...names.keys()].filter((j) => row.x[j] === 0)];
+  const line = (name: string, label: string, x: number, wj: number): Input => ({ name, label, x, w: wj, product: x * wj, dL: row.dL_dz * x });
+  const lines = order.slice(0, most).map((j) => line(names[j], subscript(j + 1), row.x[j], w[j]));
+  if (folded.length) {
+    const sum = folded.reduce((total, j) => total + row.x[j] * w[j], 0);
+    const zeros = names.length - order.length;
+    const name = zeros === folded.length ? `${zeros} with x = 0` : `${folded.length} more`;
+    lines.push({ name, label: "", x: NaN, w: NaN, product: sum, dL: NaN });
+  }
+  return [...lines, line("bias", "b", 1, b)];
+}
+
+type Attributes = Record<string, string | number>;
+const middle = { "text-anchor": "middle" };
+const text = (x: number, y: number, said: string, more: Attributes = {}): SVGElement => svg("text", { x, y, ...more }, said);
+
+function box(x: number, y: number, width: number, said: string, isNew: boolean): SVGElement {
+  return svg("g", { class: isNew ? "lit" : "" }, svg("rect", { x, y: y - 15, width, height: 30, rx: 6, class: "box" }), text(x + width / 2, y + 5, said, middle));
+}
+
+function line(points: readonly (readonly [number, number])[], kind: "forward" | "backward", isArrow: boolean): SVGElement {
+  const [first, ...others] = points;
+  const d = `M${first.join(" ")}${others.map((at) => `L${at.join(" ")}`).join("")}`;
+  return svg("path", { d, class: kind, "marker-end": isArrow ? `url(#${kind})` : "none" });
+}
+
+function markers(): SVGElement {
+  const made = (["forward", "backward"] as const).map((kind) =>
+    svg("marker", { id: kind, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, orient: "auto", class: kind }, svg("path", { d: "M0 0L8 4L0 8z" })),
+  );
+  return svg("defs", {}, ...made);
+}
+
+/** What a step shows: which values are there, and which of them is the newest. */
+class Look {
+  constructor(
+    readonly row: Row,
+    private readonly state: State,
+  ) {}
+
+  readonly is = (stage: Parameters<typeof reached>[1]): boolean => reached(this.state, stage);
+  readonly isNew = (stage: Parameters<typeof reached>[1]): boolean => ["x", "z", "g", "L", "dL_dg", "dg_dz", "dz_dw"][this.state.stage] === stage;
+
+  node(x: number, y: number, name: "z" | "g" | "L", value: number, side: Attributes): SVGElement {
+    const shape = svg("circle", { cx: x, cy: y, r: 24 });
+    const label = text(x, y + 7, name, { ...middle, class: "name" });
+    const told = this.is(name) ? text(x, y - 34, `= ${pretty(value)}`, { ...middle, class: "value", ...side }) : null;
+    return svg("g", { class: this.isNew(name) ? "node lit" : "node" }, shape, label, told);
+  }
+
+  /** The words of an input: its product, dz_dw, and dL_dw multiplied out. */
+  words({ label, x, product, dL }: Input): readonly [string, string, string] {
+    const isBias = label === "b";
+    const of = isBias ? "b" : `w${label}`;
+    const folded = label === "";
+    const sum = folded ? `sum ${pretty(product)}` : isBias ? `b = ${pretty(product)}` : `x${label}w${label} = ${pretty(product)}`;
+    const dz = folded ? "" : isBias ? "∂z/∂b = 1" : `∂z/∂${of} = ${pretty(x)}`;
+    const back = this.is("dz_dw") ? `${pretty(this.row.dL_dz)} · ${pretty(x)} = ${pretty(dL)}` : "not yet computed";
+    return [this.is("z") ? sum : "", this.is("dz_dw") ? dz : "", folded ? "" : `∂L/∂${of} = ${back}`];
+  }
+
+  get product(): string {
+    return `∂L/∂z = ${pretty(this.row.dL_dg)} · ${pretty(this.row.dg_dz)} = ${pretty(this.row.dL_dz)}`;
+  }
+
+  boxes(out: Element, { label, x, w }: Input, left: number, y: number): void {
+    if (label === "") return;
+    if (label !== "b") out.append(box(left, y, 112, `x${label} = ${pretty(x)}`, this.isNew("x")));
+    out.append(box(left + 122, y, 118, `${label === "b" ? "b" : `w${label}`} = ${pretty(w)}`, this.isNew("dz_dw")));
+  }
+}
+
+function name(x: number, y: number, of: string, most: number): SVGElement {
+  const made = text(x, y, shortened(of, most), { class: "input" });
+  made.append(svg("title", {}, of));
+  return made;
+}
+
+/** From left to right: inputs, z, g, L. */
+function wide(look: Look, lines: readonly Input[]): SVGElement {
+  const gap = 72;
+  const height = Math.max(lines.length * gap, 250) + 20;
+  const y0 = height / 2;
+  const [bend, z, g, L] = [618, 720, 870, 1020];
+  const out = svg("svg", { viewBox: `0 0 1070 ${height}` }, markers());
+  lines.forEach((input, k) => {
+    const y = y0 + (k - (lines.length - 1) / 2) * gap - 6;
+    const to = y0 + (k - (lines.length - 1) / 2) * 4;
+    const [product, dz, dL] = look.words(input);
+    const start = input.label === "" ? 176 : 420;
+    out.append(name(0, y + 5, input.name, 22));
+    look.boxes(out, input, 176, y);
+    out.append(line([[start, y], [bend, y], [z - 26, to]], "forward", true));
+    if (look.is("dz_dw") && input.label !== "") out.append(line([[z - 30, to + 5], [bend + 2, y + 6], [start + 2, y + 6]], "backward", true));
+    out.append(text(432, y - 7, product), text(432, y + 23, dz, { class: "back" }), text(416, y + 32, dL, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted" }));
+  });
+  out.append(line([[z + 26, y0 - 5], [g - 26, y0 - 5]], "forward", true), line([[g + 26, y0 - 5], [L - 26, y0 - 5]], "forward", true));
+  if (look.is("dL_dg")) out.append(line([[L - 26, y0 + 7], [g + 26, y0 + 7]], "backward", true), text((g + L) / 2, y0 + 30, `∂L/∂g = ${pretty(look.row.dL_dg)}`, { ...middle, class: "back" }));
+  if (look.is("dg_dz")) {
+    out.append(line([[g - 26, y0 + 7], [z + 26, y0 + 7]], "backward", true), text((z + g) / 2, y0 + 30, `∂g/∂z = ${pretty(look.row.dg_dz)}`, { ...middle, class: "back" }));
+    out.append(text(z - 6, y0 + 62, look.product, { class: "back" }));
+  }
+  out.append(look.node(z, y0, "z", look.row.z, {}), look.node(g, y0, "g", look.row.g, {}), look.node(L, y0, "L", look.row.loss, {}));
+  out.append(text(L, y0 + 44, `y = ${look.row.y}`, middle));
+  return out;
+}
+
+/** From top to bottom, for a phone. */
+function narrow(look: Look, lines: readonly Input[]): SVGElement {
+  const gap = 96;
+  const [trunk, x, first] = [372, 150, lines.length * gap + 60];
+  const [z, g, L] = [first, first + 110, first + 220];
+  const out = svg("svg", { viewBox: `0 0 380 ${L + 60}` }, markers());
+  lines.forEach((input, k) => {
+    const y = k * gap + 44;
+    const [product, dz, dL] = look.words(input);
+    out.append(name(0, y - 22, input.name, 40));
+    look.boxes(out, input, 0, y);
+    out.append(line([[input.label === "" ? 0 : 244, y], [trunk, y], [trunk, z], [x + 26, z]], "forward", k === lines.length - 1));
+    if (look.is("dz_dw") && input.label !== "") out.append(line([[trunk - 5, z - 6], [trunk - 5, y + 6], [246, y + 6]], "backward", true));
+    out.append(text(250, y - 7, product), text(250, y + 24, dz, { class: "back" }), text(0, y + 34, dL, { class: look.is("dz_dw") ? "back" : "muted" }));
+  });
+  const side = { "text-anchor": "end", x: x - 34 };
+  const down = (from: number, to: number): SVGElement => line([[x - 5, from + 26], [x - 5, to - 26]], "forward", true);
+  const up = (from: number, to: number, said: string): SVGElement[] => [line([[x + 7, from - 26], [x + 7, to + 26]], "backward", true), text(x + 18, (from + to) / 2 + 5, said, { class: "back" })];
+  if (look.is("dz_dw")) out.append(line([[x + 26, z - 6], [trunk - 5, z - 6]], "backward", false));
+  out.append(down(z, g), down(g, L));
+  if (look.is("dL_dg")) out.append(...up(L, g, `∂L/∂g = ${pretty(look.row.dL_dg)}`));
+  if (look.is("dg_dz")) out.append(...up(g, z, `∂g/∂z = ${pretty(look.row.dg_dz)}`), text(0, z - 40, look.product, { class: "back" }));
+  for (const [at, of, value] of [[z, "z", look.row.z], [g, "g", look.row.g], [L, "L", look.row.loss]] as const) out.append(look.node(x, at, of, value, { ...side, y: at + 5 }));
+  out.append(text(x + 34, L + 5, `y = ${look.row.y}`));
+  return out;
+}
+
+/** Draw the graph of a row as far as `state.stage`. */
+export function draw(store: Store, state: State, isNarrow: boolean): SVGElement {
+  const [at, row] = [store.point, store.row];
+  const lines = inputs(store.data.names, row, at.w, at.b);
+  const out = (isNarrow ? narrow : wide)(new Look(row, state), lines);
+  for (const [key, value] of Object.entries({ class: "graph", role: "img", "aria-label": described(row, lines, state) })) out.setAttribute(key, value);
+  return out;
+}
+
+function described(row: Row, lines: readonly Input[], state: State): string {
+  const parts = [`Computation graph of a row with y = ${row.y}`, ...lines.map((input) => `${input.name}: ${pretty(input.product)}`)];
+  if (reached(state, "z")) parts.push(`z = ${pretty(row.z)}`);
+  if (reached(state, "g")) parts.push(`g = ${pretty(row.g)}`);
+  if (reached(state, "L")) parts.push(`L = ${pretty(row.loss)}`);
+  parts.push(reached(state, "dg_dz") ? `dL/dz = ${pretty(row.dL_dz)}` : "gradients not yet computed");
+  return parts.join("; ");
+}
+
+/** The formula of the newest step, with its numbers. */
+export function formula(store: Store, state: State): Element {
+  const { i, n, o, row: r, over, sub, sup, block } = tex;
+  const row = store.row;
+  const d = (a: string, b: string): Element => over(r(o("∂"), i(a)), r(o("∂"), i(b)));
+  const rest = (): Element => r(n("1"), o("−"), i("g"));
+  const made: readonly (() => Element)[] = [
+    () => block(i("x"), o("="), tex.text("the row, in the units of the fit")),
+    () => block(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), o("+"), i("b"), o("="), n(row.z)),
+    () => block(i("g"), o("="), over(n("1"), r(n("1"), o("+"), sup(i("e"), r(o("−"), i("z"))))), o("="), n(row.g)),
+    () => block(i("L"), o("="), o("−"), i("log"), row.y ? i("g") : r(o("("), rest(), o(")")), o("="), n(row.loss)),
+    () => block(d("L", "g"), o("="), row.y ? r(o("−"), over(n("1"), i("g"))) : over(n("1"), rest()), o("="), n(row.dL_dg)),
+    () => block(d("g", "z"), o("="), i("g"), o("("), rest(), o(")"), o("="), n(row.dg_dz), o(","), d("L", "z"), o("="), d("L", "g"), d("g", "z"), o("="), i("g"), o("−"), i("y"), o("="), n(row.dL_dz)),
+    () => block(d("L", "w"), o("="), d("L", "g"), d("g", "z"), d("z", "w"), o("="), n(row.dL_dz), o("·"), i("x")),
+  ];
+  return made[Math.min(state.stage, made.length - 1)]();
+}
+
+export function view(store: Store, place: HTMLElement, below: Element): void {
+  let isNarrow = false;
+  const show = (): void => {
+    isNarrow = place.clientWidth < NARROW;
+    put(place, draw(store, store.state, isNarrow));
+    put(below, formula(store, store.state));
+  };
+  new ResizeObserver(() => place.clientWidth < NARROW !== isNarrow && show()).observe(place);
+  store.watch((state, before) => {
+    const keys = ["epoch", "row", "stage", "run", "runs", "edited"] as const;
+    if (state === before || keys.some((key) => state[key] !== before[key])) show();
+  });
+}

@@ -1,0 +1,151 @@
+// Two pictures of a plane: the decision map of two columns, and the loss surface of two weights with the path of training.
+
+import { contours } from "d3-contour";
+import { el, pretty, put, svg } from "../dom";
+import { loss, logOdds, type Point, type Rows, sigmoid } from "../math";
+import type { Store } from "../store";
+import { shownEpochs } from "./time";
+
+const [WIDTH, HEIGHT, EDGE] = [420, 340, 44];
+
+interface Range {
+  readonly low: number;
+  readonly high: number;
+}
+
+function rangeOf(values: Iterable<number>, more: number): Range {
+  let [low, high] = [Infinity, -Infinity];
+  for (const v of values) {
+    low = Math.min(low, v);
+    high = Math.max(high, v);
+  }
+  const room = (high - low || Math.max(1, Math.abs(high))) * more;
+  return { low: low - room, high: high + room };
+}
+
+const at = (range: Range, share: number): number => range.low + share * (range.high - range.low);
+const share = (range: Range, value: number): number => (value - range.low) / (range.high - range.low);
+const across = (range: Range, value: number): number => EDGE + share(range, value) * (WIDTH - EDGE - 8);
+const up = (range: Range, value: number): number => HEIGHT - EDGE - share(range, value) * (HEIGHT - EDGE - 8);
+
+/** Values on a grid of `size` by `size` as areas, one for each level: paths in the picture's coordinates. */
+function areas(values: number[], size: number, levels: number[]): string[] {
+  const x = (k: number): string => (EDGE + ((k - 0.5) / (size - 1)) * (WIDTH - EDGE - 8)).toFixed(1);
+  const y = (k: number): string => (HEIGHT - EDGE - ((k - 0.5) / (size - 1)) * (HEIGHT - EDGE - 8)).toFixed(1);
+  return contours()
+    .size([size, size])
+    .thresholds(levels)(values)
+    .map((area) => area.coordinates.map((rings) => rings.map((ring) => `M${ring.map(([a, b]) => `${x(a)} ${y(b)}`).join("L")}Z`).join("")).join(""));
+}
+
+function frame(x: Range, y: Range, xName: string, yName: string, ...inside: SVGElement[]): SVGElement {
+  const label = (value: number): string => pretty(value, 3);
+  const text = (left: number, top: number, said: string, anchor = "middle"): SVGElement => svg("text", { x: left, y: top, "text-anchor": anchor }, said);
+  return svg(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "plane", role: "img" },
+    svg("defs", {}, svg("clipPath", { id: "inside" }, svg("rect", { x: EDGE, y: 8, width: WIDTH - EDGE - 8, height: HEIGHT - EDGE - 8 }))),
+    svg("g", { "clip-path": "url(#inside)" }, ...inside),
+    svg("rect", { x: EDGE, y: 8, width: WIDTH - EDGE - 8, height: HEIGHT - EDGE - 8, class: "frame" }),
+    text(EDGE, HEIGHT - EDGE + 18, label(x.low), "start"),
+    text(WIDTH - 8, HEIGHT - EDGE + 18, label(x.high), "end"),
+    text((EDGE + WIDTH) / 2, HEIGHT - 6, xName),
+    text(EDGE - 6, HEIGHT - EDGE, label(y.low), "end"),
+    text(EDGE - 6, 18, label(y.high), "end"),
+    svg("text", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(14 ${(HEIGHT - EDGE) / 2}) rotate(-90)` }, yName),
+  );
+}
+
+function chooser(names: readonly string[], first: number, label: string, act: (j: number) => void): HTMLSelectElement {
+  const select = el("select", { "aria-label": label }, ...names.map((name, j) => el("option", { value: j, selected: j === first }, name)));
+  select.addEventListener("change", () => act(Number(select.value)));
+  return select;
+}
+
+/** The two columns whose contributions spread most at the end of the run; columns of many values come first. */
+function strongest(store: Store): [number, number] {
+  const { rows, path } = store.run;
+  const { w } = path.at(path.last);
+  const spread = Array.from(w, (wj, j) => {
+    const x = Array.from({ length: rows.m }, (_, i) => rows.x[i * rows.n + j]);
+    const mean = x.reduce((a, b) => a + b, 0) / rows.m;
+    const sd = Math.sqrt(x.reduce((a, b) => a + (b - mean) ** 2, 0) / rows.m);
+    return Math.abs(wj) * sd * (new Set(x).size > 8 ? 1e6 : 1);
+  });
+  const order = [...w.keys()].sort((i, j) => spread[j] - spread[i]);
+  return [order[0], order[1] ?? order[0]];
+}
+
+/** g over two columns, the others as in the row that is shown; and all rows. */
+export function map(store: Store, place: Element): void {
+  if (store.run.rows.n < 2) return put(place, el("p", { class: "note" }, "A map needs two columns."));
+  let [a, b] = strongest(store);
+  const picture = el("figure");
+  const { names, classes } = store.data;
+  const show = (): void => {
+    const { rows } = store.run;
+    const [point, row] = [store.point, store.row];
+    const column = (j: number): number[] => Array.from({ length: rows.m }, (_, i) => rows.x[i * rows.n + j]);
+    const [xs, ys] = [column(a), column(b)];
+    const [x, y] = [rangeOf(xs, 0.06), rangeOf(ys, 0.06)];
+    const rest = row.z - row.x[a] * point.w[a] - (a === b ? 0 : row.x[b] * point.w[b]);
+    const size = 40;
+    const values = Array.from({ length: size * size }, (_, k) => sigmoid(rest + at(x, (k % size) / (size - 1)) * point.w[a] + at(y, Math.floor(k / size) / (size - 1)) * point.w[b]));
+    const levels = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+    const fills = areas(values, size, levels).map((d, k) => svg("path", { d, class: levels[k] === 0.5 ? "half" : "level" }));
+    const dots = xs.map((_, i) => svg(rows.y[i] ? "circle" : "rect", rows.y[i] ? { cx: across(x, xs[i]), cy: up(y, ys[i]), r: 3.2, class: "one" } : { x: across(x, xs[i]) - 2.8, y: up(y, ys[i]) - 2.8, width: 5.6, height: 5.6, class: "zero" }));
+    const { row: shown } = store.state;
+    const mark = svg("circle", { cx: across(x, row.x[a]), cy: up(y, row.x[b]), r: 8, class: "mark" });
+    const made = frame(x, y, names[a], names[b], ...fills, ...dots, mark);
+    made.setAttribute("aria-label", `probability of ${classes[1]} over ${names[a]} and ${names[b]}; g is ${pretty(row.g)} at row ${store.data.rowNumbers[shown]}`);
+    put(picture, made, el("figcaption", {}, `Darker: ${classes[1]} is more probable; the thick line is g = ½. The other columns are as in the row that is ringed. Circles are ${classes[1]}, squares ${classes[0]}.`));
+  };
+  put(place, el("div", { class: "bar" }, chooser(names, a, "column across", (j) => ((a = j), show())), chooser(names, b, "column up", (j) => ((b = j), show()))), picture);
+  store.watch(show);
+}
+
+/** F over two weights (or a weight and b), the others as they are; with the path of the run. */
+export function surface(store: Store, place: Element): void {
+  const names = [...store.data.names, "bias"];
+  let [a, b] = store.run.rows.n < 2 ? [0, 1] : strongest(store);
+  const picture = el("figure");
+  const of = (point: Point, j: number): number => (j < point.w.length ? point.w[j] : point.b);
+  const show = (): void => {
+    const { run, state } = store;
+    const [point, n] = [store.point, run.rows.n];
+    const path = shownEpochs(run.path.last, run.from, 120).map((epoch) => run.path.at(epoch));
+    const shown = [...path, point, ...(store.data.optimum && run.isCertified ? [store.data.optimum.at] : [])].filter((each) => Number.isFinite(of(each, a) + of(each, b)) && Math.abs(of(each, a)) + Math.abs(of(each, b)) < 1e6);
+    const [x, y] = [rangeOf(shown.map((each) => of(each, a)), 0.25), rangeOf(shown.map((each) => of(each, b)), 0.25)];
+    const size = state.isPlaying ? 16 : 32;
+    const values = grid(run.training, point, [a, b], x, y, size, run.how.alpha);
+    const low = Math.min(...values);
+    const high = Math.max(...values);
+    const levels = Array.from({ length: 12 }, (_, k) => low + (high - low) * ((k + 1) / 13) ** 2);
+    const lines = areas(values, size, levels).map((d) => svg("path", { d, class: "contour" }));
+    const d = `M${path.filter((each) => Number.isFinite(of(each, a) + of(each, b))).map((each) => `${across(x, of(each, a)).toFixed(1)} ${up(y, of(each, b)).toFixed(1)}`).join("L")}`;
+    const here = svg("circle", { cx: across(x, of(point, a)), cy: up(y, of(point, b)), r: 6, class: "here" });
+    const best = store.data.optimum && run.isCertified ? svg("path", { d: `M${across(x, of(store.data.optimum.at, a)) - 6} ${up(y, of(store.data.optimum.at, b))}h12m-6-6v12`, class: "best" }) : null;
+    const made = frame(x, y, `w of ${names[a]}`.replace("w of bias", "b"), `w of ${names[b]}`.replace("w of bias", "b"), ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), here);
+    made.setAttribute("aria-label", `loss over two weights, from ${pretty(low)} to ${pretty(high)}; the run is at ${pretty(of(point, a))}, ${pretty(of(point, b))}`);
+    put(picture, made, el("figcaption", {}, `Lines of equal loss, from ${pretty(low)} in the middle to ${pretty(high)}; the other ${n - 1} weights are as at this epoch. Orange: the path of the run${best ? "; cross: the certified optimum" : ""}.`));
+  };
+  put(place, el("div", { class: "bar" }, chooser(names, a, "weight across", (j) => ((a = j), show())), chooser(names, b, "weight up", (j) => ((b = j), show()))), picture);
+  store.watch(show);
+}
+
+/** F on a grid of two parameters, row by row from the bottom; a place of n is b. */
+export function grid(rows: Rows, point: Point, [a, b]: readonly [number, number], x: Range, y: Range, size: number, alpha: number): number[] {
+  const { n } = rows;
+  const without = { w: Float64Array.from(point.w, (w, j) => (j === a || j === b ? 0 : w)), b: a === n || b === n ? 0 : point.b };
+  const rest = Float64Array.from({ length: rows.m }, (_, i) => logOdds(rows, i, without));
+  const ridge = without.w.reduce((sum, w) => sum + w * w, 0);
+  let S = 0;
+  for (let i = 0; i < rows.m; i++) S += rows.s ? rows.s[i] : 1;
+  const value = (i: number, j: number): number => (j < n ? rows.x[i * n + j] : 1);
+  return Array.from({ length: size * size }, (_, k) => {
+    const [u, v] = [at(x, (k % size) / (size - 1)), at(y, Math.floor(k / size) / (size - 1))];
+    let total = 0;
+    for (let i = 0; i < rows.m; i++) total += (rows.s ? rows.s[i] : 1) * loss(rest[i] + u * value(i, a) + (a === b ? 0 : v * value(i, b)), rows.y[i]);
+    return total / S + 0.5 * alpha * (ridge + (a < n ? u * u : 0) + (b < n && b !== a ? v * v : 0));
+  });
+}

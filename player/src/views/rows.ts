@@ -1,0 +1,63 @@
+// The rows: sortable, searchable, the worst predicted first; a click shows the row in the graph.
+
+import { el, pretty, put } from "../dom";
+import { rowAt, type Store } from "../store";
+
+const PAGE = 12;
+
+export function view(store: Store, place: Element): void {
+  const { data } = store;
+  const [zero, one] = data.classes;
+  let first = 0;
+  let order: number[] = [];
+  let by: "loss" | "row" | "g" = "loss";
+  let wanted = "";
+  const search = el("input", { type: "search", placeholder: "row number or class", "aria-label": "find rows" });
+  const body = el("tbody");
+  const count = el("span", { class: "note" });
+  const sorting = (key: typeof by, label: string): HTMLTableCellElement =>
+    el("th", { scope: "col" }, el("button", { type: "button", click: () => ((by = key), (first = 0), sort(), show()) }, label));
+  const page = (step: number, label: string): HTMLButtonElement =>
+    el("button", { type: "button", click: () => ((first = Math.max(0, Math.min(Math.max(0, order.length - 1), first + step))), show()) }, label);
+  search.addEventListener("input", () => ((wanted = search.value.trim().toLowerCase()), (first = 0), sort(), show()));
+  put(
+    place,
+    el("div", { class: "bar" }, search, page(-PAGE, "previous"), page(PAGE, "next"), count),
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table of rows" }, el("table", {}, el("thead", {}, el("tr", {}, sorting("row", "row"), el("th", { scope: "col" }, "class"), sorting("g", `g: P(${one})`), sorting("loss", "loss"), el("th", { scope: "col" }, "dL_dz"))), body)),
+  );
+  function sort(): void {
+    const at = store.point;
+    const found = [...Array(data.rows.m).keys()].filter((i) => {
+      const name = data.rows.y[i] ? one : zero;
+      return !wanted || String(data.rowNumbers[i]) === wanted || name.toLowerCase().includes(wanted);
+    });
+    const key = by === "row" ? (i: number) => i : by === "g" ? (i: number) => -rowAt(store.run.rows, i, at).g : (i: number) => -rowAt(store.run.rows, i, at).loss;
+    const keys = new Map(found.map((i) => [i, key(i)]));
+    order = found.sort((i, j) => keys.get(i)! - keys.get(j)! || i - j);
+  }
+  function show(): void {
+    const { state } = store;
+    const at = store.point;
+    put(count, `${Math.min(first + 1, order.length)} to ${Math.min(first + PAGE, order.length)} of ${order.length}`);
+    put(
+      body,
+      ...order.slice(first, first + PAGE).map((i) => {
+        const row = rowAt(store.run.rows, i, at);
+        const pick = el("button", { type: "button", "aria-pressed": i === state.row ? "true" : "false", click: () => store.change({ row: i }) }, String(data.rowNumbers[i]));
+        return el(
+          "tr",
+          { class: i === state.row ? "picked" : "" },
+          el("th", { scope: "row" }, pick),
+          el("td", {}, `${row.y ? one : zero}${data.isHeldOut[i] ? ", held out" : ""}`),
+          el("td", {}, pretty(row.g)),
+          el("td", {}, pretty(row.loss)),
+          el("td", { class: "back" }, pretty(row.dL_dz)),
+        );
+      }),
+    );
+  }
+  store.watch((state, before) => {
+    if (state === before || state.epoch !== before.epoch || state.run !== before.run) sort();
+    show();
+  });
+}

@@ -1,0 +1,44 @@
+"""A result's coefficients as JSON values: one entry for each, and one for each column of the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.variables import Variable, variables
+from chainrule.fitting.result import Result
+from chainrule.words import plain
+
+
+def variables_of(result: Result) -> list[Variable]:
+    """Group a result's coefficients by the table's columns, the largest spread first."""
+    infinite = getattr(result, "infinite", None)
+    return variables(result.encodings, result.feature_names, result.w, result.facts, infinite)
+
+
+def by_column(result: Result) -> dict[str, Any]:
+    """Return "coefficients", in the order of w, and "variables", the largest spread first.
+
+    A coefficient has its name, w, odds_ratio, the same in the fit's units (w_fit, odds_ratio_fit, center, scale), the
+    column's sd and odds_ratio_sd (None for levels and marks), the proven error and digits, and "infinite", the sign of an
+    infinite one. A variable is a `data.variables.Variable`; its places are those of its coefficients.
+    """
+    found, proven = variables_of(result), result.certificate
+    numbers = [variable.place for variable in found if variable.place is not None]
+    sd, signs = np.full(len(result.w), np.nan), np.zeros(len(result.w), dtype=np.int8)
+    for level in (level for variable in found for level in variable.levels if level.infinite):
+        signs[level.place] = level.infinite
+    if result.facts is not None:
+        sd[numbers] = result.facts.sd[numbers]
+    limit = np.copysign(np.inf, signs)
+    with np.errstate(over="ignore"):
+        given = (result.w, result.w_fit, result.w * sd)
+        odds, odds_fit, odds_sd = (np.exp(np.where(signs == 0, w, limit)) for w in given)
+    columns = {
+        "name": result.feature_names, "w": result.w, "odds_ratio": odds, "w_fit": result.w_fit, "odds_ratio_fit": odds_fit,
+        "center": result.center, "scale": result.scale, "sd": sd, "odds_ratio_sd": odds_sd, "error": proven.coef,
+        "digits": proven.digits, "infinite": signs,
+    }  # fmt: skip
+    entries = [dict(zip(columns, line, strict=True)) for line in zip(*plain(columns).values(), strict=True)]
+    return {"coefficients": entries, "variables": [plain(variable) for variable in found]}

@@ -1,0 +1,64 @@
+"""The coefficients of a model as a frame."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.inputs import choice
+from chainrule.data.rows.levels import at_infinity
+from chainrule.data.schema import MISSING_LEVEL, Schema
+from chainrule.errors import InputError
+from chainrule.model.model import Model
+from chainrule.words import BIAS
+
+BACKENDS = ("pandas", "polars", "pyarrow")
+
+
+def coefficients(model: Model, backend: str | None = None) -> Any:
+    """Make a frame of the bias and the coefficients, as `Fitted.coefficients` describes it."""
+    import narwhals as nw
+    import pyarrow as pa
+
+    backend = choice("backend", model.info.get("library", "pyarrow") if backend is None else backend, BACKENDS)
+    if find_spec(backend) is None:
+        raise InputError(f"{backend} is not installed here: use coefficients('pyarrow')")
+    proven = model.info.get("certificate", {})
+    w = np.append(model.b, model.w)
+    with np.errstate(over="ignore"):
+        odds = [None, *np.exp(at_infinity(model.w, model.infinite))]  # the bias is no ratio
+    errors = [proven.get("intercept"), *(proven.get("coef") or [None] * len(model.w))]
+    places = [(BIAS, None, None), *_places(model.schema)]
+    variables, levels, references = zip(*places, strict=True)
+    text, number = pa.string(), pa.float64()
+    table = pa.table({
+        "variable": pa.array(variables, text), "level": pa.array(levels, text), "coefficient": pa.array(w, number),
+        "odds_ratio": pa.array(odds, number), "error": pa.array(errors, number),
+        "digits": pa.array(_digits(w, errors), pa.int64()), "reference": pa.array(references, text),
+    })  # fmt: skip
+    if backend == "pyarrow":
+        return table
+    frame = nw.from_native(table, eager_only=True)
+    return frame.to_pandas() if backend == "pandas" else frame.to_polars()
+
+
+def _digits(w: Any, errors: list[float | None]) -> Any:
+    from chainrule.certificate import digits_of
+
+    return digits_of(w, np.array([np.inf if error is None else error for error in errors]))
+
+
+def _places(schema: Schema) -> list[tuple[str, str | None, str | None]]:
+    """Return each coefficient's variable, level and reference level."""
+    found: list[tuple[str, str | None, str | None]] = []
+    for column in schema.columns:
+        if column.kind == "number":
+            found += [(column.name, None, None)] * (not column.constant)
+            found += [(column.name, MISSING_LEVEL, None)] * column.missing
+            continue
+        levels = [*column.levels, *([MISSING_LEVEL] if column.missing else [])]
+        reference = None if column.all_levels else levels[0]
+        found += [(column.name, level, reference) for level in levels[0 if column.all_levels else 1 :]]
+    return found

@@ -1,0 +1,108 @@
+"""Two epochs by hand: the command's numbers, and every number of the page that derives them."""
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule
+from chainrule.documents.by_hand import epochs
+from cli_tools import run
+
+__all__ = ["run"]
+
+PAGE = (Path(__file__).parents[2] / "docs" / "derivation.md").read_text("utf-8")
+X = np.array([[0, 8], [1, 9], [2, 8], [4, 5], [5, 7], [6, 5]], dtype=float)
+Y = np.array([0.0, 0.0, 1.0, 1.0, 0.0, 1.0])
+CENTRED = X - X.mean(axis=0)
+
+
+def sigmoid(z):
+    return 1.0 / (1.0 + np.exp(-z))
+
+
+def test_the_table_is_the_one_of_the_page():
+    lines = (files("chainrule") / "data" / "students.csv").read_text("utf-8").split()[1:]
+    shown = re.findall(r"^\| \d \| (\d) \| (\d) \| (yes|no) \| [01] \|$", PAGE, re.MULTILINE)
+    assert [",".join(row) for row in shown] == lines
+    assert [[float(a), float(b)] for a, b, _ in shown] == X.tolist()
+
+
+def test_two_epochs_by_the_article_s_formulas(run):
+    told = json.loads(run("demo", "--by-hand", "--json").out)
+    w, b = np.zeros(2), 0.0
+    for epoch in told["epochs"]:
+        z = X @ w + b
+        g = sigmoid(z)
+        np.testing.assert_allclose(epoch["g"], g, rtol=1e-14)
+        np.testing.assert_allclose(epoch["dL_dg"], (1 - Y) / (1 - g) - Y / g, rtol=1e-14)
+        np.testing.assert_allclose(epoch["dg_dz"], np.exp(-z) / (1 + np.exp(-z)) ** 2, rtol=1e-14)
+        np.testing.assert_allclose(np.array(epoch["dL_dg"]) * epoch["dg_dz"], g - Y, rtol=1e-13)
+        np.testing.assert_allclose(epoch["dL_dw"], X.T @ (g - Y) / 6, rtol=1e-13)
+        w, b = w - 0.1 * X.T @ (g - Y) / 6, b - 0.1 * np.mean(g - Y)
+        np.testing.assert_allclose([*epoch["new_w"], epoch["new_b"]], [*w, b], rtol=1e-12, atol=1e-17)
+    assert len(told["epochs"]) == 2
+
+
+def test_the_page_shows_the_command_s_lines(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    printed = [line.strip() for line in run("demo", "--by-hand").out.splitlines()]
+    lines = [line for block in re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
+    assert len(lines) == 10
+    assert set(lines) <= set(printed)
+
+
+def eigenvalues(x):
+    one = np.column_stack([x, np.ones(6)])
+    return np.linalg.eigvalsh(one.T @ one / 24)
+
+
+@pytest.mark.parametrize(("x", "shown"), [(X, "14.9424, 1.55503 and 0.00254"), (CENTRED, "1.60268, 0.25 and 0.147323")])
+def test_eigenvalues_and_limits(x, shown):
+    large, middle, small = eigenvalues(x)[::-1]
+    assert f"{large:.6g}, {middle:.6g} and {small:.{6 if small > 0.1 else 3}g}" == shown
+    assert f"the eigenvalues {shown}" in PAGE
+    with pytest.warns(chainrule.NotConvergedWarning):
+        run = chainrule.fit(x, Y, method="gradient-descent", max_reads=1)
+    assert run.learning_rate_limit == pytest.approx(2.0 / large, rel=1e-6)
+    assert f"{2.0 / large:.4g}" in PAGE
+
+
+def test_a_rate_above_the_limit_raises_the_loss():
+    losses = [epoch["new_L"] for epoch in epochs(X, Y, 0.2, 3)]
+    assert "{:.6g}, {:.6g}, and up to {:.6g}".format(*losses) in " ".join(PAGE.split())
+    assert losses[2] > losses[1]
+
+
+def test_where_it_ends():
+    result = chainrule.fit(X, Y)
+    w, b = ", ".join(f"{w:.6g}" for w in result.w), f"{result.b:.6g}"
+    assert f"w = ({w}), b = {b}, with L = {result.loss:.6g}" in " ".join(PAGE.split())
+    assert result.reads == 6.0
+
+
+def test_answers_of_the_exercises():
+    said = " ".join(PAGE.split())
+    x, w = np.array([3.0, 6.0]), np.array([0.05, -0.05])
+    g = sigmoid(x @ w)
+    assert (
+        f"z = {x @ w:.6g}, g = {g:.6g}, l = {-np.log(g):.6g}. ∂l/∂g = {-1 / g:.6g}, ∂g/∂z = {g * (1 - g):.6g}" in said
+    )
+    assert "∂l/∂w = ({:.6g}, {:.6g}), ∂l/∂b = {:.6g}".format(*(g - 1) * x, g - 1) in said
+    first, second, third = epochs(X, Y, 0.1, 3)
+    assert "∂L/∂w = ({:.6g}, {:.6g}), ∂L/∂b = {:.6g}".format(*third["dL_dw"], third["dL_db"]) in said
+    terms = second["terms"][:, 0]
+    assert np.argmax(np.abs(terms)) == 5
+    assert f"Row 6: its term is {terms[5]:.6g}" in said
+    (centred,) = epochs(CENTRED, Y, 1.0, 1)
+    assert (
+        "w = ({:g}, {:g}), b = {:g}, L = {:.6g}".format(*centred["new_w"], centred["new_b"], centred["new_L"]) in said
+    )
+    np.testing.assert_allclose(centred["dL_dw"], first["dL_dw"])
+    twice = epochs(np.repeat(X, 2, axis=0), np.repeat(Y, 2), 0.1, 1)[0]
+    np.testing.assert_allclose(twice["dL_dw"], first["dL_dw"])
+    penalised = second["dL_dw"] + second["w"]
+    assert "= ({:.6g}, {:.6g})".format(*penalised) in said
