@@ -46,7 +46,7 @@ def bank(folder, rng):
 
 
 def survey(folder, rng):
-    """Tabs in a zipped .csv with a byte-order mark, quoted line breaks, blanks in many spellings, an empty and a constant column."""
+    """Tabs in a zipped .csv with a byte-order mark, quoted line breaks, blanks in many ways, empty and constant columns."""
     age, rating = rng.integers(18, 90, M).astype(float), rng.integers(1, 6, M)
     town = rng.choice(['Aix, "old"', "Bonn\nSüd", "Cork"], M)
     y = labels(0.04 * (age - 50.0) + 0.3 * (rating - 3.0) - (town == "Cork"), rng)
@@ -80,7 +80,7 @@ def ward(folder, rng):
         }
     )
     pq.write_table(table, folder / "ward.parquet")
-    clean = {"dose = mg": dose, "smokes 🚬": smokes, "ward": ward_, "admitted": np.array(when)}
+    clean = {"dose = mg": dose, "smokes 🚬": np.where(smokes, "true", "false"), "ward": ward_, "admitted": np.array(when)}
     return ["ward.parquet"], ["--target", "died", "--drop", "note"], clean, y
 
 
