@@ -142,9 +142,9 @@ def train(
             raise
         result = stop.result
     assert result.encodings is not None
-    encoded = prepared.encoded.encoded_by(result.encodings)
-    if encoded is not prepared.encoded:  # a reference level was replaced
-        prepared, rows = replace(prepared, encoded=encoded), encoded.rows(prepared.train, spec.n_threads)
+    again = prepared.encoded_by(result.encodings)
+    if again is not prepared:  # a reference level was replaced
+        prepared, rows = again, again.encoded.rows(again.train, spec.n_threads)
     return _measured(prepared, result, rows, written)
 
 
@@ -229,17 +229,21 @@ def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
 
     The split is made again; its rows are the training rows if they have the model's loss.
     """
+    return training_rows(model, model.decision(design.blocks), design.y, design.weights, design.labelled)
+
+
+def training_rows(model: Model, z: Floats, y: Floats, weights: Floats | None, labelled: Places) -> tuple[Places, bool]:
+    """Do as `rows_of_training` with the rows' log-odds z, as `Model.decision` gives them."""
     split = model.info.get("split")
     if split:
         with suppress(InputError):  # labels that can't be split like this aren't the training labels
-            rows, _ = stratified_split(design.y, split["test_size"], split["seed"])
-            rows = np.intersect1d(rows, design.labelled, assume_unique=True)
-            s = None if design.weights is None else design.weights[rows]
-            loss = log_loss(model.decision(design.blocks)[rows], design.y[rows], s)
+            rows, _ = stratified_split(y, split["test_size"], split["seed"])
+            rows = np.intersect1d(rows, labelled, assume_unique=True)
+            loss = log_loss(z[rows], y[rows], None if weights is None else weights[rows])
             was = split.get("loss", model.info["loss"])  # files of 0.1.0 have only the latter
             if len(rows) == model.info["n_rows"] and math.isclose(loss, was, rel_tol=1e-9, abs_tol=1e-12):
                 return rows, True
-    return design.labelled, False
+    return labelled, False
 
 
 def check_row(design: Encoded, row: int) -> None:

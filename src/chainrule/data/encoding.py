@@ -274,7 +274,8 @@ class Met:
             levels, lost = self.levels.get(column.name), self.missing[column.name]
             if levels:
                 have = f"{counted(levels.total(), 'row')} {'has a level' if levels.total() == 1 else 'have levels'}"
-                way = "missing" if unseen == "missing" else f"the reference {shown(column.levels[0])}"
+                named = "" if where else f" {shown(column.levels[0])}"  # the fit may replace it
+                way = "missing" if unseen == "missing" else f"the reference{named}"
                 said.append(
                     (column.name, f"{have} that training never saw ({some(sorted(levels), 3)}): treated as {way}")
                 )
@@ -284,7 +285,7 @@ class Met:
             known = f"neither {shown(schema.negative)} nor {shown(schema.positive)}"
             what = f"{counted(self.labels, 'row')} with a label that is {known}: taken as unknown"
             said.append((schema.target, what))
-        notes = [f"column {shown(name)}: {what}" for name, what in said] + filled_note(filled, where)
+        notes = [f"column {shown(name)}: {what}" for name, what in said] + filled_note(filled, where, named=not where)
         if self.no_weights:
             notes.append(f"no column {shown(schema.weights or '')} with weights here: every row counts once")
         return tuple(notes)

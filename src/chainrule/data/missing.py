@@ -193,12 +193,16 @@ def note_of(missing: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"missing values: {_listed(told)}"] if told else []
 
 
-def filled_note(filled: Sequence[tuple[Column, int]], where: str) -> list[str]:
-    """Say in one sentence which columns of a table were filled in, in how many rows, and with what."""
+def filled_note(filled: Sequence[tuple[Column, int]], where: str, *, named: bool = True) -> list[str]:
+    """Say in one sentence which columns of a table were filled in, in how many rows, and with what.
+
+    named : name the reference levels.
+    """
     told = []
     for column, rows in filled:
         level = f"as {shown(column.common)}, the most frequent" if column.common is not None else ""
-        level = level or (f"as {shown(column.levels[0])}, the reference" if column.levels else "")
+        first = f"{shown(column.levels[0])}, " if column.levels and named else ""
+        level = level or (f"as {first}the reference" if column.levels else "")
         left_out = "; training left such rows out" * (column.lost == "dropped")
         told.append((column.name, rows, (level or f"mean {column.mean:.6g}") + left_out))
     return [f"missing values{where} filled in: {_listed(told)}"] if told else []

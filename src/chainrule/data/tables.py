@@ -18,7 +18,6 @@ from chainrule.data.labels import Floats, known_labels, label_kind, read_weights
 from chainrule.data.missing import Missing, Treatment, absent
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import expanded
-from chainrule.data.rows.levels import exchanged
 from chainrule.data.schema import Column, Schema, feature_names
 from chainrule.data.words import check_name, shown, some
 from chainrule.errors import InputError
@@ -73,20 +72,13 @@ class Encoded:
         index = None if len(places) == self.blocks.m else places
         return Rows.of(self.blocks, y, s, None, n_threads, index, self.schema.columns)
 
-    def encoded_by(self, columns: tuple[Column, ...]) -> "Encoded":
-        """Encode the table by columns of which some have another first level; copies the codes of these."""
-        pairs = enumerate(zip(self.schema.columns, columns, strict=True))
-        references = {k: before.levels.index(after.levels[0]) for k, (before, after) in pairs if before != after}
-        schema = replace(self.schema, columns=columns)
-        return replace(self, schema=schema, blocks=exchanged(self.blocks, references)) if references else self
-
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A table ready to train on: its training rows, held-out rows and rows without a label, by their numbers from 0.
 
     learnt : levels, means and missing values of the training rows, if they were learnt here. Training rows that were left out
-    are in no part.
+    are in no part. fields : the columns that were encoded.
     """
 
     encoded: Encoded
@@ -98,6 +90,7 @@ class Prepared:
     seed: int
     na: tuple[str, ...]
     notes: tuple[str, ...]
+    fields: Sequence[Field] = ()
 
     @property
     def schema(self) -> Schema:
@@ -108,6 +101,13 @@ class Prepared:
     def missing(self) -> tuple[Missing, ...]:
         """What was missing in the training rows, and what was done about it."""
         return () if self.learnt is None else self.learnt.missing
+
+    def encoded_by(self, columns: tuple[Column, ...]) -> "Prepared":
+        """Encode the table again if some columns have another first level now, which stands for levels never seen."""
+        if columns == self.schema.columns:
+            return self
+        blocks = encode(self.fields, columns, "reference", new=np.empty(0, dtype=np.int64))
+        return replace(self, encoded=replace(self.encoded, schema=replace(self.schema, columns=columns), blocks=blocks))
 
     def training_rows(self, threads: int | None = None) -> Rows:
         """Return the training rows in the table's units."""
@@ -225,7 +225,9 @@ def prepare(
     said = met.notes(schema, "reference", treated, " in rows not trained on")
     design = Encoded(schema, encoded, y, known, said, _is_whole(fields, schema))
     notes += design.notes
-    return Prepared(design, learnt, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes))
+    return Prepared(
+        design, learnt, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes), fields
+    )
 
 
 def _notes(learnt: Learnt) -> list[str]:
