@@ -165,3 +165,49 @@ def test_explain_groups_contributions_by_column(run, penguins_model):
     sizes = [abs(part["contribution"]) for part in told["variables"]]
     assert sizes == sorted(sizes, reverse=True)
     assert told["variables"][-1]["g"] == pytest.approx(told["g"])
+
+
+def shops(folder):
+    """Write a table whose towns are rare, so that some held-out and unlabelled rows have towns that training never saw.
+
+    All rows of the first town are "no": its level can't be the reference of a fit without a penalty.
+    """
+    rng = np.random.default_rng(3)
+    town = np.where(rng.random(400) < 0.3, [f"T{k}" for k in range(400)], rng.choice(["Aachen", "Bonn", "Celle"], 400))
+    x = rng.normal(size=400).round(3)
+    bought = (x + (town == "Bonn") + rng.logistic(size=400) > 0) & (town != "Aachen")
+    label = np.where(rng.random(400) < 0.1, "", np.where(bought, "yes", "no"))
+    table = folder / "shops.csv"
+    table.write_text("x,town,bought\n" + "".join(f"{a},{b},{c}\n" for a, b, c in zip(x, town, label, strict=True)))
+    return table
+
+
+def test_held_out_rows_are_evaluated_and_predicted_as_the_fit_did(run, tmp_path):
+    table, model = shops(tmp_path), tmp_path / "m.safetensors"
+    learn = ("fit", table, "--target", "bought", "--test-size", "0.25", "--out", model)
+    fit = json.loads(run(*learn, "--json").out)
+    assert "its levels are compared with" in fit["result"]["verdict"]
+    document = json.loads(run("evaluate", model, table, "--threshold", "f1", "--by", "town", "--json").out)
+    assert document["part"] == "held out"
+    assert document["figures"] == fit["held_out"]
+    assert document["training"] == fit["training"]
+    assert sum(of["rows"] for of in document["groups"]["groups"]) == fit["held_out"]["rows"]
+    told = {
+        of["row"]: of["probability"]
+        for of in json.loads(run("predict", model, table, "--digits", "17", "--json").out)["predictions"]
+    }
+    assert fit["predictions"]
+    assert all(told[of["row"]] == of["probability"] for of in fit["predictions"])
+    text = " ".join(run("evaluate", model, table, "--threshold", "f1").out.split())
+    assert "rows that training held out: the model never saw them" in text
+    assert "that training never saw" in run(*learn).err
+    assert "the reference Aachen" not in run(*learn).err  # the fit replaced it
+
+
+def test_rows_that_trained_the_model_are_called_so(run, penguins_model, tmp_path):
+    text = " ".join(run("evaluate", *penguins_model).out.split())
+    assert "the 333 rows that the model was trained on: on other rows it will do worse" in text
+    other = tmp_path / "other.csv"
+    lines = penguins_model[1].read_text().splitlines(keepends=True)
+    other.write_text("".join([lines[0], *lines[1::2]]))
+    assert "with a known sex" in " ".join(run("evaluate", penguins_model[0], other).out.split())

@@ -201,7 +201,7 @@ def test_a_certified_model_is_kept_and_used(run, penguins, tmp_path):
     assert trace.columns["epoch"].tolist() == list(range(steps + 1))
     assert {"reads", "share", "gap"} <= set(trace.columns)
     assert run("predict", model, penguins).code == 0
-    assert json.loads(run("evaluate", model, penguins, "--json").out)["figures"]["rows"] == 333
+    assert json.loads(run("evaluate", model, penguins, "--json").out)["figures"]["rows"] == 84
     text = run("explain", model, penguins, "--row", "1").out
     assert f"after the last step, {steps}" in text
     assert "this row adds" in " ".join(text.split())

@@ -200,11 +200,12 @@ opt.command(app, "predict", "Predict each row of a table: row, probability of th
 opt.command(
     app, "evaluate",
     "Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, decisions, calibration.\n\n"
-    "Weighted rows count by their weight. Rows without a label are left out, and counted.", {
+    "Of the table that the model was trained on, the held-out rows are evaluated, if there are any. Weighted rows count by "
+    "their weight. Rows without a label are left out, and counted.", {
     **FILES,
     "threshold": opt.option(
         DATA, "--threshold", "HOW", "Probability above which a row is called positive, or f1: the one with the largest F1 on "
-        "these rows. Default: 0.5."),
+        "these rows, or on the training rows if held-out ones are evaluated. Default: 0.5."),
     "cost": opt.option(
         DATA, "--cost", "FP,FN", "Costs of a false positive and of a false negative, such as 1,5. They choose the threshold."),
     "by": opt.option(DATA, "--by", "COLUMN", "Also compare groups of rows. Many numbers are grouped by quartiles."),

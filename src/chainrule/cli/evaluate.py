@@ -19,8 +19,12 @@ from chainrule.documents.html import as_html
 from chainrule.errors import InputError
 from chainrule.fitting.metrics import Rule, by_group, figures, quality
 from chainrule.model.files import write_atomically
-from chainrule.model.model import load_model, trace_path
+from chainrule.model.model import Model, load_model, trace_path
+from chainrule.training import training_rows
 from chainrule.words import counted, plain
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 GROUPS = 12  # largest groups that are told apart
 FEWEST_ROWS = 20  # of a group
@@ -39,39 +43,61 @@ def run(
     unseen: str,
     voice: Voice,
 ) -> None:
-    """Measure the model on the rows of known label; notes count the others."""
+    """Measure the model on the rows of known label; notes count the others.
+
+    Of the table that it was trained on, only held-out rows are measured if there are any.
+    """
     rule = Rule.of(threshold, cost)
     check_outputs({"--report": report}, [model, trace_path(model), *table.paths])
     trained, met = load_model(model), Met()
     parts = [
-        (trained.decision(part.blocks), part.y, part.weights)
+        (trained.decision(part.blocks), part.y, part.weights, np.isin(np.arange(part.blocks.m), part.labelled))
         for part in encoded(trained, table, na, unseen, met, need_target=True)
     ]
-    z, y = np.concatenate([z for z, _, _ in parts]), np.concatenate([y for _, y, _ in parts])
-    weights = [s for _, _, s in parts if s is not None]
+    z, y, whole = (np.concatenate([part[k] for part in parts]) for k in (0, 1, 3))
+    weights = [s for _, _, s, _ in parts if s is not None]
+    s = np.concatenate(weights) if weights else None
     target, notes = shown(trained.schema.target), list(met.notes(trained.schema, unseen))
     if np.isnan(y).all():
         raise InputError(f"{table} has no row with a known {target}, so there is nothing to compare")
     kept, more = _kept(z, y, target)
-    z, y, s = z[kept], y[kept], np.concatenate(weights)[kept] if weights else None
-    missing = {*MISSING, *trained.info.get("na", ()), *na}
-    cells = None
+    learned = _learned(trained, z, y, s, whole)
+    seen = kept & learned
+    part = "this table" if not seen.any() else "training" if not (kept & ~learned).any() else "held out"
+    rows = kept & ~learned if part == "held out" else kept
+    at = rule.on(*_of(seen if part == "held out" else rows, z, y, s))
+    measured = _of(rows, z, y, s)
+    groups = None
     if by is not None:
-        cells = np.array(_column(table, by, missing, trained.info.get("written")), dtype=object)[kept].tolist()
+        missing = {*MISSING, *trained.info.get("na", ()), *na}
+        cells = _column(table, by, missing, trained.info.get("written"))
+        place, names = _groups([cells[i] for i in np.flatnonzero(rows)])
+        groups = {"by": by, "groups": by_group(place, names, *measured, at)}
     voice.note(*notes, *more)
-    at = rule.on(z, y, s)
     document = headed("evaluate", trained.schema, model=model, table=table) | {
         "notes": [*notes, *more],
-        "figures": figures(z, y, s),
+        "part": part,
+        "figures": figures(*measured),
+        "training": figures(*_of(seen, z, y, s)) if part == "held out" else None,
         "threshold": {"by": rule.by, "threshold": at, "costs": rule.costs},
-        "quality": quality(z, y, s, at, rule.costs),
-        "groups": None if cells is None else {"by": by, "groups": by_group(*_groups(cells), z, y, s, at)},
+        "quality": quality(*measured, at, rule.costs),
+        "groups": groups,
     }
     document = plain(document)
     if report is not None:
         write_atomically(report, as_html(told.evaluation(document), f"{model.name} on {table.name}"))
         voice.note(f"wrote {report}")
     voice.tell(document, told.evaluation)
+
+
+def _learned(model: Model, z: Floats, y: Floats, s: Floats | None, whole: Mask) -> Mask:
+    """Find the rows that the model was trained on; none, if this is another table. whole : rows with a label and no gap."""
+    places, of_training = training_rows(model, z, y, s, np.flatnonzero(whole))
+    return np.isin(np.arange(len(z)), places) & of_training
+
+
+def _of(rows: Mask, z: Floats, y: Floats, s: Floats | None) -> tuple[Floats, Floats, Floats | None]:
+    return z[rows], y[rows], None if s is None else s[rows]
 
 
 def _kept(z: NDArray[np.float64], y: NDArray[np.float64], target: str) -> tuple[NDArray[np.bool_], list[str]]:

@@ -36,7 +36,7 @@ def _chosen(parts: Parts, rule: Document, positive: str, chosen_on: str) -> Text
     why = ""
     if rule["by"] == "f1":
         why = f", which has the largest F1 on {chosen_on}"
-        why += "" if len(parts) > 1 else "; on other rows it will be lower"
+        why += "" if "held out" in parts else "; on other rows it will be lower"
     elif rule["by"] == "cost":
         why = ", where both mistakes cost the same on average: {false:g} a false positive, {missed:g} a false negative"
     false, missed = rule["costs"] or (None, None)
@@ -99,18 +99,25 @@ def groups(document: Document) -> list[Block]:
     return [Heading(say("By {by:name}", by=of["by"])), table, say(says, "note", **document)]
 
 
+_ROWS = {
+    "held out": "the {count} rows that training held out: the model never saw them",
+    "training": "the {count} rows that the model was trained on: on other rows it will do worse",
+    "this table": "{count} with a known {target:name}",
+}
+
+
 def evaluation(document: Document) -> list[Block]:
     """Describe how well a model predicts a table's labels."""
-    part, labels = document["figures"], (document["negative"], document["positive"])
-    whole = {**part, **document["quality"]}
+    part, labels, name = document["figures"], (document["negative"], document["positive"]), document["part"]
+    whole = {name: {**part, **document["quality"]}}
     facts = {"model": "{model}: the probability that {target:name} is {positive:name}", "table": "{table}",
-             "base rate": "{base_rate:%} of these rows are {positive:name}"}  # fmt: skip
+             "rows": _ROWS[name], "base rate": "{base_rate:%} of these rows are {positive:name}"}  # fmt: skip
     return [
-        Facts.of(facts, **document, base_rate=part["base_rate"]),
+        Facts.of(facts, **document, base_rate=part["base_rate"], count=part["rows"]),
         Heading("How well it does"),
-        figures({"this table": part}),
+        figures({"training": document["training"], name: part}),
         Heading("Decisions"),
-        *decided({"this table": whole}, document["threshold"], labels, "these rows"),
+        *decided(whole, document["threshold"], labels, "the training rows" if name == "held out" else "these rows"),
         *calibration(document["quality"]["calibration"]),
         *(groups(document) if document["groups"] else []),
     ]
