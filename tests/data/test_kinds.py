@@ -350,7 +350,11 @@ def test_one_wrong_cell_among_dates_is_named_where_parts_are_asked_for():
 def test_dates_that_can_not_be_read_are_named():
     cells = [f"0{k % 3 + 1}/0{k % 2 + 1}/2024" for k in range(40)]  # January or February?
     (note,) = prepare(pa.table({"d": cells, "y": [0, 1, 1, 0] * 10}), "y").notes
-    assert note.startswith("categories that look like dates: d (6 levels)")
+    assert note.startswith("columns that look like dates but can't be read as such: d (6 values)")
+    cells = [f"{k % 12 + 1}/{k // 12 + 1}/2024 1:05 pm" for k in range(40)]
+    left_out = prepare(pa.table({"d": cells, "x": np.arange(40) % 7, "y": [0, 1, 1, 0] * 10}), "y")
+    assert left_out.schema.feature_names == ("x",)
+    assert any("d (40 values)" in note and "2024-01-31" in note for note in left_out.notes)
 
 
 def test_another_table_is_read_as_the_fit_was():

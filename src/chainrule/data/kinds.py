@@ -80,7 +80,7 @@ def columns_as(
         ("read as numbers", [_told(f, kinds) for f in read_so]),
         ("parts in UTC", list(dict.fromkeys(f.source for f in made if f.part and f.reads.endswith("UTC")))),
         ("codes", [name for name in codes if name not in gone]),
-        ("other dates", [each for each in dates if each[0] not in gone]),
+        ("other dates", dates),
         ("perhaps categories", numbers),
         ("left out", [each for each in own if each[0] in gone]),
         ("identifiers", [each for each in own if each[0] not in gone]),

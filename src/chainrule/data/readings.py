@@ -33,10 +33,12 @@ _OTHER_DATE = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,6})\d*)?)?", re.ASCII)
+_THEN = r"( +(?P<time>\d{1,2}:\d\d(:\d\d(\.\d+)?)?))?"
 ORDERS = {  # where they fit all of a column's cells and no other does
-    "d.m.y": r"(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<y>\d{4})",
-    "d/m/y": r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d{4})",
-    "m/d/y": r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})",
+    "d.m.y": rf"(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?P<y>\d{{4}}){_THEN}",
+    "d/m/y": rf"(?P<d>\d{{1,2}})/(?P<m>\d{{1,2}})/(?P<y>\d{{4}}){_THEN}",
+    "m/d/y": rf"(?P<m>\d{{1,2}})/(?P<d>\d{{1,2}})/(?P<y>\d{{4}}){_THEN}",
+    "y/m/d": rf"(?P<y>\d{{4}})/(?P<m>\d{{1,2}})/(?P<d>\d{{1,2}}){_THEN}",
 }
 _SWAPPED = str.maketrans(".,", ",.")
 _EPOCH, _TICK = datetime(1970, 1, 1), timedelta(microseconds=1)
@@ -105,7 +107,10 @@ def _day(cell: str, is_zoned: bool) -> Number | None:
 
 def _other_day(cell: str, form: re.Pattern[str]) -> Number | None:
     found = form.fullmatch(cell.strip())
-    return None if found is None else _day(f"{found['y']}-{found['m']:0>2}-{found['d']:0>2}", is_zoned=False)
+    if found is None:
+        return None
+    hours, *others = (found["time"] or "0").split(":")
+    return _day(f"{found['y']}-{found['m']:0>2}-{found['d']:0>2} {':'.join([hours.zfill(2), *others])}", is_zoned=False)
 
 
 def _hour(cell: str) -> Number | None:

@@ -48,10 +48,10 @@ SENTENCES: dict[str, Sentence] = {
     "other dates": lambda v, on: _few(
         v,
         on,
-        "categories that look like dates",
-        "{:,} levels",
+        "columns that look like dates but can't be read as such",
+        "{:,} values",
         "categorical",
-        "keeps them; written as 2024-01-31 they are dates",
+        "says that they are categories; written as 2024-01-31 they are dates",
     ),
     "perhaps categories": lambda v, on: _few(
         v, on, "numbers that may be categories", "{} values", "categorical", "makes them categories"
