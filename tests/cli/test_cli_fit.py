@@ -495,3 +495,13 @@ def test_separated_data_with_collinear_columns_say_both(run, tmp_path):
     assert values_of(told["findings"], "separated")[0]["kind"] == "complete"
     assert any(text == "the columns are collinear as well: x + u = both" for text in told["warnings"]), told["warnings"]
     assert "the columns are collinear as well: x + u = both" in outcome.err
+
+
+def test_play_says_of_how_many_rows_it_plays_a_sample(run, tmp_path):
+    table, page = tmp_path / "many.csv", tmp_path / "p.html"
+    table.write_text("x,y\n" + "".join(f"{k % 17},{k % 3 // 2}\n" for k in range(2500)))
+    told = run("play", table, "--target", "y", "--epochs", "5", "--out", page)
+    assert told.code == 0
+    assert {"2,000", "2,500"} <= set(told.out.split())
+    table.write_text("x,y\n" + "".join(f"{k % 17},{k % 3 // 2}\n" for k in range(50)))
+    assert "sample" not in run("play", table, "--target", "y", "--epochs", "5", "--out", page).out

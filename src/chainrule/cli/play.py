@@ -74,6 +74,7 @@ def run(
         "rate": played.rate,
         "rate_limit": played.rate_limit,
     }
-    facts = {"page": "{page}: open it in a browser; it needs no network", "rows": "{rows:row}, held inside the page",
+    of = ", a sample of {sampled_from:row}" if played.sampled_from else ""
+    facts = {"page": "{page}: open it in a browser; it needs no network", "rows": f"{{rows:row}}, held inside the page{of}",
              "run": "{epochs:epoch} at rate {rate:4}; the largest stable rate is {rate_limit:floor}"}  # fmt: skip
     voice.tell(document, lambda of: [Facts.of(facts, **of)])
