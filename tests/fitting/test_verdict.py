@@ -53,6 +53,17 @@ def test_separation_comes_before_the_end_of_a_run_and_trouble_in_the_run_before_
     assert verdict((stopped, SEPARATED), NOTHING, PYTHON) == f"{WARNED}{SEPARATED}"
     assert verdict((diverged, SEPARATED), NOTHING, PYTHON).startswith(f"{WARNED}diverged")
     assert verdict((SEPARATED,), NOTHING, SHELL).endswith("--alpha 0.025")
+    infinite = Finding("infinite", {"count": 1, "columns": [("a=b", "no")], "rows": 40, "left": 39, "without_rows": 0})
+    assert "--alpha 0.025," in verdict((infinite,), NOTHING, SHELL)
+
+
+def test_a_combination_names_its_columns_or_says_that_there_are_more():
+    names = [f"a long name of a column, number {k}" for k in range(4)]
+    for count in (3, 4):
+        values = {"columns": names[:count], "coefficients": [1.0] * count, "constant": 0.0, "classes": ("no", "yes")}
+        told = str(Finding("direction", values | {"is_complete": False, "is_exact": True}))
+        assert names[2] in told
+        assert ("..." in told) == (count == 4)
 
 
 def test_many_relations_are_one_line_and_all_are_there(rng):

@@ -131,7 +131,8 @@ def _direction(values: Values, on: Front) -> str:
     where = "in every row of" if values["is_complete"] else "only in rows of"
     what = ("" if values["is_exact"] else "about ") + linear_text(names, v, values["constant"])
     if len(what) > SHORT:
-        what = f"a combination of {counted(len(names), 'column')} ({', '.join(map(_named, names[:3]))}, ...)"
+        some = ", ".join(map(_named, names[:3])) + ", ..." * (len(names) > 3)
+        what = f"a combination of {counted(len(names), 'column')} ({some})"
     return f"{what} is above 0 {where} {upper} and below 0 {where} {lower}"
 
 
@@ -148,9 +149,13 @@ def _separated(values: Values, on: Front) -> str:
     shown = "; ".join("of the rows left, " * each.values["of_rest"] + say(each, on) for each in causes[:MOST_CAUSES])
     shown += f"; and {more} more" if more > 0 else ""
     merging = ", or merge the level with another" if any(each.values.get("factor") for each in causes) else ""
-    alpha = float(f"{1 / max(values['rows'], 1):.2g}")
-    way = f"use a penalty, e.g. {on.option('alpha', alpha)}{merging}"
+    way = f"use a penalty, e.g. {_penalty(values, on)}{merging}"
     return f"{_are_separated(values, on)}, so no finite coefficients are optimal: {shown}; {way}"
+
+
+def _penalty(values: Values, on: Front) -> str:
+    """Name a penalty of 1/m."""
+    return on.option("alpha", float(f"{1 / max(values['rows'], 1):.2g}"))
 
 
 def _are_separated(values: Values, on: Front) -> str:
@@ -160,7 +165,7 @@ def _are_separated(values: Values, on: Front) -> str:
 
 def _infinite(values: Values, on: Front) -> str:
     shown = [f"{name} (all {of})" for name, of in values["columns"]]
-    way = f"use a penalty, e.g. alpha = 1/m = {1 / max(values['rows'], 1):.2g}, or merge such levels with others"
+    way = f"use a penalty, e.g. {_penalty(values, on)}, or merge such levels with others"
     left = values.get("left")  # None for a run that goes on towards infinity
     ridge = f" with a ridge of {short(values['ridge'])}" if "ridge" in values else ""
     parts = [
