@@ -121,3 +121,20 @@ def test_rows_left_out_are_not_held_out(run, loans):  # noqa: F811
     assert rows["training"] + rows["held_out"] + told["result"]["n_dropped"] == M
     assert rows["held_out"] == M // 4
     assert told["held_out"]["rows"] == M // 4
+
+
+def test_a_column_known_of_one_class_alone_is_named(run, tmp_path):  # noqa: F811
+    """A year of death is missing for the living: filled in with its mean it hides that it gives the answer away."""
+    rng = np.random.default_rng(0)
+    table = tmp_path / "deaths.csv"
+    lines = ["age,year,town,died"]
+    for k in range(300):
+        died, unknown = k % 5 == 0, rng.random() < 0.02
+        year = 1980 + k % 9 if died and not unknown else ""
+        lines.append(f"{rng.integers(20, 90)},{year},{'' if rng.random() < 0.3 else 'ABC'[k % 3]},{int(died)}")
+    table.write_text("\n".join(lines) + "\n")
+    told = run("fit", table, "--target", "died")
+    (note,) = (line for line in told.err.splitlines() if "240 of 240 rows of 0" in line)
+    assert "town" not in note
+    assert "--drop year " in note
+    assert "240 of 240" not in run("fit", table, "--target", "died", "--drop", "year").err

@@ -16,10 +16,13 @@ from chainrule.data.rows.decode import present
 from chainrule.data.schema import Column, Lost
 from chainrule.data.words import check_name, mistaken, option, shown, unusable
 from chainrule.errors import InputError
+from chainrule.findings import Finding
 from chainrule.words import counted
 
 WAYS = ("mark", "mean", "drop-rows", "error")
 ENOUGH = 10  # rows of each class that a mark or a level of missing values needs; docs/decisions/0018-marks-of-missing-values.md
+
+TELLING = 0.05  # of the smaller class: with fewer rows to the contrary, missing values give the class away
 
 Mask = NDArray[np.bool_]
 Index = NDArray[np.int64]
@@ -185,6 +188,18 @@ def _told(fill: float | str, is_marked: bool, is_asked: bool, twin: str | None) 
     value = f"as {shown(fill)}, the most frequent" if isinstance(fill, str) else f"mean {fill:.6g}"
     why = "" if is_asked else f"; marked by {shown(twin)}" if twin else "; too few to mark"
     return value + why
+
+
+def telling(missing: Sequence[Missing], of_class: tuple[int, int], classes: tuple[str, str]) -> list[Finding]:
+    """Name the columns whose missing values give the class away, as a date of death does; of_class : rows of each class."""
+    found = []
+    for column in missing:
+        counts = tuple(zip(column.by_class, of_class, strict=True))
+        (lost, rows), (other, others) = counts
+        wrong = min(lost + others - other, rows - lost + other)  # rows of which the missing value tells the wrong class
+        if wrong <= TELLING * min(of_class):
+            found.append((column.column, *counts))
+    return [Finding("tell the class", {"columns": found, "classes": classes})] if found else []
 
 
 def note_of(missing: Sequence[Mapping[str, Any]]) -> list[str]:

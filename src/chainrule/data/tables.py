@@ -15,7 +15,7 @@ from chainrule.data.encoding import Learnt, Met, encode, learn
 from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of
 from chainrule.data.kinds import Kinds, check_references, columns_as, read_columns
 from chainrule.data.labels import Floats, known_labels, label_kind, read_weights, target_labels
-from chainrule.data.missing import Missing, Treatment, absent
+from chainrule.data.missing import Missing, Treatment, absent, count_classes, telling
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import expanded
 from chainrule.data.schema import Column, Schema, feature_names
@@ -213,8 +213,10 @@ def prepare(
     )
     check_references(learnt.columns, reference)
     new = np.delete(np.arange(len(y)), train if s is None else train[s[train] > 0])
+    counted = np.ones(len(train), dtype=np.bool_) if given is None else given > 0
+    tells = telling(learnt.missing, count_classes(counted, y[train] == 1.0), (negative, positive))
     train = train if learnt.index is None else learnt.index
-    notes += [*(say(found, SHELL) for found in told.findings), *_notes(learnt)]
+    notes += [*(say(found, SHELL) for found in (*told.findings, *tells)), *_notes(learnt)]
     kind = label_kind(table.column(target)) or "text"
     schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
     met, kept = Met(), {column.name for column in learnt.columns}

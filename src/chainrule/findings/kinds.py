@@ -34,12 +34,23 @@ def _few(values: Values, on: Front, what: str, each: str, kind: str, end: str) -
     return f"{what}: {_listed(told)}; {_kind([of[0] for of in values['columns']], kind, on)} {end}"
 
 
+def _tell_the_class(values: Values, on: Front) -> str:
+    classes, told = values["classes"], []
+    for name, *counts in values["columns"]:
+        parts = [f"{lost:,} of {rows:,} rows of {label}" for label, (lost, rows) in zip(classes, counts, strict=True)]
+        told.append(f"{name} is missing in {' and '.join(parts)}")
+    names = [of[0] for of in values["columns"]]
+    way = f"--drop {quote(','.join(names) if not any(',' in name for name in names) else names[0])}"
+    return f"missing values give the class away: {_listed(told)}; {way} leaves such columns out"
+
+
 _OWN = "{:,} values in {:,} rows"
 _NO_USE = "nearly every row has a value of its own, so the coefficients say nothing about other rows"
 
 
 SENTENCES: dict[str, Sentence] = {
     "read as numbers": _read_as_numbers,
+    "tell the class": _tell_the_class,
     "parts in UTC": lambda v, on: f"parts of dates in UTC, not in local time: {_listed(v['columns'])}",
     "codes": lambda v, on: (
         f"codes with leading zeros are categories: {_listed(v['columns'])}; {_kind(v['columns'], 'numeric', on)} makes them "
