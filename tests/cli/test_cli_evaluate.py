@@ -211,3 +211,21 @@ def test_rows_that_trained_the_model_are_called_so(run, penguins_model, tmp_path
     lines = penguins_model[1].read_text().splitlines(keepends=True)
     other.write_text("".join([lines[0], *lines[1::2]]))
     assert "with a known sex" in " ".join(run("evaluate", penguins_model[0], other).out.split())
+
+
+def test_a_model_that_predicts_worse_than_the_base_rate_is_called_so(run, tmp_path):
+    table, model, page = tmp_path / "noise.csv", tmp_path / "m.safetensors", tmp_path / "r.html"
+    rng = np.random.default_rng(0)
+    columns = [f"x{k}" for k in range(20)]
+    rows = [",".join([*(f"{x:.3f}" for x in rng.normal(size=20)), str(rng.integers(2))]) for _ in range(120)]
+    table.write_text("\n".join([",".join([*columns, "y"]), *rows]) + "\n")
+    words = ("fit", table, "--target", "y", "--test-size", "0.5", "--strict")
+    told = run(*words, "--out", model, "--report", page)
+    figures = json.loads(run(*words, "--json").out)["held_out"]
+    assert figures["loss"] > figures["base_loss"]
+    assert told.code == 3
+    for text in (told.out, page.read_text(), run("evaluate", model, table).out):
+        assert len(re.findall(r"the\s+60\s+held-out\s+rows\s+the\s+model\s+predicts\s+worse", text)) == 1
+    calm = run(*words, "--alpha", "100")
+    assert "predicts worse" not in " ".join(calm.out.split())
+    assert calm.code == 0

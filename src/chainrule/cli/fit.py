@@ -12,6 +12,7 @@ from chainrule.data.files import Source, read_table
 from chainrule.documents import results
 from chainrule.documents.fits import fit_document, write_report
 from chainrule.documents.progress import FitProgress
+from chainrule.documents.quality import is_worse
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.findings import SHELL
 from chainrule.fitting.methods import METHODS
@@ -74,7 +75,7 @@ def run(
         there = ", ".join(map(str, written.values()))
         voice.messages.print(visible(_interrupted(result, there, missing)), soft_wrap=True, markup=False)
         return INTERRUPTED
-    if strict and (result.reason != "converged" or result.warnings):
+    if strict and (result.reason != "converged" or result.warnings or is_worse(document["held_out"])):
         why = "there was a warning" if result.reason == "converged" else REASONS[result.reason]
         voice.note(f"exit code 3, by --strict: {why}")
         return NOT_STRICT

@@ -19,6 +19,23 @@ def figures(parts: Mapping[str, Document | None]) -> Table:
     )  # fmt: skip
 
 
+def is_worse(part: Document | None) -> bool:
+    """Whether rows are at least e^3 = 20 times as likely by their base rate as by the model: strong evidence against it."""
+    return bool(part and part["rows"] * (part["loss"] - part["base_loss"]) > 3)
+
+
+def worse(part: Document | None, which: str, way: str = "") -> list[Block]:
+    """Warn of a model that predicts rows worse than their base rate does. which: what rows. way: a way out."""
+    text = (
+        f"Warning: on the {{rows}} {which} rows the model predicts worse than the base rate would: the log-loss is {{loss:f}}, "
+        f"and {{base_loss:f}} without any column{way}."
+    )
+    return [say(text, "cause", **part)] if part and is_worse(part) else []
+
+
+OVERFITTED = "; use a penalty, or leave out columns with many levels"
+
+
 def decided(parts: Parts, rule: Document, labels: tuple[str, str], chosen_on: str) -> list[Block]:
     """Describe the classes at the threshold: how it was chosen, what it gives, the counts, and the curves.
 
@@ -113,6 +130,7 @@ def evaluation(document: Document) -> list[Block]:
     facts = {"model": "{model}: the probability that {target:name} is {positive:name}", "table": "{table}",
              "rows": _ROWS[name], "base rate": "{base_rate:%} of these rows are {positive:name}"}  # fmt: skip
     return [
+        *worse(part, "held-out" if name == "held out" else "labelled"),
         Facts.of(facts, **document, base_rate=part["base_rate"], count=part["rows"]),
         Heading("How well it does"),
         figures({"training": document["training"], name: part}),

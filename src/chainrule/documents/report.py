@@ -7,7 +7,7 @@ from typing import Any
 from chainrule.documents import results
 from chainrule.documents.blocks import Beside, Block, Bullets, Chart, Facts, Fold, Heading, Text, bullets, say
 from chainrule.documents.learned import pictures, rate_told, story
-from chainrule.documents.quality import decided, figures
+from chainrule.documents.quality import OVERFITTED, decided, figures, worse
 from chainrule.documents.rows import explanation
 from chainrule.documents.variables import SHOWN_IN_REPORT, coefficients, odds_chart
 from chainrule.losses import sigmoid
@@ -53,6 +53,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
     return [
         say("The probability that {target:name} is {positive:name}, learned from {table:name}", "note", **document),
         results.verdict(result),
+        *worse(document["held_out"], "held-out", OVERFITTED),
         *([Fold("All relations between the columns", [Bullets(result["relations"])])] if result["relations"] else []),
         _lead(document),
         Heading("The fit"),

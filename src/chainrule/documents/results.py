@@ -8,7 +8,7 @@ import numpy as np
 from chainrule.certificate import digits_of
 from chainrule.data.missing import ENOUGH
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, bullets, say
-from chainrule.documents.quality import figures
+from chainrule.documents.quality import OVERFITTED, figures, worse
 from chainrule.documents.variables import SHOWN, coefficients, odds_chart, worst
 from chainrule.findings import WARNINGS
 from chainrule.fitting.coefficients import by_column
@@ -39,6 +39,7 @@ def fit(document: Document) -> list[Block]:
     wrote = [("wrote", f"{path} ({name})") for name, path in document["files"].items() if path]
     return [
         verdict(document["result"]),
+        *worse(document["held_out"], "held-out", OVERFITTED),
         setting(document),
         *missing(document),
         Heading("How well it does"),
