@@ -340,6 +340,14 @@ def test_one_wrong_cell_is_named(cells, bad, words):
         prepare(pa.table({"x": cells, "z": np.arange(40), "y": [0, 1] * 20}), "y")
 
 
+def test_a_last_row_of_totals_is_told_from_a_wrong_cell():
+    cells = [str(k) for k in range(40)]
+    for row, is_last in ((39, True), (38, False)):
+        with pytest.raises(InputError, match=f"row {row + 1}: Total") as raised:
+            prepare(pa.table({"x": [*cells[:row], "Total", *cells[row + 1 :]], "y": [0, 1] * 20}), "y")
+        assert ("totals" in str(raised.value)) == is_last
+
+
 def test_one_wrong_cell_among_dates_is_named_where_parts_are_asked_for():
     with pytest.raises(InputError, match="dates but for 1 cell, the first in row 3: 2024-02-30"):
         fit(

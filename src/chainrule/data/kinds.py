@@ -249,6 +249,8 @@ def _refuse_text_among_numbers(field: Field) -> None:
             row, cell = first_row(field, [level for level, good in zip(levels, fits, strict=True) if not good])
             found = f"{counted(known - numbers, 'cell')}, the first in row {row + 1}: {shown(cell)}"
             way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
+            if row + 1 == field.rows:
+                found, way = f"{found}, the table's last row", f"delete the row if it holds totals, {way}"
             raise unusable(field.name, f"holds {READINGS[key].holds} but for {found}", way)
 
 
