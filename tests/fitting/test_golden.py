@@ -24,7 +24,9 @@ LATER = (
     "groups",
     "missing",
     "n_dropped",
-)  # came later: codes, notes, the message without the proof, how much of a gradient was checked, columns, decisions
+    "part",
+    "training",
+)  # came later: codes, notes, the message without the proof, how much of a gradient was checked, columns, what was evaluated
 RENAMED = {"svg": "picture"}  # keys of documents
 STRENGTH = ("bound", "limit", "reduced", "ridge", "infimum", "none")  # of a proof, the strongest first
 
