@@ -67,23 +67,27 @@ class Fitted(Shown):
         return Model.of(self.recorded)
 
     def decision_function(self, X: Any, unseen: str = "error") -> Vector:
-        """Log-odds z of each row, (m,); the same bits as `chainrule predict` uses."""
+        """Log-odds z of each row, (m,); finite, with `w` in place of infinite coefficients."""
         from chainrule.data.applied import blocks_for
 
         model = self.model
         return model.decision(blocks_for(model.schema, X, unseen))
 
     def predict_proba(self, X: Any, unseen: str = "error") -> Vector:
-        """Probabilities of classes[0] and classes[1], (m, 2), each with full relative accuracy."""
-        z, probability = self._predicted(X, unseen), self.model.loss_function.probability
+        """Probabilities of classes[0] and classes[1], (m, 2), each with full relative accuracy.
+
+        They have the same bits as those of `chainrule predict`: 0 and 1 where an infinite coefficient decides, and NaN with a
+        warning where two of both signs meet.
+        """
+        z, probability = self.log_odds(X, unseen), self.model.loss_function.probability
         return np.column_stack([probability(-z), probability(z)])
 
     def predict(self, X: Any, unseen: str = "error") -> NDArray[Any]:
-        """Class of each row, (m,): classes[1] if z > 0."""
-        return np.array(self.classes)[(self._predicted(X, unseen) > 0).astype(np.intp)]
+        """Class of each row, (m,): classes[1] if z > 0; where z is undetermined, classes[0] with a warning."""
+        return np.array(self.classes)[(self.log_odds(X, unseen) > 0).astype(np.intp)]
 
-    def _predicted(self, X: Any, unseen: str) -> Vector:
-        """Log-odds with infinite coefficients in force: inf, -inf, or NaN where both signs meet, which is warned of."""
+    def log_odds(self, X: Any, unseen: str = "error") -> Vector:
+        """Log-odds of each row, (m,): inf or -inf where an infinite coefficient decides, and NaN where both signs meet."""
         from chainrule.data.applied import blocks_for
 
         model = self.model

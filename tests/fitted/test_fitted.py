@@ -14,7 +14,7 @@ import pytest
 from scipy import sparse
 
 import chainrule
-from chainrule import InputError
+from chainrule import InputError, LogisticRegression
 from chainrule.documents.results import SHOWN
 from chainrule.losses import LOSSES, Logistic
 from chainrule.model.safefile import pack, unpack
@@ -166,6 +166,20 @@ def test_levels_that_the_fit_did_not_see(fitted):
     np.testing.assert_array_equal(result.predict_proba(new, unseen="reference"), result.predict_proba(as_first))
     with pytest.raises(InputError, match="unseen must be one of"):
         result.predict(frame, unseen="first")
+
+
+def test_columns_of_text_dates_and_parts_are_read_as_in_the_fit(rng, tmp_path):
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 1500, M), unit="D")
+    percent = rng.integers(0, 99, M)
+    frame = pd.DataFrame({"when": days, "day": days.strftime("%Y-%m-%d")[::-1], "share": [f"{p}%" for p in percent]})
+    frame["code"], y = rng.integers(1, 4, M), percent + 30 * rng.logistic(size=M) > 50
+    kinds = {"columns": {"when": ["year", "month"], "code": "categorical"}, "reference": {"code": 2}}
+    result, model = chainrule.fit(frame, y, **kinds), LogisticRegression(**kinds).fit(frame, y)
+    g, X = result.predict_proba(frame.head(9)), result.as_arrays(frame, y)[0]
+    np.testing.assert_allclose(result.decision_function(frame), X @ result.w + result.b, rtol=1e-9)
+    for other in (model.predict_proba(frame.head(9)), saved(result, tmp_path).predict_proba(frame.head(9))):
+        np.testing.assert_array_equal(other, g)
+    np.testing.assert_array_equal(X[:, result.feature_names.index("share")], percent)
 
 
 def test_columns_are_known_by_name_or_by_place(rng):
