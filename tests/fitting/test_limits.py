@@ -377,3 +377,11 @@ def test_ctrl_c_returns_the_best_point_of_all_columns(table):
     assert result.reason == "interrupted"
     assert len(result.w) == 4
     assert np.isfinite(result.w).all()
+
+
+def test_rows_of_a_limit_are_known_as_the_training_rows(table):
+    X, y = table
+    with pytest.warns(SeparationWarning):
+        result = fit(X, y)
+    assert result.infinite.any()
+    assert "; a training row)" in str(result.explain(X, y, 0))
