@@ -24,7 +24,7 @@ from chainrule.data.inputs import check_weights, choice, number, was_copied
 from chainrule.errors import InputError, NotConvergedWarning
 from chainrule.findings import warnings_as
 from chainrule.fitted import Fitted
-from chainrule.fitting.fit import fit
+from chainrule.fitting.fit import fit, names_of
 from chainrule.losses import LOSSES
 from chainrule.solvers import Step
 
@@ -119,7 +119,11 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
         choice("unseen", self.unseen, UNSEEN)
-        given, of_table = X, is_table(X) or (is_frame(X) and bool(self.columns or self.reference))
+        given, named, of_table = (
+            X,
+            names_of(X, y),
+            is_table(X) or (is_frame(X) and bool(self.columns or self.reference)),
+        )
         if of_table:
             if y is None:
                 raise InputError(f"y must have one label a row, {len(X)} of them, not None")
@@ -153,8 +157,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             if tasks is None or not tasks.stopped:
                 raise
             self.result_ = stop.result  # type: ignore[attr-defined]
-        if not of_table and _was_converted(given, X):
-            self.result_ = replace(self.result_, copies=1)
+        copies = 1 if not of_table and _was_converted(given, X) else self.result_.copies
+        self.result_ = replace(self.result_, copies=copies, **named)
         self.classes_ = np.array(self.result_.classes, dtype=np.asarray(y).dtype)
         self.coef_ = self.result_.w.reshape(1, -1)
         self.intercept_ = np.array([self.result_.b])
