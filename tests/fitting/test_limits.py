@@ -1,6 +1,7 @@
 """Levels with rows of one class only: infinite coefficients, and the fit of the rows that they leave."""
 
 import json
+import re
 import warnings
 
 import numpy as np
@@ -385,3 +386,14 @@ def test_rows_of_a_limit_are_known_as_the_training_rows(table):
         result = fit(X, y)
     assert result.infinite.any()
     assert "; a training row)" in str(result.explain(X, y, 0))
+
+
+def test_printed_limits_have_proven_digits_and_no_stand_ins(table):
+    X, y = table
+    with pytest.warns(SeparationWarning):
+        result = fit(X, y)
+    for shown in (str(result), str(result.model)):
+        assert "proven digits  odds ratio" in shown
+        assert "-19.73" not in shown
+        assert re.search(r"\b(c=)?A +(22 +)?-inf +0\b", shown)
+        assert re.search(r"\b(c=)?D +(85 +)?inf +inf\b", shown)

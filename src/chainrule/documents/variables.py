@@ -22,7 +22,7 @@ def coefficients(document: Document, most: int = SHOWN) -> list[Block]:
     """List coefficients and odds ratios by column, in the order of the columns' spreads; most: lines of the table."""
     bias = {**document["intercept"], "name": BIAS, "w": document["intercept"]["b"]}
     lines, left = _lines(document, most)
-    digits = "digits" if document["result"]["certificate"]["kind"] == "bound" else ""
+    digits = "digits" if document["result"]["certificate"]["kind"] in ("bound", "limit") else ""
     table = Table.from_entries(
         [bias, *lines], ("feature", "name", "name"), ("rows", "rows", ""), ("w per unit", "w", "4"),
         ("proven digits", digits, ""), ("odds ratio", "odds_ratio", "4"), ("per SD", "odds_ratio_sd", "4"),

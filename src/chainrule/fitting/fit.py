@@ -123,7 +123,8 @@ def fit(
     columns : dict, optional
         What columns of a table are, by name: "categorical", "numeric", or parts of dates: "days" (since 1970-01-01), "year",
         "month", "weekday", "hour", or a list of parts. By default numbers are numbers, text is a category, and "13%" (13),
-        "$1,200", dates (days) and times (hours) are numbers if the whole column is written so.
+        "$1,200", dates (days) and times (hours) are numbers if the whole column is written so. Dates with a time zone, and
+        their parts, are taken in UTC.
     reference : dict, optional
         The reference level of categories, by column; by default the first level.
     n_threads : int, optional
