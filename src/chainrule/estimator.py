@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
 
@@ -17,13 +18,13 @@ try:  # scikit-learn 1.9
 except ImportError:
     CallbackSupportMixin, with_callbacks = object, lambda method: method
 
-from chainrule.data.encoding import UNSEEN, scores
+from chainrule.data.encoding import UNSEEN
 from chainrule.data.frames import collected, column_names, is_frame, is_table
 from chainrule.data.inputs import check_weights, choice, number, was_copied
-from chainrule.data.rows.levels import limits
 from chainrule.errors import InputError, NotConvergedWarning
-from chainrule.findings import Finding, warn_of, warnings_as
-from chainrule.fitting.fit import fit
+from chainrule.findings import warnings_as
+from chainrule.fitted import Fitted
+from chainrule.fitting.fit import fit, names_of
 from chainrule.losses import LOSSES
 from chainrule.solvers import Step
 
@@ -118,7 +119,11 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
         choice("unseen", self.unseen, UNSEEN)
-        given, of_table = X, is_table(X) or (is_frame(X) and bool(self.columns or self.reference))
+        given, named, of_table = (
+            X,
+            names_of(X, y),
+            is_table(X) or (is_frame(X) and bool(self.columns or self.reference)),
+        )
         if of_table:
             if y is None:
                 raise InputError(f"y must have one label a row, {len(X)} of them, not None")
@@ -152,8 +157,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             if tasks is None or not tasks.stopped:
                 raise
             self.result_ = stop.result  # type: ignore[attr-defined]
-        if not of_table and _was_converted(given, X):
-            self.result_ = replace(self.result_, copies=1)
+        copies = 1 if not of_table and _was_converted(given, X) else self.result_.copies
+        self.result_ = replace(self.result_, copies=copies, **named)
         self.classes_ = np.array(self.result_.classes, dtype=np.asarray(y).dtype)
         self.coef_ = self.result_.w.reshape(1, -1)
         self.intercept_ = np.array([self.result_.b])
@@ -196,41 +201,31 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Log-odds z = x.w + b of each row, (m,); finite, with `coef_` in place of infinite coefficients."""
-        check_is_fitted(self)
-        if self._encodings is not None:
-            if not is_frame(X) and self.missing is not None:
-                array = _validated(self, X, dtype=FLOATS, reset=False, ensure_all_finite=False)
-                X = dict(zip([column.name for column in self._encodings], array.T, strict=True))
-            return scores(X, self._encodings, self.coef_[0], float(self.intercept_[0]), self.unseen)
-        X = _validated(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
-        return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)
+        return self._log_odds(X, Fitted.decision_function)
 
-    def _predicted(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Log-odds, infinite where an infinite coefficient decides, and NaN where two of both signs meet."""
-        z = self.decision_function(X)
-        columns = self._encodings
-        if columns is None or not self.result_.infinite.any():
-            return z
-        infinite = self.result_.infinite
-        found = limits(infinite, lambda w: scores(X, columns, w, 0.0, self.unseen))
-        return np.where(found == 0.0, z, found)
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities of classes_[0] and classes_[1], (m, 2), each with full relative accuracy.
 
-        0 and 1 where an infinite coefficient decides (`Result.infinite`), and NaN where two of both signs meet.
+        0 and 1 where an infinite coefficient decides (`Result.infinite`), and NaN with a warning where two of both signs meet.
         """
-        z = self._predicted(X)
-        if np.isnan(z).any():
-            warn_of(Finding("undetermined", {"rows": int(np.isnan(z).sum())}))
-        probability = LOSSES[self.loss].probability
+        z, probability = self._log_odds(X, Fitted.log_odds), LOSSES[self.loss].probability
         return np.column_stack([probability(-z), probability(z)])
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Class of each row, (m,): classes_[1] if z > 0. Where infinite coefficients of both signs meet, `coef_` decides."""
-        z = self._predicted(X)
-        z = np.where(np.isnan(z), self.decision_function(X), z) if np.isnan(z).any() else z
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Class of each row, (m,): classes_[1] if z > 0; where z is undetermined, classes_[0] with a warning."""
+        z = self._log_odds(X, Fitted.log_odds)
         return np.asarray(self.classes_[(z > 0).astype(np.intp)])
+
+    def _log_odds(self, X: Any, of: Callable[[Fitted, Any, str], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the log-odds that a method of the result gives for a table; for an array x.w + b."""
+        check_is_fitted(self)
+        if self._encodings is None:
+            X = _validated(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+            return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)
+        if not is_frame(X) and self.missing is not None:
+            array = _validated(self, X, dtype=FLOATS, reset=False, ensure_all_finite=False)
+            X = dict(zip([column.name for column in self._encodings], array.T, strict=True))
+        return of(self.result_, X, self.unseen)
 
 
 class _Tasks:

@@ -241,7 +241,8 @@ def training_rows(model: Model, z: Floats, y: Floats, weights: Floats | None, la
             rows = np.intersect1d(rows, labelled, assume_unique=True)
             loss = log_loss(z[rows], y[rows], None if weights is None else weights[rows])
             was = split.get("loss", model.info["loss"])  # files of 0.1.0 have only the latter
-            if len(rows) == model.info["n_rows"] and math.isclose(loss, was, rel_tol=1e-9, abs_tol=1e-12):
+            near = 1e-8 if model.infinite.any() else 1e-12  # finite numbers that stand for infinity cost 1e-8 a row
+            if len(rows) == model.info["n_rows"] and math.isclose(loss, was, rel_tol=1e-9, abs_tol=near):
                 return rows, True
     return labelled, False
 

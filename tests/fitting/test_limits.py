@@ -1,6 +1,7 @@
 """Levels with rows of one class only: infinite coefficients, and the fit of the rows that they leave."""
 
 import json
+import re
 import warnings
 
 import numpy as np
@@ -296,7 +297,9 @@ def test_rows_with_both_signs_are_undetermined_and_counted(table):
     assert values_of(said, "undetermined") == [{"rows": 1}]
     assert np.isnan(g[0]).all()
     assert g[1].tolist() == [1.0, 0.0]
-    assert set(model.predict(new)) <= {0, 1}
+    for fitted in (model, model.result_):
+        with pytest.warns(SeparationWarning, match="undetermined"):
+            assert fitted.predict(new).tolist() == [0, 0]
 
 
 def test_anyones_coefficients_are_measured_from_the_infimum(table):
@@ -375,3 +378,22 @@ def test_ctrl_c_returns_the_best_point_of_all_columns(table):
     assert result.reason == "interrupted"
     assert len(result.w) == 4
     assert np.isfinite(result.w).all()
+
+
+def test_rows_of_a_limit_are_known_as_the_training_rows(table):
+    X, y = table
+    with pytest.warns(SeparationWarning):
+        result = fit(X, y)
+    assert result.infinite.any()
+    assert "; a training row)" in str(result.explain(X, y, 0))
+
+
+def test_printed_limits_have_proven_digits_and_no_stand_ins(table):
+    X, y = table
+    with pytest.warns(SeparationWarning):
+        result = fit(X, y)
+    for shown in (str(result), str(result.model)):
+        assert "proven digits  odds ratio" in shown
+        assert "-19.73" not in shown
+        assert re.search(r"\b(c=)?A +(22 +)?-inf +0\b", shown)
+        assert re.search(r"\b(c=)?D +(85 +)?inf +inf\b", shown)

@@ -258,12 +258,14 @@ def of_model(model: Any) -> list[Block]:
     """Describe a model that was loaded: what it predicts, what it was fitted to, its coefficients, what is proven."""
     told, names = model.info, (BIAS, *model.schema.feature_names)
     lines = model.coefficients("pyarrow").slice(0, SHOWN + 1).to_pylist()
-    is_bound = told.get("certificate", {}).get("kind") == "bound"
+    for line, sign in zip(lines[1:], np.sign(model.infinite).tolist(), strict=False):
+        line |= {"coefficient": sign * np.inf, "digits": None} if sign else {}
+    is_proven = told.get("certificate", {}).get("kind") in ("bound", "limit")
     target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **model.schema.labels)
     facts = [("target", target), ("objective", told.get("objective_line")), ("training", told.get("message"))]
     table = Table.from_entries(
         [{**line, "name": name} for line, name in zip(lines, names, strict=False)], ("feature", "name", "name"),
-        ("w per unit", "coefficient", "4"), ("proven digits", "digits" if is_bound else "", ""),
+        ("w per unit", "coefficient", "4"), ("proven digits", "digits" if is_proven else "", ""),
         ("odds ratio", "odds_ratio", "4"),
     )  # fmt: skip
     left = len(names) - len(lines)

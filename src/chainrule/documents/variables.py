@@ -22,7 +22,7 @@ def coefficients(document: Document, most: int = SHOWN) -> list[Block]:
     """List coefficients and odds ratios by column, in the order of the columns' spreads; most: lines of the table."""
     bias = {**document["intercept"], "name": BIAS, "w": document["intercept"]["b"]}
     lines, left = _lines(document, most)
-    digits = "digits" if document["result"]["certificate"]["kind"] == "bound" else ""
+    digits = "digits" if document["result"]["certificate"]["kind"] in ("bound", "limit") else ""
     table = Table.from_entries(
         [bias, *lines], ("feature", "name", "name"), ("rows", "rows", ""), ("w per unit", "w", "4"),
         ("proven digits", digits, ""), ("odds ratio", "odds_ratio", "4"), ("per SD", "odds_ratio_sd", "4"),
@@ -40,19 +40,23 @@ def odds_chart(document: Document) -> Chart:
     """Draw the odds ratios by column: per standard deviation for numbers if that is known, per level for categories."""
     from chainrule.charts import charts
 
-    lines, left = _lines(document, SHOWN)
-    lines = [line for line in lines if "w" in line or not line.get("folded")]
-    names, inner = (
-        [str(line.get("column", line["name"])) for line in lines],
-        [bool(line.get("inner")) for line in lines],
-    )
-    log_odds = [line.get("levels", [_log_odds(line)]) for line in lines]
-    per_sd = [line.get("sd") is not None for line in lines]
+    lines = odds_lines(document)
     text = "Odds ratios on a logarithmic axis; the feature with the largest spread comes first. Right of 1 speaks for "
     text += "{positive:name}, left of 1 for {negative:name}."
-    return Chart(
-        lambda: charts.odds_forest(names, log_odds, per_sd=per_sd, inner=inner, left_out=left), say(text, **document)
-    )
+    return Chart(lambda: charts.odds_forest(**lines), say(text, **document))
+
+
+def odds_lines(document: Document) -> dict[str, Any]:
+    """Return the lines of a picture of odds ratios, as arguments of `charts.odds_forest`."""
+    lines, left = _lines(document, SHOWN)
+    lines = [line for line in lines if "w" in line or not line.get("folded")]
+    return {
+        "names": [str(line.get("column", line["name"])) for line in lines],
+        "log_odds": [line.get("levels", [_log_odds(line)]) for line in lines],
+        "per_sd": [line.get("sd") is not None for line in lines],
+        "inner": [bool(line.get("inner")) for line in lines],
+        "left_out": left,
+    }
 
 
 def _log_odds(line: Line) -> float:
