@@ -19,7 +19,7 @@ from chainrule.errors import InputError
 from chainrule.words import counted
 
 WAYS = ("mark", "mean", "drop-rows", "error")
-ENOUGH = 10  # rows of each class that a mark or a level of missing values needs; docs/decisions/0018-marks-of-missing-values.md
+ENOUGH = 10  # rows of each class that a mark or a level of missing values needs; docs/decisions/0022-marks-of-missing-values.md
 
 Mask = NDArray[np.bool_]
 Index = NDArray[np.int64]

@@ -3,7 +3,8 @@
 A column of 0 to 1 that is 0 in every row of one class separates the other rows from them: as its coefficient grows, their loss
 falls to 0, and no other row's loss changes (Albert and Anderson 1984, Biometrika 71). A category's first level does the same by
 way of the intercept. Without these rows, further levels may have one class only, so repeat until there are none (Correia,
-Guimaraes and Zylkin 2019, arXiv 1903.01633). `docs/decisions/0018` proves that the limit of the fit is that of the rows left.
+Guimaraes and Zylkin 2019, arXiv 1903.01633). That the limit of the fit is the fit of the rows left is proven in
+docs/decisions/0018-infinite-coefficients.md.
 """
 
 from __future__ import annotations
