@@ -17,12 +17,11 @@ try:  # scikit-learn 1.9
 except ImportError:
     CallbackSupportMixin, with_callbacks = object, lambda method: method
 
-from chainrule.data.encoding import UNSEEN, scores
+from chainrule.data.encoding import UNSEEN
 from chainrule.data.frames import collected, column_names, is_frame, is_table
 from chainrule.data.inputs import check_weights, choice, number, was_copied
-from chainrule.data.rows.levels import limits
 from chainrule.errors import InputError, NotConvergedWarning
-from chainrule.findings import Finding, warn_of, warnings_as
+from chainrule.findings import warnings_as
 from chainrule.fitting.fit import fit
 from chainrule.losses import LOSSES
 from chainrule.solvers import Step
@@ -198,39 +197,34 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         """Log-odds z = x.w + b of each row, (m,); finite, with `coef_` in place of infinite coefficients."""
         check_is_fitted(self)
         if self._encodings is not None:
-            if not is_frame(X) and self.missing is not None:
-                array = _validated(self, X, dtype=FLOATS, reset=False, ensure_all_finite=False)
-                X = dict(zip([column.name for column in self._encodings], array.T, strict=True))
-            return scores(X, self._encodings, self.coef_[0], float(self.intercept_[0]), self.unseen)
+            return self.result_.decision_function(self._as_table(X), self.unseen)
         X = _validated(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
         return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)
 
-    def _predicted(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Log-odds, infinite where an infinite coefficient decides, and NaN where two of both signs meet."""
-        z = self.decision_function(X)
-        columns = self._encodings
-        if columns is None or not self.result_.infinite.any():
-            return z
-        infinite = self.result_.infinite
-        found = limits(infinite, lambda w: scores(X, columns, w, 0.0, self.unseen))
-        return np.where(found == 0.0, z, found)
+    def _as_table(self, X: Any) -> Any:
+        """Take an array as a table if the fit did, to treat its missing values."""
+        if is_frame(X) or self.missing is None:
+            return X
+        array = _validated(self, X, dtype=FLOATS, reset=False, ensure_all_finite=False)
+        return dict(zip([column.name for column in self._encodings], array.T, strict=True))
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probabilities of classes_[0] and classes_[1], (m, 2), each with full relative accuracy.
 
         0 and 1 where an infinite coefficient decides (`Result.infinite`), and NaN where two of both signs meet.
         """
-        z = self._predicted(X)
-        if np.isnan(z).any():
-            warn_of(Finding("undetermined", {"rows": int(np.isnan(z).sum())}))
-        probability = LOSSES[self.loss].probability
+        check_is_fitted(self)
+        if self._encodings is not None:
+            return self.result_.predict_proba(self._as_table(X), self.unseen)
+        z, probability = self.decision_function(X), LOSSES[self.loss].probability
         return np.column_stack([probability(-z), probability(z)])
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Class of each row, (m,): classes_[1] if z > 0. Where infinite coefficients of both signs meet, `coef_` decides."""
-        z = self._predicted(X)
-        z = np.where(np.isnan(z), self.decision_function(X), z) if np.isnan(z).any() else z
-        return np.asarray(self.classes_[(z > 0).astype(np.intp)])
+        """Class of each row, (m,): classes_[1] if z > 0. Where infinite coefficients of both signs meet, it is classes_[0]."""
+        check_is_fitted(self)
+        if self._encodings is not None:
+            return np.asarray(self.result_.predict(self._as_table(X), self.unseen), dtype=self.classes_.dtype)
+        return np.asarray(self.classes_[(self.decision_function(X) > 0).astype(np.intp)])
 
 
 class _Tasks:

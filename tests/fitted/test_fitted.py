@@ -52,6 +52,18 @@ def saved(result, folder):
 # ---- predictions
 
 
+def test_columns_are_read_as_in_the_fit_whatever_their_kinds():
+    frame, y = people()
+    frame["since"] = pd.date_range("2020-01-01", periods=M, freq="9D")
+    frame["paid"] = [f"{k % 90}%" for k in range(M)]
+    kinds = {"since": ["year", "month"], "age": "categorical"}
+    result = chainrule.fit(frame, y, alpha=0.01, columns=kinds)
+    model = chainrule.LogisticRegression(alpha=0.01, columns=kinds).fit(frame, y)
+    np.testing.assert_array_equal(result.predict_proba(frame), model.predict_proba(frame))
+    np.testing.assert_array_equal(result.predict(frame), model.predict(frame))
+    assert result.explain(frame, y, 0).z == pytest.approx(result.decision_function(frame)[0], rel=1e-12)
+
+
 @pytest.mark.parametrize("standardize", [False, True])
 def test_every_storage_of_an_array_gives_the_same_bits(standardize, rng, tmp_path):
     X = np.where(rng.random((300, 6)) < 0.4, 0.0, rng.normal(size=(300, 6)))

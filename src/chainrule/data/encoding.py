@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.frames import Codes, Field, Parts, code_type, first_row, is_frame, recoded
-from chainrule.data.kinds import numbers_in, read_columns
+from chainrule.data.frames import Codes, Field, Parts, code_type, first_row, recoded
+from chainrule.data.kinds import numbers_in
 from chainrule.data.missing import Marking, Missing, Treatment, filled_note, without_rows
 from chainrule.data.rows import power_of_two
 from chainrule.data.rows.decode import present
@@ -353,19 +353,3 @@ def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
     what = f"has {level!r} in row {first + row + 1}, a level that the fit did not see{more}"
     way = "drop the row, or fit again with such rows"
     return mistaken(field.name, what, f"{way}, or use unseen='reference'", f"{way}, or use --unseen reference")
-
-
-def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str = "error") -> Vector:
-    """Compute log-odds z, (m,), for a frame's rows, from the coefficients of a fit on a frame with the same columns."""
-    if not is_frame(X):
-        raise InputError(f"the fit was on a table: give a pandas frame or an Arrow table, not {type(X).__name__}")
-    fields = read_columns(X, columns)
-    if not fields[0].rows:
-        raise InputError("X has no rows: give one at least")
-    design = encode(fields, columns, unseen)
-    z = np.empty(design.m)
-    read(design, What.LOSS, y=None, s=None, w=w, b=b, z=z, threads=thread_count(None))
-    if not np.isfinite(z).all():
-        row = int(np.argmin(np.isfinite(z))) + 1
-        raise InputError(f"row {row} has numbers that are too large for its log-odds: divide the columns by a constant")
-    return z
