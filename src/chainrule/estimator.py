@@ -203,7 +203,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     def _as_table(self, X: Any) -> Any:
         """Take an array as a table if the fit did, to treat its missing values."""
-        if is_frame(X) or self.missing is None:
+        if is_frame(X) or self.missing is None or self._encodings is None:
             return X
         array = _validated(self, X, dtype=FLOATS, reset=False, ensure_all_finite=False)
         return dict(zip([column.name for column in self._encodings], array.T, strict=True))

@@ -122,8 +122,8 @@ class Limit:
             w[columns] = np.sign(self.infinite[columns]) * _largest(rows.design, some.places, missing, columns)
         return w
 
-    def as_before(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """Turn finite coefficients for the new first levels into those for the old ones, which predict the same."""
+    def exchanged(self, w: Vector, b: float) -> tuple[Vector, float]:
+        """Turn finite coefficients for the old first levels into those for the new ones, which predict the same, or back."""
         w = w.copy()
         for k, code in self.references.items():
             span, slot = _category(self.rows.design, k).span, _category(self.rows.design, k).at + code - 1
@@ -131,17 +131,6 @@ class Limit:
             w[slot] = 0.0
             w[span] -= first
             b += float(first)
-        return w, b
-
-    def as_now(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """Undo `as_before`."""
-        w = w.copy()
-        for k, code in self.references.items():
-            span, slot = _category(self.rows.design, k).span, _category(self.rows.design, k).at + code - 1
-            new = w[slot]
-            w[slot] = 0.0
-            w[span] -= new
-            b += float(new)
         return w, b
 
 
