@@ -236,14 +236,16 @@ class Plots:
         self, X: Any, y: ArrayLike, *, sample_weight: ArrayLike | None = None, unseen: str = "error",
         ax: Axes | None = None,
     ) -> Axes:  # fmt: skip
-        """Draw how often the predicted probabilities came true in these rows."""
+        """Draw how often the predicted probabilities came true in these rows, in ten bins of equal weight."""
         from chainrule.charts.plots import calibration
         from chainrule.data.applied import encoded
+        from chainrule.fitting import metrics
 
         model = self._fitted.model
         design = encoded(model.schema, X, y, sample_weight, unseen)
         known = ~np.isnan(design.y)
         if not known.any():
             raise InputError("y has no known label: there is nothing to compare the probabilities with")
-        g, s = model.loss_function.probability(model.decision(design.blocks)), design.weights
-        return calibration(g[known], design.y[known], None if s is None else s[known], str(self._fitted.classes[1]), ax)
+        z, s = model.decision(design.blocks)[known], None if design.weights is None else design.weights[known]
+        bins = metrics.calibration(z, design.y[known], s, probability=model.loss_function.probability)
+        return calibration(bins, str(self._fitted.classes[1]), ax)

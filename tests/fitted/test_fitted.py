@@ -16,6 +16,7 @@ from scipy import sparse
 import chainrule
 from chainrule import InputError
 from chainrule.documents.results import SHOWN
+from chainrule.fitting.metrics import calibration
 from chainrule.losses import LOSSES, Logistic
 from chainrule.model.safefile import pack, unpack
 from chainrule.words import BIAS, plain
@@ -472,23 +473,12 @@ def test_the_plot_of_coefficients_shows_the_strongest_in_order(axes):
     plt.gcf().savefig(io.BytesIO(), format="svg")  # a name with dollars is no formula
 
 
-def test_calibration_compares_groups_of_rows_with_their_mean_probability(axes, rng):
-    from chainrule.charts.plots import calibration
-
-    g = rng.random(4000)
-    y = (rng.random(4000) < g).astype(float)
-    ax = calibration(g, y, None, "yes", axes)
+def test_calibration_draws_the_bins_of_the_metrics(fitted, axes):
+    frame, y, result = fitted
+    ax = result.plot.calibration(frame, y, ax=axes)
+    bins = calibration(result.decision_function(frame), (y == "yes").to_numpy(float))
     p, share = next(line for line in ax.lines if line.get_marker() == "o").get_data()
-    assert len(p) == 10
-    np.testing.assert_allclose(p, np.arange(0.05, 1, 0.1), atol=0.02)
-    order = np.argsort(g)
-    np.testing.assert_allclose(share, y[order].reshape(10, 400).mean(axis=1), atol=0.01)
-    twice = calibration(np.tile(g, 2), np.tile(y, 2), np.repeat([1.0, 0.0], 4000), "yes", plt.figure().gca())
-    np.testing.assert_allclose(next(line for line in twice.lines if line.get_marker() == "o").get_ydata(), share)
+    assert (list(p), list(share)) == ([of.predicted for of in bins], [of.observed for of in bins])
     (bars,) = ax.collections
-    for (_, low), (_, high) in bars.get_segments():
-        assert 0 <= low < high <= 1
-    # Wilson's interval for 0 of 20 rows
-    ax = calibration(np.full(20, 0.1), np.zeros(20), None, "yes", plt.figure().gca())
-    ((_, low), (_, high)) = ax.collections[0].get_segments()[0]
-    assert (low, high) == pytest.approx((0.0, 1.96**2 / (20 + 1.96**2)))
+    ends = [(low, high) for (_, low), (_, high) in bars.get_segments()]
+    assert ends == [(of.low, of.high) for of in bins]

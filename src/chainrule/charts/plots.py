@@ -15,16 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 
-from chainrule.charts.axes import MANY, Floats, across, tick
+from chainrule.charts.axes import MANY, across, tick
 from chainrule.charts.canvas import colour, fonts, in_our_look
 from chainrule.charts.charts import SHOWN_FEATURES, odds, odds_axis
 from chainrule.errors import InputError
 from chainrule.words import counted, shortened
 
-GROUPS = 10
 _SIZE = (6.4, 4.0)  # inches of new axes
 _NAME = 28  # cells of a name beside the axes
-_Z = 1.96  # of a 95 % interval
 
 
 @contextmanager
@@ -98,14 +96,14 @@ def loss(trace: Any, by_reads: bool, ax: Axes | None = None) -> Axes:
         return axes
 
 
-def calibration(g: ArrayLike, y: ArrayLike, weight: ArrayLike | None, positive: str, ax: Axes | None = None) -> Axes:
-    """Draw the share of y = 1 over the probability g, in ten groups of about as many rows each, with 95 % intervals.
+def calibration(bins: Sequence[Any], positive: str, ax: Axes | None = None) -> Axes:
+    """Draw the share of y = 1 over the mean probability g of each bin, with its 95 % interval.
 
-    g : (m,). y : (m,), 0 or 1. weight : (m,), optional. Intervals are Wilson's (1927).
+    bins : as `fitting.metrics.calibration` gives them.
     """
+    p, share, low, high = ([getattr(of, name) for of in bins] for name in ("predicted", "observed", "low", "high"))
     with _axes(ax, (4.8, 4.8)) as axes:
         axes.plot([0, 1], [0, 1], color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-        p, share, low, high = _groups(np.asarray(g, dtype=float), np.asarray(y, dtype=float), weight)
         axes.vlines(p, low, high, color=colour("one"), linewidth=1.8, zorder=3)
         axes.plot(p, share, "o-", color=colour("one"), linewidth=1.2, markersize=6, zorder=4, clip_on=False)
         axes.set(xlim=(0, 1), ylim=(0, 1), title=f"share of {shortened(positive, _NAME)}, with 95% interval")
@@ -114,20 +112,3 @@ def calibration(g: ArrayLike, y: ArrayLike, weight: ArrayLike | None, positive: 
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
         return axes
-
-
-def _groups(g: Floats, y: Floats, weight: ArrayLike | None) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return mean probability, share of y = 1 and its interval for groups of rows; equal probabilities stay together."""
-    s = np.ones_like(g) if weight is None else np.asarray(weight, dtype=np.float64)
-    edges = np.unique(np.quantile(g[s > 0], np.linspace(0, 1, GROUPS + 1)[1:-1]))
-    place = np.searchsorted(edges, g, side="left")
-
-    def total(values: Floats) -> Floats:
-        return np.asarray(np.bincount(place, weights=values, minlength=len(edges) + 1), dtype=np.float64)
-
-    kept = total(s) > 0
-    size = (total(s) ** 2 / np.maximum(total(s**2), np.finfo(float).tiny))[kept]  # rows that count as much as these
-    p, share = (total(s * values)[kept] / total(s)[kept] for values in (g, y))
-    middle = (share + _Z**2 / (2 * size)) / (1 + _Z**2 / size)
-    half = _Z / (1 + _Z**2 / size) * np.sqrt(share * (1 - share) / size + _Z**2 / (4 * size**2))
-    return p, share, np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
