@@ -17,7 +17,7 @@ from chainrule.data.text_files import BLOCK, TEXT, TextFile
 from chainrule.data.typed_files import TypedFile
 from chainrule.data.words import shown, some
 from chainrule.errors import InputError
-from chainrule.words import counted
+from chainrule.words import counted, listed
 
 # what the parser and the system say, and what a user can do about it
 _FAULTS = {
@@ -61,7 +61,7 @@ class Source:
         return cls(names, Dialect.asked(**how), say)
 
     def __str__(self) -> str:
-        return _listed(self.names)
+        return listed(self.names, 2)
 
     @property
     def name(self) -> str:
@@ -111,22 +111,17 @@ class Source:
     def tell(self, files: Sequence[File]) -> None:
         """Say what is unusual about files that were read, those alike in one line."""
         alike: dict[str, list[str]] = {}
+        texts = [file for file in files if isinstance(file, TextFile)]
         for file in files:
             kind = file.place.unlike_its_name()
-            unusual = [*([kind] if kind else []), *file.said()]
+            unusual = [*([kind] if kind else []), *(file.said() if isinstance(file, TextFile) else [])]
             if unusual:
                 alike.setdefault(", ".join(unusual), []).append(file.place.name)
-            if isinstance(file, TextFile) and not self.dialect:
-                self.dialect = file.dialect
+        self.dialect = next((file.dialect for file in texts if file.dialect), self.dialect)
         for said, names in alike.items():
-            self.say(f"read {_listed(names)}: {said}")
-        for doubt in dict.fromkeys(doubt for file in files for doubt in file.doubts()):
+            self.say(f"read {listed(names, 2)}: {said}")
+        for doubt in dict.fromkeys(doubt for file in texts for doubt in file.doubts()):
             self.say(doubt)
-
-
-def _listed(paths: Sequence[str]) -> str:
-    """Name two files in full, and count the others."""
-    return ", ".join(paths[:2]) + f" and {len(paths) - 2:,} more" * (len(paths) > 2)
 
 
 def read_table(

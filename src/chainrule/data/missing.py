@@ -16,7 +16,7 @@ from chainrule.data.rows.decode import present
 from chainrule.data.schema import Column, Lost
 from chainrule.data.words import check_name, mistaken, option, shown, unusable
 from chainrule.errors import InputError
-from chainrule.words import counted
+from chainrule.words import counted, listed
 
 WAYS = ("mark", "mean", "drop-rows", "error")
 ENOUGH = 10  # rows of each class that a mark or a level of missing values needs; docs/decisions/0022-marks-of-missing-values.md
@@ -204,7 +204,6 @@ def filled_note(filled: Sequence[tuple[Column, int]], where: str) -> list[str]:
     return [f"missing values{where} filled in: {_listed(told)}"] if told else []
 
 
-def _listed(told: Sequence[tuple[str, int, str]], limit: int = 20) -> str:
+def _listed(told: Sequence[tuple[str, int, str]]) -> str:
     """List columns, rows and what was done; of many columns, only the first."""
-    words = [f"{shown(name)} in {counted(rows, 'row')} ({what})" for name, rows, what in told]
-    return ", ".join(words[:limit]) + (f" and {len(words) - limit:,} more columns" if len(words) > limit else "")
+    return listed([f"{shown(name)} in {counted(rows, 'row')} ({what})" for name, rows, what in told], 20)

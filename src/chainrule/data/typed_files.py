@@ -1,7 +1,7 @@
 """Reads files that hold their columns' types: Parquet, Arrow IPC and JSON lines."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,8 +34,6 @@ class TypedFile:
         Cells that mean "missing", besides the usual ones.
     """
 
-    dialect: Mapping[str, str] = {}
-
     def __init__(self, place: Place, na: Sequence[str]) -> None:
         self.place, self._na = place, na
         self._read: Callable[[Place, Sequence[str] | None], Tables] = _READERS[place.kind]
@@ -44,14 +42,6 @@ class TypedFile:
     def may_lack_columns(self) -> bool:
         """Whether a column of missing values may be left out of the file."""
         return self.place.kind == "json"
-
-    def doubts(self) -> list[str]:
-        """Say what was read though it has two readings: nothing."""
-        return []
-
-    def said(self) -> list[str]:
-        """List what isn't usual about it: nothing."""
-        return []
 
     def names(self) -> list[str]:
         """Names of the columns, in order."""
