@@ -99,10 +99,11 @@ class Missing:
     told: str
 
 
-def absent(field: Field) -> Mask:
-    """Tell which rows of a column have no value, (m,)."""
+def absent(field: Field, index: Index | None = None) -> Mask:
+    """Tell which rows of a column have no value, (m,), or which of the rows at `index`, (k,)."""
     parts = [~present(part, field.levels is not None) for part in field.parts]
-    return np.concatenate([np.zeros(0, dtype=np.bool_), *parts])
+    lost = np.concatenate([np.zeros(0, dtype=np.bool_), *parts])
+    return lost if index is None else lost[index]
 
 
 def count_classes(lost: Mask, is_one: Mask) -> tuple[int, int]:
@@ -123,7 +124,7 @@ def without_rows(
     for each in fields:
         if treatment.of_column(each.source or each.name) != "drop-rows":
             continue
-        lost = absent(each) if index is None else absent(each)[index]
+        lost = absent(each, index)
         if not (kept & ~lost).any():
             raise unusable(each.name, "has no value in any row")
         rows = count_classes(lost & kept, is_one)
@@ -158,7 +159,7 @@ class Marking:
         """Fill in a column with `lost` missing values, and mark its rows if that is asked and the mark can be estimated."""
         if not lost:
             return None
-        where = self.kept & (absent(column) if self.index is None else absent(column)[self.index])
+        where = self.kept & absent(column, self.index)
         way = self.treatment.of_column(column.source or column.name)
         if way == "error":
             row = int(np.argmax(where))

@@ -45,8 +45,11 @@ class TypedFile:
 
     def names(self) -> list[str]:
         """Names of the columns, in order."""
-        names = _NAMES[self.place.kind]
-        return names(self.place)
+        if self.place.kind == "json":
+            return list(next(_json(self.place, None)).column_names)
+        with self.place.seekable() as file:
+            schema = pq.read_schema(file) if self.place.kind == "parquet" else _arrow_reader(file).schema
+            return list(schema.names)
 
     def whole(self, text: Sequence[str]) -> Any:
         """Read the table."""
@@ -97,34 +100,18 @@ def _parquet(place: Place, names: Sequence[str] | None) -> Tables:
 
 def _arrow(place: Place, names: Sequence[str] | None) -> Tables:
     with place.seekable() as file:
-        for batch in _arrow_batches(file):
+        reader = _arrow_reader(file)
+        is_stream = isinstance(reader, pa.ipc.RecordBatchStreamReader)
+        for batch in reader if is_stream else map(reader.get_batch, range(reader.num_record_batches)):
             table = pa.Table.from_batches([batch])
             yield table if names is None else table.select(list(names))
 
 
-def _arrow_batches(file: Any) -> Iterator[Any]:
-    if _is_stream(file):
-        yield from pa.ipc.open_stream(file)
-        return
-    reader = pa.ipc.open_file(file)
-    yield from map(reader.get_batch, range(reader.num_record_batches))
-
-
-def _is_stream(file: Any) -> bool:
+def _arrow_reader(file: Any) -> Any:
+    """Open Arrow's file format, or its format of streams."""
     start = file.read(6)
     file.seek(0)
-    return bool(start != b"ARROW1")
-
-
-def _arrow_names(place: Place) -> list[str]:
-    with place.seekable() as file:
-        reader = pa.ipc.open_stream(file) if _is_stream(file) else pa.ipc.open_file(file)
-        return list(reader.schema.names)
-
-
-def _parquet_names(place: Place) -> list[str]:
-    with place.seekable() as file:
-        return list(pq.read_schema(file).names)
+    return pa.ipc.open_file(file) if start == b"ARROW1" else pa.ipc.open_stream(file)
 
 
 def _json(place: Place, names: Sequence[str] | None) -> Tables:
@@ -155,10 +142,6 @@ def _lines(place: Place) -> Iterator[bytes]:
         yield rest
 
 
-def _json_names(place: Place) -> list[str]:
-    return list(next(_json(place, None)).column_names)
-
-
 def _json_fault(place: Place, block: bytes, first: int, said: str) -> str:
     """Say which line is no object, or which column changes its kind."""
     kinds: dict[str, type] = {}
@@ -178,7 +161,6 @@ def _json_fault(place: Place, block: bytes, first: int, said: str) -> str:
 
 
 _READERS = {"parquet": _parquet, "arrow": _arrow, "json": _json}
-_NAMES = {"parquet": _parquet_names, "arrow": _arrow_names, "json": _json_names}
 assert set(_READERS) == set(WORDS) - {"csv"}
 
 
