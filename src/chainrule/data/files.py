@@ -256,14 +256,11 @@ def _check_columns(files: Sequence[File]) -> None:
         with _explained(file.place.name, file):
             names = file.names()
         first = first or names
-        for these, those, has in ((first, names, "lacks"), (names, first, "has")):
-            other = sorted(set(these) - set(those))
-            if other:
-                which = "which" if has == "lacks" else "unlike"
-                end = f"{which} {whole[0].place.name} has" if has == "lacks" else f"{which} {whole[0].place.name}"
-                raise InputError(
-                    f"{file.place.name} {has} the column {some(other)}, {end}: give tables of the same columns"
-                )
+        less, more = sorted(set(first) - set(names)), sorted(set(names) - set(first))
+        if less or more:
+            has = f"lacks the column {some(less)}, which" if less else f"has the column {some(more)}, unlike"
+            end = f"{whole[0].place.name}{' has' * bool(less)}: give tables of the same columns"
+            raise InputError(f"{file.place.name} {has} {end}")
 
 
 def _joined(files: Sequence[File], tables: list[pa.Table], text: Sequence[str]) -> pa.Table:
