@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
 
@@ -22,7 +23,8 @@ from chainrule.data.frames import collected, column_names, is_frame, is_table
 from chainrule.data.inputs import check_weights, choice, number, was_copied
 from chainrule.errors import InputError, NotConvergedWarning
 from chainrule.findings import warnings_as
-from chainrule.fitting.fit import fit
+from chainrule.fitted import Fitted
+from chainrule.fitting.fit import fit, names_of
 from chainrule.losses import LOSSES
 from chainrule.solvers import Step
 
@@ -117,7 +119,11 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
         choice("unseen", self.unseen, UNSEEN)
-        given, of_table = X, is_table(X) or (is_frame(X) and bool(self.columns or self.reference))
+        given, named, of_table = (
+            X,
+            names_of(X, y),
+            is_table(X) or (is_frame(X) and bool(self.columns or self.reference)),
+        )
         if of_table:
             if y is None:
                 raise InputError(f"y must have one label a row, {len(X)} of them, not None")
@@ -151,8 +157,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             if tasks is None or not tasks.stopped:
                 raise
             self.result_ = stop.result  # type: ignore[attr-defined]
-        if not of_table and _was_converted(given, X):
-            self.result_ = replace(self.result_, copies=1)
+        copies = 1 if not of_table and _was_converted(given, X) else self.result_.copies
+        self.result_ = replace(self.result_, copies=copies, **named)
         self.classes_ = np.array(self.result_.classes, dtype=np.asarray(y).dtype)
         self.coef_ = self.result_.w.reshape(1, -1)
         self.intercept_ = np.array([self.result_.b])
@@ -195,36 +201,31 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Log-odds z = x.w + b of each row, (m,); finite, with `coef_` in place of infinite coefficients."""
-        check_is_fitted(self)
-        if self._encodings is not None:
-            return self.result_.decision_function(self._as_table(X), self.unseen)
-        X = _validated(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
-        return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)
+        return self._log_odds(X, Fitted.decision_function)
 
-    def _as_table(self, X: Any) -> Any:
-        """Take an array as a table if the fit did, to treat its missing values."""
-        if is_frame(X) or self.missing is None or self._encodings is None:
-            return X
-        array = _validated(self, X, dtype=FLOATS, reset=False, ensure_all_finite=False)
-        return dict(zip([column.name for column in self._encodings], array.T, strict=True))
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities of classes_[0] and classes_[1], (m, 2), each with full relative accuracy.
 
-        0 and 1 where an infinite coefficient decides (`Result.infinite`), and NaN where two of both signs meet.
+        0 and 1 where an infinite coefficient decides (`Result.infinite`), and NaN with a warning where two of both signs meet.
         """
-        check_is_fitted(self)
-        if self._encodings is not None:
-            return self.result_.predict_proba(self._as_table(X), self.unseen)
-        z, probability = self.decision_function(X), LOSSES[self.loss].probability
+        z, probability = self._log_odds(X, Fitted.log_odds), LOSSES[self.loss].probability
         return np.column_stack([probability(-z), probability(z)])
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Class of each row, (m,): classes_[1] if z > 0. Where infinite coefficients of both signs meet, it is classes_[0]."""
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Class of each row, (m,): classes_[1] if z > 0; where z is undetermined, classes_[0] with a warning."""
+        z = self._log_odds(X, Fitted.log_odds)
+        return np.asarray(self.classes_[(z > 0).astype(np.intp)])
+
+    def _log_odds(self, X: Any, of: Callable[[Fitted, Any, str], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the log-odds that a method of the result gives for a table; for an array x.w + b."""
         check_is_fitted(self)
-        if self._encodings is not None:
-            return np.asarray(self.result_.predict(self._as_table(X), self.unseen), dtype=self.classes_.dtype)
-        return np.asarray(self.classes_[(self.decision_function(X) > 0).astype(np.intp)])
+        if self._encodings is None:
+            X = _validated(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+            return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)
+        if not is_frame(X) and self.missing is not None:
+            array = _validated(self, X, dtype=FLOATS, reset=False, ensure_all_finite=False)
+            X = dict(zip([column.name for column in self._encodings], array.T, strict=True))
+        return of(self.result_, X, self.unseen)
 
 
 class _Tasks:

@@ -67,23 +67,27 @@ class Fitted(Shown):
         return Model.of(self.recorded)
 
     def decision_function(self, X: Any, unseen: str = "error") -> Vector:
-        """Log-odds z of each row, (m,); the same bits as `chainrule predict` uses."""
+        """Log-odds z of each row, (m,); finite, with `w` in place of infinite coefficients."""
         from chainrule.data.applied import blocks_for
 
         model = self.model
         return model.decision(blocks_for(model.schema, X, unseen))
 
     def predict_proba(self, X: Any, unseen: str = "error") -> Vector:
-        """Probabilities of classes[0] and classes[1], (m, 2), each with full relative accuracy."""
-        z, probability = self._predicted(X, unseen), self.model.loss_function.probability
+        """Probabilities of classes[0] and classes[1], (m, 2), each with full relative accuracy.
+
+        They have the same bits as those of `chainrule predict`: 0 and 1 where an infinite coefficient decides, and NaN with a
+        warning where two of both signs meet.
+        """
+        z, probability = self.log_odds(X, unseen), self.model.loss_function.probability
         return np.column_stack([probability(-z), probability(z)])
 
     def predict(self, X: Any, unseen: str = "error") -> NDArray[Any]:
-        """Class of each row, (m,): classes[1] if z > 0."""
-        return np.array(self.classes)[(self._predicted(X, unseen) > 0).astype(np.intp)]
+        """Class of each row, (m,): classes[1] if z > 0; where z is undetermined, classes[0] with a warning."""
+        return np.array(self.classes)[(self.log_odds(X, unseen) > 0).astype(np.intp)]
 
-    def _predicted(self, X: Any, unseen: str) -> Vector:
-        """Log-odds with infinite coefficients in force: inf, -inf, or NaN where both signs meet, which is warned of."""
+    def log_odds(self, X: Any, unseen: str = "error") -> Vector:
+        """Log-odds of each row, (m,): inf or -inf where an infinite coefficient decides, and NaN where both signs meet."""
         from chainrule.data.applied import blocks_for
 
         model = self.model
@@ -218,11 +222,13 @@ class Plots:
         self._fitted = fitted
 
     def coefficients(self, *, ax: Axes | None = None) -> Axes:
-        """Draw the odds ratios on a logarithmic axis; of more than 30 coefficients, the strongest."""
+        """Draw odds ratios on a logarithmic axis by column, in the order in which `print` shows them; at most 30 lines."""
         from chainrule.charts.plots import coefficients
+        from chainrule.documents.variables import odds_lines
+        from chainrule.model.coefficients import by_column
 
-        model = self._fitted.model
-        return coefficients(model.schema.feature_names, model.w, str(self._fitted.classes[1]), ax)
+        lines = odds_lines(by_column(self._fitted.model, getattr(self._fitted, "facts", None)))
+        return coefficients(positive=str(self._fitted.classes[1]), ax=ax, **lines)
 
     def loss(self, *, ax: Axes | None = None) -> Axes:
         """Draw the log-loss over the epochs of a `Result`'s run, or over the reads of the data if it had few steps."""
@@ -236,16 +242,17 @@ class Plots:
         self, X: Any, y: ArrayLike, *, sample_weight: ArrayLike | None = None, unseen: str = "error",
         ax: Axes | None = None,
     ) -> Axes:  # fmt: skip
-        """Draw how often the predicted probabilities came true in these rows, in ten bins of equal weight."""
+        """Draw how often the predicted probabilities came true in these rows, in bins of about as many rows each."""
         from chainrule.charts.plots import calibration
         from chainrule.data.applied import encoded
-        from chainrule.fitting import metrics
+        from chainrule.fitting.metrics import calibration as compared
 
         model = self._fitted.model
         design = encoded(model.schema, X, y, sample_weight, unseen)
-        known = ~np.isnan(design.y)
+        z, s = model.predicted(design.blocks, model.decision(design.blocks)), design.weights
+        known = ~np.isnan(design.y) & ~np.isnan(z)
         if not known.any():
             raise InputError("y has no known label: there is nothing to compare the probabilities with")
-        z, s = model.decision(design.blocks)[known], None if design.weights is None else design.weights[known]
-        bins = metrics.calibration(z, design.y[known], s, probability=model.loss_function.probability)
-        return calibration(bins, str(self._fitted.classes[1]), ax)
+        s, probability = None if s is None else s[known], model.loss_function.probability
+        bins = compared(z[known], design.y[known], s, probability=probability)
+        return calibration([vars(each) for each in bins], str(self._fitted.classes[1]), ax)

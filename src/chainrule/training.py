@@ -232,7 +232,8 @@ def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
             rows, _ = stratified_split(design.y, split["test_size"], split["seed"])
             rows = np.intersect1d(rows, design.labelled, assume_unique=True)
             s = None if design.weights is None else design.weights[rows]
-            loss = log_loss(model.decision(design.blocks)[rows], design.y[rows], s)
+            z = model.predicted(design.blocks, model.decision(design.blocks))
+            loss = log_loss(z[rows], design.y[rows], s)
             was = split.get("loss", model.info["loss"])  # files of 0.1.0 have only the latter
             if len(rows) == model.info["n_rows"] and math.isclose(loss, was, rel_tol=1e-9, abs_tol=1e-12):
                 return rows, True

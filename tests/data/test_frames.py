@@ -1,6 +1,7 @@
 """Tables as users have them, pandas frames and Arrow tables: what becomes a number, what a category, and what is refused."""
 
 import pickle
+import re
 import warnings
 from decimal import Decimal
 
@@ -301,13 +302,13 @@ def test_rows_are_taken_by_place():
     expected = fitted(table)
     indices = [np.arange(M)[::-1], np.arange(M) + 7, pd.MultiIndex.from_arrays([np.arange(M), letters()]), letters()]
     for index in indices:
-        same(fitted(table.set_axis(index), y=pd.Series(y, index=np.arange(M)[::-1])), expected, rtol=0)
+        same(fitted(table.set_axis(index), y=pd.Series(y, index=np.arange(M)[::-1] + 2 * M)), expected, rtol=0)
     words = pd.Series(np.where(y, "yes", "no"), index=np.arange(M) + 3)
     for of in (words, words.astype("category"), words.to_list(), pa.array(words.to_list())):
         found = fitted(table, y=of)
         same(found, expected, rtol=0)
         assert found.classes == ("no", "yes")
-    weights = pd.Series(np.ones(M) * 2, index=np.arange(M)[::-1])
+    weights = pd.Series(np.ones(M) * 2, index=np.arange(M) + 1)
     same(fitted(table, sample_weight=weights), expected, rtol=1e-12)
 
 
@@ -343,7 +344,7 @@ def test_nothing_of_the_users_changes():
         },
         index=np.arange(M)[::-1],
     )
-    y, s = pd.Series(labels()), pd.Series(np.ones(M))
+    y, s = pd.Series(labels(), index=table.index), pd.Series(np.ones(M), index=table.index)
     copies = [v.copy(deep=True) for v in (table, y, s)]
     model = LogisticRegression(method="newton", alpha=0.1, standardize=True).fit(table, y, sample_weight=s)
     model.predict(table)
@@ -573,10 +574,10 @@ def test_rows_that_the_fit_could_not_know_are_named():
     never = pd.Categorical(letters(), categories=[*"abc", "new"])
     np.testing.assert_array_equal(model.predict(table.assign(c=never)), model.predict(table))
     sentences = {
-        "column 'c' has no value in row 4, and had one in every row of the fit: fill it in": {
+        "column 'c' has no value in row 4, and had one in every row of the fit: fill it in, or use unseen='reference'": {
             "c": at(letters(), 3, None)
         },
-        "column 'x' has no value in row 6, and had one in every row of the fit: fill it in": {
+        "column 'x' has no value in row 6, and had one in every row of the fit: fill it in, or use unseen='reference'": {
             "x": at(numbers(), 5, np.nan).astype(float),
             "k": at(np.arange(M), 7, np.nan).astype(float),
         },
@@ -659,3 +660,18 @@ def test_certify_says_of_a_fit_what_it_is(coding):
         assert 0.0 < far.lower <= far.gap < 0.1
         with pytest.raises(InputError, match=f"coef must have .*, {len(result.w)} of them"):
             certify(table, labels(), result.w[1:], result.b, **options)
+
+
+def test_an_index_in_another_order_is_refused():
+    table, y = frame(x=numbers()), pd.Series(labels())
+    sentence = "{} has the index of X in another order: {}.loc"
+    result, s = fit(table, y, alpha=0.1), pd.Series(np.ones(M))
+    for X in (table, table[["x"]]):
+        with pytest.raises(InputError, match=re.escape(sentence.format("y", "y"))):
+            fit(X, y[::-1], alpha=0.1)
+        with pytest.raises(InputError, match=re.escape(sentence.format("sample_weight", "sample_weight"))):
+            fit(X, y, sample_weight=s[::-1], alpha=0.1)
+    with pytest.raises(InputError, match="another order"):
+        result.explain(table, y[::-1], 0)
+    for same in (y[::-1].loc[table.index], y.to_numpy(), y.set_axis(range(M, 2 * M)), y.set_axis([0] * M)):
+        np.testing.assert_array_equal(fit(table, same, alpha=0.1).w, result.w)

@@ -1,5 +1,7 @@
 """Coefficients by column: the spread against the contributions of all rows, levels with their rows, the order."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,3 +109,14 @@ def test_many_rows_are_measured_on_a_sample():
     rows = np.zeros(m)
     rows[:100] = 1.0  # most rows weigh nothing
     assert np.isfinite(chainrule.fit(frame, rng.random(m) < 0.5, sample_weight=rows, alpha=0.1).facts.sd).all()
+
+
+@pytest.mark.parametrize("method", [{"epochs": 3}, {"batch_size": 8, "epochs": 3}, {"method": "newton"}])
+def test_every_method_counts_the_rows_of_a_level(method, rng):
+    frame = pd.DataFrame({"x": rng.normal(size=90), "k": np.repeat(["a", "b", "c"], [50, 30, 10])})
+    y, s = rng.permutation(np.arange(90) % 2), np.where(np.arange(90) % 5, 1.0, 0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", chainrule.errors.ChainruleWarning)
+        found = variables_of(chainrule.fit(frame, y, sample_weight=s, alpha=0.1, standardize=True, **method))
+    (levels,) = (variable.levels for variable in found if variable.name == "k")
+    assert {level.name: level.rows for level in levels} == {"a": 40, "b": 24, "c": 8}

@@ -1,3 +1,4 @@
+import importlib
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression as Peer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import chainrule
 from chainrule import InputError, LogisticRegression
 from chainrule.errors import NotConvergedWarning
 
@@ -171,3 +173,16 @@ def test_callbacks_see_each_step_and_may_end_the_fit(method, table):
         assert watching.tasks[:3] == ["setup", "fit begins", "step begins"]
         assert watching.tasks[-3:] == ["step ends", "fit ends", "teardown"]
         assert watching.tasks.count("step begins") == watching.tasks.count("step ends")
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_the_result_has_the_name_of_y_and_gives_frames_of_the_library_of_X(library, rng):
+    frame = importlib.import_module(library).DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})
+    y = pd.Series(rng.random(60) < 0.5, name="bought")
+    for model in (
+        LogisticRegression(alpha=0.1).fit(frame, y),
+        LogisticRegression(alpha=0.1, missing="mean").fit(frame, y),
+    ):
+        assert model.result_.target == "bought"
+        assert type(model.result_.coefficients()).__module__.startswith(library)
+    assert chainrule.fit(frame, y.to_frame(), alpha=0.1).target == "bought"

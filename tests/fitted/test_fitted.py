@@ -14,9 +14,9 @@ import pytest
 from scipy import sparse
 
 import chainrule
-from chainrule import InputError
+from chainrule import InputError, LogisticRegression
 from chainrule.documents.results import SHOWN
-from chainrule.fitting.metrics import calibration
+from chainrule.fitting.coefficients import variables_of
 from chainrule.losses import LOSSES, Logistic
 from chainrule.model.safefile import pack, unpack
 from chainrule.words import BIAS, plain
@@ -51,18 +51,6 @@ def saved(result, folder):
 
 
 # ---- predictions
-
-
-def test_columns_are_read_as_in_the_fit_whatever_their_kinds():
-    frame, y = people()
-    frame["since"] = pd.date_range("2020-01-01", periods=M, freq="9D")
-    frame["paid"] = [f"{k % 90}%" for k in range(M)]
-    kinds = {"since": ["year", "month"], "age": "categorical"}
-    result = chainrule.fit(frame, y, alpha=0.01, columns=kinds)
-    model = chainrule.LogisticRegression(alpha=0.01, columns=kinds).fit(frame, y)
-    np.testing.assert_array_equal(result.predict_proba(frame), model.predict_proba(frame))
-    np.testing.assert_array_equal(result.predict(frame), model.predict(frame))
-    assert result.explain(frame, y, 0).z == pytest.approx(result.decision_function(frame)[0], rel=1e-12)
 
 
 @pytest.mark.parametrize("standardize", [False, True])
@@ -179,6 +167,20 @@ def test_levels_that_the_fit_did_not_see(fitted):
     np.testing.assert_array_equal(result.predict_proba(new, unseen="reference"), result.predict_proba(as_first))
     with pytest.raises(InputError, match="unseen must be one of"):
         result.predict(frame, unseen="first")
+
+
+def test_columns_of_text_dates_and_parts_are_read_as_in_the_fit(rng, tmp_path):
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 1500, M), unit="D")
+    percent = rng.integers(0, 99, M)
+    frame = pd.DataFrame({"when": days, "day": days.strftime("%Y-%m-%d")[::-1], "share": [f"{p}%" for p in percent]})
+    frame["code"], y = rng.integers(1, 4, M), percent + 30 * rng.logistic(size=M) > 50
+    kinds = {"columns": {"when": ["year", "month"], "code": "categorical"}, "reference": {"code": 2}}
+    result, model = chainrule.fit(frame, y, **kinds), LogisticRegression(**kinds).fit(frame, y)
+    g, X = result.predict_proba(frame.head(9)), result.as_arrays(frame, y)[0]
+    np.testing.assert_allclose(result.decision_function(frame), X @ result.w + result.b, rtol=1e-9)
+    for other in (model.predict_proba(frame.head(9)), saved(result, tmp_path).predict_proba(frame.head(9))):
+        np.testing.assert_array_equal(other, g)
+    np.testing.assert_array_equal(X[:, result.feature_names.index("share")], percent)
 
 
 def test_columns_are_known_by_name_or_by_place(rng):
@@ -458,29 +460,46 @@ def test_plots_draw_on_the_given_axes_or_on_new_ones(fitted, axes):
         result.model.plot.loss()
 
 
-def test_the_plot_of_coefficients_shows_the_strongest_in_order(axes):
-    from chainrule.charts.plots import coefficients
-
-    names = ["$x^2$ <b>", *(f"c{j}" for j in range(39))]
-    w = np.array([3.0, *np.linspace(-2, 1.5, 39)])
-    ax = coefficients(names, w, "yes", axes)
+def test_the_plot_of_coefficients_is_ordered_and_grouped_like_the_table(axes, rng):
+    frame, y = people()
+    y = y.where(frame["town"] != "Celle", "yes")
+    with pytest.warns(chainrule.errors.SeparationWarning):
+        result = chainrule.fit(frame.rename(columns={"age": "$x^2$ <b>"}), y)
+    ax = result.plot.coefficients(ax=axes)
     shown = [label.get_text() for label in ax.get_yticklabels()]
-    assert len(shown) == 30
-    assert shown[0] == names[0]
-    assert shown[-1] == "c0"
-    ends = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
-    assert ends == sorted(ends, reverse=True)
-    assert ends[0] == pytest.approx(np.exp(3.0))
-    assert "10 weaker ones" in ax.get_xlabel()
+    columns = [variable.name for variable in variables_of(result)]
+    assert [name for name in shown if name in columns] == columns
+    town = shown.index("town")
+    assert set(shown[town + 1 : town + 4]) == {"Aachen", "Bonn", "Celle"}
+    (celle,) = [line for line in ax.lines if line.get_ydata()[0] == shown.index("Celle") and line.get_marker() == ">"]
+    assert celle.get_xdata()[0] == pytest.approx(ax.get_xlim()[1])
+    assert "∞" in [text.get_text() for text in ax.texts]
+    sd = float(result.facts.sd[0])
+    at = [line.get_xdata()[0] for line in ax.lines if line.get_ydata()[0] == shown.index("$x^2$ <b>")][-1]
+    assert at == pytest.approx(np.exp(result.w[0] * sd))
     plt.gcf().savefig(io.BytesIO(), format="svg")  # a name with dollars is no formula
+    assert len(result.model.plot.coefficients(ax=axes).get_yticklabels()) > 0
 
 
-def test_calibration_draws_the_bins_of_the_metrics(fitted, axes):
-    frame, y, result = fitted
-    ax = result.plot.calibration(frame, y, ax=axes)
-    bins = calibration(result.decision_function(frame), (y == "yes").to_numpy(float))
+def test_of_many_coefficients_the_plot_draws_those_of_largest_spread(axes, rng):
+    X = rng.normal(size=(400, 40))
+    result = chainrule.fit(X, X[:, 7] + rng.logistic(size=400) > 0, alpha=0.01)
+    ax = result.plot.coefficients(ax=axes)
+    assert len(ax.get_yticklabels()) == 30
+    assert ax.get_yticklabels()[0].get_text() == "x8"
+    assert "10 weaker features not drawn" in ax.get_xlabel()
+
+
+def test_calibration_draws_the_bins_of_the_report(axes, rng):
+    from chainrule.fitting.metrics import calibration
+
+    X = rng.normal(size=(4000, 2))
+    y, s = X[:, 0] + rng.logistic(size=4000) > 0, rng.random(4000)
+    result = chainrule.fit(X, y)
+    ax = result.plot.calibration(X, y, sample_weight=s, ax=axes)
+    bins = calibration(result.decision_function(X), y, s)
     p, share = next(line for line in ax.lines if line.get_marker() == "o").get_data()
-    assert (list(p), list(share)) == ([of.predicted for of in bins], [of.observed for of in bins])
+    np.testing.assert_allclose(p, [each.predicted for each in bins], rtol=1e-12)
+    np.testing.assert_allclose(share, [each.observed for each in bins], rtol=1e-12)
     (bars,) = ax.collections
-    ends = [(low, high) for (_, low), (_, high) in bars.get_segments()]
-    assert ends == [(of.low, of.high) for of in bins]
+    np.testing.assert_allclose([of[:, 1] for of in bars.get_segments()], [(each.low, each.high) for each in bins])

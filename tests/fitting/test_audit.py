@@ -1,5 +1,6 @@
 """The distance from the optimum that gradient descent and `certify` tell, against the true one."""
 
+import re
 import warnings
 from types import SimpleNamespace
 
@@ -203,6 +204,48 @@ def test_a_model_is_audited_as_its_coefficients_are(rng):
     assert certify(X, y, theirs).gap <= 1e-10
     without = SimpleNamespace(params=w)
     assert certify(X, y, without, C=1.0, fit_intercept=False).gap == certify(X, y, w, C=1.0, fit_intercept=False).gap
+
+
+def test_coefficients_with_names_are_put_in_order_however_others_write_them(rng):
+    from sklearn.linear_model import LogisticRegression
+    from statsmodels.formula import api
+
+    X = pd.DataFrame(
+        {"age": rng.normal(size=300), "town": rng.choice(["A", "B", "C"], 300), "size": rng.normal(size=300)}
+    )
+    y = X["age"] + 2.0 * (X["town"] == "C") + rng.logistic(size=300) > 0
+    result = chainrule.fit(X, y)
+    gap = 1.01 * certify(X, y, result).gap + 1e-12
+    series = pd.Series(result.w, index=result.feature_names)[::-1]
+    encoded = pd.DataFrame(result.as_arrays(X, y)[0], columns=result.feature_names)[series.index]
+    formula = api.logit("y ~ age + C(town) + size", X.assign(y=y * 1.0)).fit(disp=False, tol=1e-12)  # puts towns first
+    peer = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(encoded, y)
+    for given in (
+        (series, result.b),
+        (series.to_dict(), result.b),
+        ({"const": result.b, **series},),
+        (formula,),
+        (peer,),
+    ):
+        assert certify(X, y, *given).gap <= gap
+    assert certify(X, y, formula.params).gap <= gap
+    assert certify(X[X.columns[::-1]], y, result).gap <= gap
+    with pytest.raises(InputError, match=r"it has none for town=B, and the columns have no town=A; columns, reference"):
+        certify(X, y, chainrule.fit(X, y, reference={"town": "B"}))
+    with pytest.raises(InputError, match="none for age"):
+        certify(X, y, series.drop("age").to_dict())
+    nameless = series[::-1].rename(str.upper)
+    assert certify(X, y, nameless, result.b).gap <= gap  # by place, as no name is known
+
+
+def test_an_intercept_far_from_the_optimum_is_told_beside_right_coefficients(rng):
+    X = rng.normal(size=(2000, 2))
+    y = X[:, 0] + 1.0 + rng.logistic(size=2000) > 0
+    result = chainrule.fit(X, y)
+    assert "intercept" not in certify(X, y, result).accuracy
+    found = certify(X, y, result.w, result.b - 1.0)
+    assert "right to" in found.accuracy
+    assert re.search(r"or more, and the intercept is within [\d.]+$", found.accuracy)
 
 
 def test_auto_says_what_it_chose_and_why(rng):

@@ -296,8 +296,9 @@ def test_rows_with_both_signs_are_undetermined_and_counted(table):
     assert values_of(said, "undetermined") == [{"rows": 1}]
     assert np.isnan(g[0]).all()
     assert g[1].tolist() == [1.0, 0.0]
-    with pytest.warns(SeparationWarning):
-        assert model.predict(new).tolist() == [0, 0]
+    for fitted in (model, model.result_):
+        with pytest.warns(SeparationWarning, match="undetermined"):
+            assert fitted.predict(new).tolist() == [0, 0]
 
 
 def test_anyones_coefficients_are_measured_from_the_infimum(table):
@@ -376,3 +377,11 @@ def test_ctrl_c_returns_the_best_point_of_all_columns(table):
     assert result.reason == "interrupted"
     assert len(result.w) == 4
     assert np.isfinite(result.w).all()
+
+
+def test_rows_of_a_limit_are_known_as_the_training_rows(table):
+    X, y = table
+    with pytest.warns(SeparationWarning):
+        result = fit(X, y)
+    assert result.infinite.any()
+    assert "; a training row)" in str(result.explain(X, y, 0))

@@ -25,6 +25,7 @@ KINDS = {
     "none": "nothing is proven",
 }
 MOST_DIGITS = 15  # of a float64
+FAR = 0.1  # from the optimum, for an intercept that has to be told: log-odds of a tenth
 TOLD = (  # the fields in `to_dict`, in this order
     *("gap", "lower", "coef", "intercept", "digits", "r", "noise", "hessian_rows", "reads"),
     *("objective", "optimum_at_least", "infimum_at_least", "infimum_gap", "reason", "seconds"),
@@ -167,7 +168,8 @@ class Certificate(Shown):
         fewest = int(self.digits[known].min())
         if fewest >= 1:
             which = "every coefficient" if known.all() else "every other coefficient"
-            return f"{which} is right to {fewest} digit{'s' if fewest > 1 else ''} or more"
+            far = f", and the intercept is within {upward(self.intercept)}" if FAR < self.intercept < math.inf else ""
+            return f"{which} is right to {fewest} digit{'s' if fewest > 1 else ''} or more{far}"
         furthest = float(self.coef[known].max())
         intercept = f", nor the intercept than {upward(self.intercept)}" if furthest < self.intercept < math.inf else ""
         return f"no coefficient is further than {upward(furthest)} from the optimum's{intercept}"

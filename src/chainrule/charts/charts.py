@@ -50,15 +50,11 @@ def odds_forest(
     with drawing(480, bottom + (78 if foot else 58)) as d:
         ax = d.axes(left, 14, right - left, bottom - 14)
         ax.set(ylim=(max(len(names), 1) - 0.5, -0.5), yticks=[])
-        every = np.concatenate([[math.log(0.95), math.log(1.05)], *drawn])
-        every = np.exp(np.clip(every[np.isfinite(every)], -230, 230))
-        odds_axis(ax, float(every.min()), float(every.max()))
-        ends = np.log(ax.get_xlim())
+        odds_marks(ax, drawn, by_sd)
         for k, w in enumerate(drawn):
             look: Any = {"size": 11.5, "role": "muted"} if is_inner[k] else {"size": 12.5, "bold": not len(w)}
             d.text(left - 12, 30 + 24 * k, shortened(names[k], 18 - is_inner[k]), anchor="right", tip=names[k], **look)
             d.text(right + 14, 30 + 24 * k, values[k], size=12.5)
-            _odds_marks(ax, k, np.clip(w, *ends), np.isinf(w), "o" if by_sd[k] else "D")
         d.text(8, bottom + 46, "odds ratio", "muted")
         with_mark = np.array([len(w) > 0 for w in drawn], dtype=bool)
         for x, some, words in ((1, by_sd, "●  per standard deviation"), (190, ~by_sd, "◆  per level, or per unit")):
@@ -70,13 +66,18 @@ def odds_forest(
         return d.picture("odds", f"Odds ratios of {count} on a logarithmic axis", f"{says}. {foot}".strip())
 
 
-def _odds_marks(ax: Axes, line: int, w: Floats, beyond: NDArray[np.bool_], mark: str) -> None:
-    """Draw the odds ratios exp(w) of one line, each with its distance from 1; beyond: which get an arrow."""
-    for v, is_beyond in zip(w.tolist(), beyond.tolist(), strict=True):
-        ink, at = colour("one" if v > 0 else "zero" if v < 0 else "line"), math.exp(v)
-        ax.plot([1, at], [line, line], color=ink, linewidth=2.4, zorder=3)
-        marker = "<>"[v > 0] if is_beyond else mark
-        ax.plot([at], [line], color=ink, marker=marker, markersize=7, zorder=4, clip_on=False)
+def odds_marks(ax: Axes, drawn: Sequence[Floats], by_sd: NDArray[np.bool_]) -> None:
+    """Draw odds ratios exp(w) on a log axis: the w of each line, with their distance from 1; infinite ones as arrows."""
+    every = np.concatenate([[math.log(0.95), math.log(1.05)], *drawn])
+    every = np.exp(np.clip(every[np.isfinite(every)], -230, 230))
+    odds_axis(ax, float(every.min()), float(every.max()))
+    ends = np.log(ax.get_xlim())
+    for line, (w, per_sd) in enumerate(zip(drawn, by_sd.tolist(), strict=False)):
+        for v, is_beyond in zip(np.clip(w, *ends).tolist(), np.isinf(w).tolist(), strict=True):
+            ink, at = colour("one" if v > 0 else "zero" if v < 0 else "line"), math.exp(v)
+            ax.plot([1, at], [line, line], color=ink, linewidth=2.4, zorder=3)
+            marker = "<>"[v > 0] if is_beyond else "o" if per_sd else "D"
+            ax.plot([at], [line], color=ink, marker=marker, markersize=7, zorder=4, clip_on=False)
 
 
 def odds(log_odds: float, digits: int = 4) -> str:

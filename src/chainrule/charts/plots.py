@@ -5,7 +5,7 @@ Each draws on the axes given, or on new axes of pyplot, and returns them. Nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.charts.axes import MANY, across, tick
 from chainrule.charts.canvas import colour, fonts, in_our_look
-from chainrule.charts.charts import SHOWN_FEATURES, odds, odds_axis
+from chainrule.charts.charts import odds, odds_marks
 from chainrule.errors import InputError
 from chainrule.words import counted, shortened
 
@@ -38,31 +38,31 @@ def _axes(ax: Axes | None, size: tuple[float, float] = _SIZE) -> Iterator[Axes]:
         yield ax
 
 
-def coefficients(names: Sequence[str], log_odds: ArrayLike, positive: str, ax: Axes | None = None) -> Axes:
-    """Draw odds ratios exp(w_j) on a logarithmic axis, with 1 (no effect) marked.
+def coefficients(
+    names: Sequence[str], log_odds: Sequence[float | Sequence[float]], positive: str, ax: Axes | None = None, *,
+    per_sd: ArrayLike = False, inner: ArrayLike = False, left_out: int = 0,
+) -> Axes:  # fmt: skip
+    """Draw odds ratios exp(w) on a logarithmic axis, in the order given, with 1 (no effect) marked.
 
-    names : of the columns. log_odds : (n,), w_j. positive : the label that a ratio above 1 speaks for.
-    Of more than 30 the strongest are drawn, from the largest to the smallest.
+    positive : the label that a ratio above 1 speaks for. Other parameters: as of `charts.odds_forest`.
     """
-    w = np.asarray(log_odds, dtype=np.float64)
-    order = np.argsort(-np.abs(w), kind="stable")[:SHOWN_FEATURES]
-    order = order[np.argsort(-w[order], kind="stable")]
-    at, left_out = np.exp(np.clip(w[order], -230, 230)), len(w) - len(order)
-    with _axes(ax, (_SIZE[0], 1.1 + 0.3 * max(len(order), 3))) as axes:
-        odds_axis(axes, float(at.min(initial=0.95)), float(at.max(initial=1.05)))
-        for k, (j, x) in enumerate(zip(order, at, strict=True)):
-            ink = colour("one" if w[j] > 0 else "zero" if w[j] < 0 else "line")
-            axes.plot([1, x], [k, k], color=ink, linewidth=2.4, zorder=3)
-            axes.plot([x], [k], "o", color=ink, markersize=7, zorder=4, clip_on=False)
-        axes.set_yticks(range(len(order)), [shortened(names[j], _NAME) for j in order], color=colour("ink"))
-        for label, j in zip(axes.get_yticklabels(), order, strict=True):
+    by_sd, is_inner = (np.broadcast_to(np.asarray(given, dtype=bool), len(names)) for given in (per_sd, inner))
+    drawn = [w[~np.isnan(w)] for w in (np.atleast_1d(np.asarray(of, dtype=np.float64)) for of in log_odds)]
+    with _axes(ax, (_SIZE[0], 1.1 + 0.3 * max(len(names), 3))) as axes:
+        odds_marks(axes, drawn, by_sd)
+        axes.set_yticks(range(len(names)), [shortened(name, _NAME) for name in names], color=colour("ink"))
+        for label, w, is_level in zip(axes.get_yticklabels(), drawn, is_inner, strict=True):
+            label.set(color=colour("muted" if is_level else "ink"), fontweight="normal" if len(w) else "bold")
             beside: Any = {"verticalalignment": "center", "color": colour("ink"), "fontsize": label.get_fontsize()}
-            at_right = axes.get_yaxis_transform()
-            axes.text(1.03, label.get_position()[1], odds(float(w[j]), 3), transform=at_right, **beside)
-        axes.set_ylim(len(order) - 0.5, -0.5)
+            value = odds(float(w[0]), 3) if len(w) == 1 else ""
+            axes.text(1.03, label.get_position()[1], value, transform=axes.get_yaxis_transform(), **beside)
+        axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
-        rest = f"; {counted(left_out, 'weaker one')} not drawn" if left_out else ""
-        axes.set_xlabel(f"odds ratio for {shortened(positive, _NAME)}, per unit or level{rest}")
+        has_mark = np.array([len(w) > 0 for w in drawn], dtype=bool)
+        marks = ((by_sd, "● per standard deviation"), (~by_sd, "◆ per level or unit"))
+        words = [word for some, word in marks if (some & has_mark).any()]
+        rest = [f"{counted(left_out, 'weaker feature')} not drawn"] if left_out else []
+        axes.set_xlabel(f"odds ratio for {shortened(positive, _NAME)}; {'; '.join([*words, *rest])}")
         return axes
 
 
@@ -96,12 +96,9 @@ def loss(trace: Any, by_reads: bool, ax: Axes | None = None) -> Axes:
         return axes
 
 
-def calibration(bins: Sequence[Any], positive: str, ax: Axes | None = None) -> Axes:
-    """Draw the share of y = 1 over the mean probability g of each bin, with its 95 % interval.
-
-    bins : as `fitting.metrics.calibration` gives them.
-    """
-    p, share, low, high = ([getattr(of, name) for of in bins] for name in ("predicted", "observed", "low", "high"))
+def calibration(bins: Sequence[Mapping[str, float]], positive: str, ax: Axes | None = None) -> Axes:
+    """Draw the observed share over the probability, with 95 % intervals. bins : as of `quality.calibration_picture`."""
+    p, share, low, high = (np.array([of[name] for of in bins]) for name in ("predicted", "observed", "low", "high"))
     with _axes(ax, (4.8, 4.8)) as axes:
         axes.plot([0, 1], [0, 1], color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
         axes.vlines(p, low, high, color=colour("one"), linewidth=1.8, zorder=3)

@@ -9,21 +9,19 @@ import io
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from chainrule.data.schema import BOOLEANS, MISSING_LEVEL, Schema
+from chainrule.data.schema import Schema
+from chainrule.data.spellings import INTERCEPT, meant, spellings
 from chainrule.data.words import looks_like_number, near, shown, some
 from chainrule.errors import InputError
 from chainrule.model.model import Model
 from chainrule.words import counted
 
 LAYOUT = "give a line for each coefficient, its name and its number, such as bill_length_mm,0.2"
-INTERCEPT = ("intercept", "(intercept)", "intercept_", "const", "_cons", "bias", "b")
-# how others write a level: R; patsy and statsmodels, glum; pandas and scikit-learn; H2O and R's caret; Julia
-FORMS = ("{}{}", "{}[T.{}]", "{}[{}]", "{}_{}", "{}.{}", "{}: {}")
 # column headings, in lower case, with spaces for punctuation
 NAMES = ("name", "term", "feature", "variable", "parameter", "ind")
 COEFFICIENTS = (
@@ -36,9 +34,9 @@ def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) ->
 
     Raises InputError for a name that is missing, unknown or repeated, and for a cell that is no number.
     """
-    known, found = _spellings(schema), dict[str, float]()
+    known, found = spellings(schema.columns), dict[str, float]()
     for line, given, cell in _numbers(path, data, known):
-        name = _meant(path, given, known)
+        name = meant(given, known, f"{path}: ")
         is_number = looks_like_number(cell) and "x" not in cell.lower()
         if not (is_number and math.isfinite(float(cell))):
             what = "not finite" if is_number else "no number"
@@ -62,48 +60,6 @@ def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) ->
         raise InputError(f"{path} {which} one (0 if the model has none)")
     w, b = np.array([found[name] for name in names]), found[intercepts[0]]
     return Model(schema, w, b, w, b, np.zeros(len(w)), np.ones(len(w)), {"alpha": 0.0})
-
-
-def _spellings(schema: Schema) -> dict[str, list[str]]:
-    """Map what coefficients may be called to the names here, reference levels included; some spellings mean several."""
-    known: dict[str, list[str]] = {}
-    names = iter(schema.feature_names)
-    for column in schema.columns:
-        for name in column.design_names():
-            level = name.removeprefix(f"{column.name}=") if column.levels else ""
-            _add(known, column.name, level, next(names))
-        if column.levels and not column.all_levels:
-            _add(known, column.name, column.levels[0], f"{column.name}={column.levels[0]}")
-    return known | {name: [name] for name in schema.feature_names}
-
-
-def _add(known: dict[str, list[str]], column: str, level: str, name: str) -> None:
-    """Add what R, statsmodels, scikit-learn and others call a level."""
-    ways = [level]
-    if level in BOOLEANS:
-        ways += [level.capitalize(), level.upper()]
-    if level == MISSING_LEVEL:
-        ways += ["nan", "None", "NA"]
-    if re.fullmatch(r"-?\d+", level):
-        ways += [f"{level}.0"]
-    for spelled in dict.fromkeys([name, *(form.format(column, way) for form in FORMS for way in ways if level)]):
-        known.setdefault(spelled, []).append(name)
-
-
-def _meant(path: Path, given: str, known: Mapping[str, list[str]]) -> str:
-    """Return the name here of a coefficient; the name as given if it is unknown."""
-    plain = re.sub(r"""\bQ\((["'])(.+?)\1\)""", r"\2", given).replace("`", "")
-    plain = re.sub(r"^(?:C|factor|as\.factor)\(\s*(.+?)\s*(?:,.*)?\)(.+)$", r"\1\2", plain)
-    # scikit-learn puts the transformer's name first, as in onehot__species_Gentoo
-    for spelled in (given, plain, plain.partition("__")[2]):
-        names = known.get(spelled, [])
-        if len(names) > 1:
-            raise InputError(
-                f"{path}: {shown(given)} may be {' or '.join(map(shown, names))}: write the one that is meant"
-            )
-        if names:
-            return names[0]
-    return given
 
 
 def _unknown(name: str, schema: Schema, columns: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data.designs import dense, sparse
 from chainrule.data.encoding import UNSEEN, encode
 from chainrule.data.frames import as_arrow, collected, column_names, is_frame, is_table
-from chainrule.data.inputs import check_weights, choice, numbered
+from chainrule.data.inputs import check_index, check_weights, choice, numbered
 from chainrule.data.kinds import read_columns
 from chainrule.data.labels import known_labels
 from chainrule.data.schema import Schema
@@ -74,6 +74,7 @@ def encoded(
 
     Raises InputError as `blocks_for`, and for a label that is neither of the model's two or a weight that can't be used.
     """
+    check_index(X, y=y, sample_weight=sample_weight)
     blocks = blocks_for(schema, X, unseen)
     classes = np.full(blocks.m, np.nan) if y is None else _classes(schema, y, blocks.m)
     known = ~np.isnan(classes)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.encoding import CODINGS, blocks_of, learn
 from chainrule.data.frames import fields_of, is_frame, is_table
-from chainrule.data.inputs import check_size, check_weights, column_names, encode_labels, matrix
+from chainrule.data.inputs import check_index, check_size, check_weights, column_names, encode_labels, matrix
 from chainrule.data.kinds import Kinds, Told, check_references, columns_as
 from chainrule.data.missing import Treatment
 from chainrule.data.rows import Rows
@@ -40,6 +40,7 @@ def rows_of(
     Returns the rows, and the labels of y = 0 and y = 1.
     """
     treatment = Treatment.read(missing)
+    check_index(X, y=y, sample_weight=sample_weight)
     if coding not in CODINGS:
         raise InputError(f"coding must be 'reference' or 'all', not {coding!r}")
     if reference and coding == "all":

@@ -320,7 +320,9 @@ def encode(
         is_new = lost and not column.lost
         if is_new and (unseen != "reference" or (column.kind == "number" and column.mean is None)):
             row = first + int(np.argmax(np.isnan(field.values))) + 1
-            raise mistaken(field.name, f"has no value in row {row}, and had one in every row of the fit", "fill it in")
+            what = f"has no value in row {row}, and had one in every row of the fit"
+            ways = ("use unseen='reference'", "use --unseen reference") if unseen != "reference" else ("", "")
+            raise mistaken(field.name, what, *(f"fill it in{', or ' * bool(way)}{way}" for way in ways))
         met.missing[column.name] += lost
     return blocks_of(fields, columns, unseen)[0]
 

@@ -44,6 +44,18 @@ def matrix(
     return array, column_names(feature_names if feature_names is not None else columns, n), copies
 
 
+def check_index(X: Any, **others: Any) -> None:
+    """Refuse labels or weights whose pandas index is X's in another order: they would be taken by their places."""
+    index = getattr(X, "index", None) if hasattr(X, "iloc") else None
+    for name, other in others.items():
+        its = getattr(other, "index", None) if hasattr(other, "iloc") else None
+        if index is None or its is None or len(index) != len(its) or index.equals(its) or index.nlevels != its.nlevels:
+            continue
+        if index.is_unique and index.isin(its).all():
+            ways = f"{name}.loc[X.index] puts it in the order of X, and {name}.to_numpy() says that it is"
+            raise InputError(f"{name} has the index of X in another order: {ways}")
+
+
 def check_size(m: int, n: int, least_rows: int = 2) -> None:
     """Refuse data with too few rows, or without a column."""
     if m < least_rows or n < 1:

@@ -39,19 +39,23 @@ def odds_chart(document: Document) -> Chart:
     """Draw the odds ratios by column: per standard deviation for numbers if that is known, per level for categories."""
     from chainrule.charts import charts
 
-    lines, left = _lines(document, SHOWN)
-    lines = [line for line in lines if "w" in line or not line.get("folded")]
-    names, inner = (
-        [str(line.get("column", line["name"])) for line in lines],
-        [bool(line.get("inner")) for line in lines],
-    )
-    log_odds = [line.get("levels", [_log_odds(line)]) for line in lines]
-    per_sd = [line.get("sd") is not None for line in lines]
+    lines = odds_lines(document)
     text = "Odds ratios on a logarithmic axis; the feature with the largest spread comes first. Right of 1 speaks for "
     text += "{positive:name}, left of 1 for {negative:name}."
-    return Chart(
-        lambda: charts.odds_forest(names, log_odds, per_sd=per_sd, inner=inner, left_out=left), say(text, **document)
-    )
+    return Chart(lambda: charts.odds_forest(**lines), say(text, **document))
+
+
+def odds_lines(document: Document) -> dict[str, Any]:
+    """Return the lines of a picture of odds ratios, as arguments of `charts.odds_forest`."""
+    lines, left = _lines(document, SHOWN)
+    lines = [line for line in lines if "w" in line or not line.get("folded")]
+    return {
+        "names": [str(line.get("column", line["name"])) for line in lines],
+        "log_odds": [line.get("levels", [_log_odds(line)]) for line in lines],
+        "per_sd": [line.get("sd") is not None for line in lines],
+        "inner": [bool(line.get("inner")) for line in lines],
+        "left_out": left,
+    }
 
 
 def _log_odds(line: Line) -> float:

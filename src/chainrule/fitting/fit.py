@@ -75,7 +75,8 @@ def fit(
         once, and the copy is counted. Arrow tables and data frames may have categories; their numbers, booleans and codes are
         used without a copy. Text becomes a category with sorted levels. `missing` says what is done about missing values.
     y : (m,) array
-        Two labels of any kind; y = 1 is the second in sorted order.
+        Two labels of any kind; y = 1 is the second in sorted order. Labels and weights belong to the rows by their places; a
+        pandas index that is X's in another order is refused.
     sample_weight : (m,) array, optional
         Weights s, finite and not negative; S is their sum. Weight 2 counts a row twice, weight 0 leaves it out.
     alpha : float, optional
@@ -171,16 +172,17 @@ def fit(
     )  # fmt: skip
     try:
         rows, classes = rows_of(X, y, sample_weight, feature_names, coding, spec.n_threads, missing, columns, reference)
-        return replace(fit_rows(spec, rows, classes, started), **_names(X, y))
+        return replace(fit_rows(spec, rows, classes, started), **names_of(X, y))
     except KeyboardInterrupt as stop:
         so_far = getattr(stop, "result", None)
-        stop.result = so_far and replace(so_far, **_names(X, y))  # type: ignore[attr-defined]
+        stop.result = so_far and replace(so_far, **names_of(X, y))  # type: ignore[attr-defined]
         raise
 
 
-def _names(X: Any, y: Any) -> dict[str, Any]:
+def names_of(X: Any, y: Any) -> dict[str, Any]:
     """Name y, and the library of X if coefficients can be given as its frames."""
-    name, library = getattr(y, "name", None), type(X).__module__.partition(".")[0]
+    columns, library = list(getattr(y, "columns", [])), type(X).__module__.partition(".")[0]
+    name = columns[0] if columns else getattr(y, "name", None)
     target = {} if name is None or callable(name) or not str(name) else {"target": str(name)}
     return target | ({"library": library} if library in ("pandas", "polars") else {})
 

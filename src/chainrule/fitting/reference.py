@@ -18,6 +18,9 @@ from chainrule.data.inputs import check_start, real, switch
 from chainrule.data.kinds import Kinds
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import refuse_non_finite
+from chainrule.data.schema import Column
+from chainrule.data.spellings import meant, spellings
+from chainrule.data.words import some
 from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
@@ -231,9 +234,10 @@ def certify(
     X, y, alpha, C, sample_weight, fit_intercept, standardize, feature_names, coding, missing, columns, reference, n_threads,
     loss, penalty
         As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
-    coef : (n,) or (1, n), or a fitted model
+    coef : (n,) or (1, n), a pandas Series, a dictionary, or a fitted model
         Weights w, for the columns as they are in X. From a model: its `coef_` and `intercept_` (scikit-learn, glum), its
-        `params` (statsmodels: the constant is called const or Intercept), or w and b of a `Result` or `Model`.
+        `params` (statsmodels: the constant is called const or Intercept), or w and b of a `Result` or `Model`. If they have
+        names, as R, statsmodels or scikit-learn write those of X's encoded columns, their order doesn't matter.
     intercept : float or (1,)
         Bias b; 0 by default. Leave it out if coef is a model.
 
@@ -262,7 +266,7 @@ def certify(
     """
     started = time.perf_counter()
     rows, classes = rows_of(X, y, sample_weight, feature_names, coding, n_threads, missing, columns, reference)
-    w, b = _point(*_of_model(coef, intercept), rows.n_features, switch("fit_intercept", fit_intercept))
+    w, b = _point(*_of_model(coef, intercept, rows), rows.n_features, switch("fit_intercept", fit_intercept))
     spec = FitSpec.of(
         alpha=alpha, C=C, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty, standardize=standardize
     )  # fmt: skip
@@ -285,26 +289,53 @@ def prove(
     return replace(certificate, reads=problem.rows.reads, seconds=time.perf_counter() - started)
 
 
-def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]:
-    """Take coefficients and intercept from a model; plain coefficients are returned as they are."""
+def _of_model(coef: Any, intercept: float | ArrayLike | None, rows: Rows) -> tuple[Any, Any]:
+    """Take coefficients and intercept from a model, or as they are given; by their names if these are known."""
+    own: Any = None
+    given: Sequence[Any]
     if isinstance(coef, Fitted):
-        found = coef.w, coef.b
+        given, w, own = coef.model.feature_names, coef.w, coef.b
     elif hasattr(coef, "coef_"):
-        found = coef.coef_, getattr(coef, "intercept_", 0.0)
-    elif hasattr(coef, "params"):
-        names = list(getattr(getattr(coef, "model", None), "exog_names", getattr(coef.params, "index", ())))
-        is_constant = np.array([name in CONSTANTS for name in names] or [False] * len(coef.params))
+        given, w, own = getattr(coef, "feature_names_in_", ()), coef.coef_, getattr(coef, "intercept_", 0.0)
+    else:
+        given, w = _params(coef)
+        is_constant = np.array([name in CONSTANTS and name not in rows.feature_names for name in given], dtype=np.bool_)
         if is_constant.sum() > 1:
             raise InputError(
                 f"the model has more than one constant, {' and '.join(CONSTANTS)}: give coef and intercept"
             )
-        values = np.asarray(coef.params)
-        found = values[~is_constant], float(values[is_constant].sum())
-    else:
-        return coef, 0.0 if intercept is None else intercept
-    if intercept is not None:
+        if is_constant.any() or hasattr(coef, "params"):
+            own = float(np.sum(np.asarray(w)[is_constant])) if len(given) else 0.0
+        if len(given):
+            w, given = np.asarray(w)[~is_constant], np.array(given, dtype=object)[~is_constant].tolist()
+    if own is not None and intercept is not None:
         raise InputError("intercept is given beside a model, which has its own: leave it out")
-    return found
+    return _in_order(w, given, rows, isinstance(coef, Mapping)), next(b for b in (own, intercept, 0.0) if b is not None)
+
+
+def _params(coef: Any) -> tuple[list[str], Any]:
+    """Return names and numbers of statsmodels' results, a series or a dictionary; no names for plain numbers."""
+    params = getattr(coef, "params", coef)
+    if isinstance(params, Mapping):
+        return list(map(str, params)), list(params.values())
+    index = params.index if hasattr(params, "iloc") and np.ndim(params) == 1 else ()
+    return list(map(str, getattr(getattr(coef, "model", None), "exog_names", index))), params
+
+
+def _in_order(w: Any, given: Sequence[str], rows: Rows, by_name: bool) -> Any:
+    """Put coefficients into the order of the columns, by the names given; unknown names alone are known by their places."""
+    names = rows.feature_names
+    known = spellings(rows.encodings or [Column(name, "number") for name in names])
+    found = [meant(name, known) for name in given]
+    lack, more = [name for name in names if name not in found], [name for name in found if name not in names]
+    if not by_name and len(more) == len(found):
+        return w
+    if lack or more:
+        what = [f"it has none for {some(lack)}"] * bool(lack) + [f"the columns have no {some(more)}"] * bool(more)
+        way = "columns, reference and coding encode X as that fit did"
+        raise InputError(f"coef must be for the columns of X as they are encoded: {', and '.join(what)}; {way}")
+    place = {name: k for k, name in enumerate(found)}
+    return np.ravel(w)[[place[name] for name in names]]
 
 
 def _point(coef: ArrayLike, intercept: float | ArrayLike, n: int, fit_intercept: bool) -> tuple[np.ndarray, float]:

@@ -1,4 +1,4 @@
-"""The coefficients of a model as a frame."""
+"""The coefficients of a model: as a frame, and by the table's columns."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from chainrule.data.inputs import choice
 from chainrule.data.rows.levels import at_infinity
+from chainrule.data.variables import Facts, variables
 from chainrule.errors import InputError
 from chainrule.model.model import Model
-from chainrule.words import BIAS
+from chainrule.words import BIAS, plain
 
 BACKENDS = ("pandas", "polars", "pyarrow")
 
@@ -41,6 +42,18 @@ def coefficients(model: Model, backend: str | None = None) -> Any:
         return table
     frame = nw.from_native(table, eager_only=True)
     return frame.to_pandas() if backend == "pandas" else frame.to_polars()
+
+
+def by_column(model: Model, facts: Facts | None = None) -> dict[str, Any]:
+    """Return "variables", and "coefficients" with name, w and sd, as `documents.variables` takes them; facts : of the fit."""
+    names = model.schema.feature_names
+    found = variables(model.schema.columns, names, model.w, facts, model.infinite)
+    numbers = {variable.place for variable in found if variable.place is not None}
+    entries = [
+        {"name": name, "w": w, "sd": float(facts.sd[j]) if facts is not None and j in numbers else None}
+        for j, (name, w) in enumerate(zip(names, at_infinity(model.w, model.infinite).tolist(), strict=True))
+    ]
+    return {"coefficients": entries, "variables": [plain(variable) for variable in found]}
 
 
 def _digits(w: Any, errors: list[float | None]) -> Any:

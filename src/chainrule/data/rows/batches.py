@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.data.rows.decode import AT_ONCE
+from chainrule.data.rows.rare import row_counts
 from chainrule.data.rows.rows import Rows, Tally
 from chainrule.data.rows.units import Vector
 from chainrule.kernels.blocks import Blocks, DenseRows
@@ -22,7 +23,12 @@ def as_batches(rows: Rows) -> Rows:
         return rows
     design = Blocks.dense(rows.numbers())
     threads = useful_threads((rows.n_rows, design.row_numbers), rows.threads)
-    return replace(rows, design=design, index=None, threads=threads, copies=1, tally=Tally(rows.n_rows), learned={})
+    learned = {
+        "row counts": rows.once("row counts", lambda: row_counts(rows))
+    }  # of levels, which the copy doesn't have
+    return replace(
+        rows, design=design, index=None, threads=threads, copies=1, tally=Tally(rows.n_rows), learned=learned
+    )
 
 
 def digest(rows: Rows) -> str:
