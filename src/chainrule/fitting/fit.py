@@ -228,8 +228,9 @@ def fit_rows(
 
 def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: tuple[Any, Any], kernel: str) -> Result:
     rows, options, outcome, units = problem.rows, problem.options, ending.outcome, ending.units
-    renamed = rows if ending.limit is None else ending.limit.renamed
-    infinite = np.zeros(len(ending.w_fit), dtype=np.int8) if ending.limit is None else ending.limit.infinite
+    limit = ending.limit
+    names, encodings = (rows.feature_names, rows.encodings) if limit is None else limit.names
+    infinite = np.zeros(len(ending.w_fit), dtype=np.int8) if limit is None else limit.infinite
     (w, b), state = units.to_user(ending.w_fit, ending.b_fit), outcome.state
     said = (*rows.said, *ending.said_at_once, *ending.said)
     front, before, batches = options.front, options.resume, options.batches
@@ -238,15 +239,14 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
     in_numpy = "" if is_native(options.loss) else f", {options.loss.name} loss in NumPy"
     return Result(
         w=w, b=b, w_fit=ending.w_fit, b_fit=ending.b_fit, center=units.center, scale=units.scale,
-        feature_names=renamed.feature_names, encodings=renamed.encodings, infinite=infinite, classes=classes,
-        method=method[0], method_reason=method[1],
+        feature_names=names, infinite=infinite, classes=classes, method=method[0], method_reason=method[1],
         reason=outcome.reason, message=visible(say(ending.how, front)), ended=visible(say(ending.how.without("proof"), front)),
         objective=ending.objective, loss=state.evaluation.loss, objective_line=objective_line(problem, ending),
         accuracy=state.evaluation.accuracy, grad_norm=state.evaluation.grad_norm,
         alpha=options.alpha, fit_intercept=options.fit_intercept, tol=options.tol,
         learning_rate=ending.learning_rate, learning_rate_limit=ending.learning_rate_limit,
         epochs_needed=ending.epochs_needed, epoch=outcome.epoch, n_epochs=outcome.n_epochs, trace=outcome.trace,
-        n_rows=rows.n_rows, sum_weights=rows.sum_weights, missing=rows.missing, n_dropped=rows.dropped,
+        n_rows=rows.n_rows, sum_weights=rows.sum_weights, encodings=encodings, missing=rows.missing, n_dropped=rows.dropped,
         reads=rows.reads + (0.0 if before is None else before.reads),
         seconds=seconds + (0.0 if before is None else before.seconds),
         kernel=kernel + in_numpy, storage=rows.design.storage, threads=rows.threads, copies=rows.copies + ending.copies,
@@ -259,7 +259,7 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
         schedule=None if batches is None else batches.schedule,
         rows_digest=None if batches is None else digest(rows),
         carried=ending.carried, reference=_reference(ending), loss_name=options.loss.name,
-        facts=Facts.of(renamed),  # last: its sample is not counted among the reads
+        facts=Facts.of(rows if limit is None else limit.renamed),  # last: its sample is not counted among the reads
     )  # fmt: skip
 
 

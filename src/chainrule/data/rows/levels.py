@@ -57,6 +57,11 @@ class Limit:
         return np.flatnonzero((self.rounds == 0) & self.rows.is_kept)
 
     @property
+    def names(self) -> tuple[tuple[str, ...], tuple[Column, ...] | None]:
+        """Names of the coefficients, and how columns are encoded, with the new first levels."""
+        return self.renamed.feature_names, self.renamed.encodings
+
+    @property
     def n_infinite(self) -> int:
         """Number of infinite coefficients."""
         return int(np.count_nonzero(self.infinite))
