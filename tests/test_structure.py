@@ -138,6 +138,18 @@ def test_every_part_has_its_place():
     assert parts == set(RANK)
 
 
+def test_decisions_have_numbers_of_their_own_and_links_reach_them():
+    home = Path(__file__).parents[1]
+    decisions = sorted((home / "docs" / "decisions").glob("*.md"))
+    for number, path in enumerate(decisions, 1):
+        assert path.name.startswith(f"{number:04d}-")
+        assert path.read_text(encoding="utf-8").startswith(f"# {number}. ")
+    names = {path.name for path in decisions}
+    for path in [*home.glob("*.md"), *home.glob("docs/**/*.md"), *MODULES]:
+        named = set(re.findall(r"\b\d{4}-[a-z-]+\.md", path.read_text(encoding="utf-8")))
+        assert named <= names, f"{path.name} names {named - names}"
+
+
 def pieces(code):
     """Yield each run of five words in the texts of some code; docstrings are left out."""
     for text in re.findall(r'"((?:[^"\\\n]|\\.)*)"', re.sub('""".*?"""', "", code, flags=re.DOTALL)):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chainrule.data.schema import MISSING_LEVEL, Column
+from chainrule.data.schema import Column
 from chainrule.errors import InputError
 from chainrule.graph.check import COMPLEX_STEP, gradient_check
 from chainrule.graph.logistic import LogisticGraph, logistic_graph
@@ -246,11 +246,8 @@ def by_variable(row: RowExplanation, columns: Sequence[Column]) -> list[dict[str
 def _value_in(own: Sequence[FeatureExplanation], column: Column) -> tuple[Any, FeatureExplanation | None]:
     """Return a column's value in a row, and the feature that is multiplied by it, if there is one."""
     is_number = column.kind == "number"
-    levels = [*([] if is_number else column.levels), *[MISSING_LEVEL] * column.missing]
-    is_compared = not is_number and not column.all_levels
-    marks = own[1:] if is_number and not column.constant else own
-    for level, feature in zip(levels[is_compared:], marks, strict=True):
-        if feature.x != 0.0:
+    for level, feature in zip(column.coefficients, own, strict=True):
+        if level is not None and feature.x != 0.0:
             return level, None if is_number else feature
     if is_number:
         return (column.mean, None) if column.constant else (own[0].x_user, own[0])

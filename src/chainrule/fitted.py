@@ -249,11 +249,10 @@ class Plots:
 
         model = self._fitted.model
         design = encoded(model.schema, X, y, sample_weight, unseen)
-        z, probability = model.predicted(design.blocks, model.decision(design.blocks)), model.loss_function.probability
-        known, s = ~np.isnan(design.y) & ~np.isnan(z), design.weights
+        z, s = model.predicted(design.blocks, model.decision(design.blocks)), design.weights
+        known = ~np.isnan(design.y) & ~np.isnan(z)
         if not known.any():
             raise InputError("y has no known label: there is nothing to compare the probabilities with")
-        with np.errstate(divide="ignore"):
-            z = np.log(probability(z)) - np.log(probability(-z))  # z itself, if the loss is the logistic one
-        bins = compared(z[known], design.y[known], None if s is None else s[known])
+        s, probability = None if s is None else s[known], model.loss_function.probability
+        bins = compared(z[known], design.y[known], s, probability=probability)
         return calibration([vars(each) for each in bins], str(self._fitted.classes[1]), ax)

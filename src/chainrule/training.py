@@ -154,7 +154,7 @@ def _measured(prepared: Prepared, result: Result, rows: Rows, written: Mapping[s
     rows.moments(correlations=False)  # of all training rows, where the fit took a sample
     facts = Facts.of(rows)
     result = replace(result, facts=facts)
-    model = Model.of(result, schema)
+    model = Model.of(result, schema, na=list(prepared.na), **({"written": dict(written)} if written else {}))
     z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.y, prepared.encoded.weights
 
     def measured_on(places: Places) -> dict[str, Any]:
@@ -164,9 +164,6 @@ def _measured(prepared: Prepared, result: Result, rows: Rows, written: Mapping[s
     on_training = measured_on(prepared.train)
     # with these, the training rows can be found in the same table later
     model.info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed, "loss": on_training["loss"]}
-    model.info["na"] = list(prepared.na)
-    if written:
-        model.info["written"] = dict(written)
     return Training(
         prepared=prepared,
         result=result,

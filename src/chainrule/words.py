@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
@@ -137,6 +137,12 @@ def estimate(count: float, near: str = "≈ ", above: str = "> ") -> str:
 def counted(count: int, noun: str) -> str:
     """Write a number with its noun: 1 row, 1,200 rows."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def listed(names: Sequence[str], most: int, count: int | None = None) -> str:
+    """List the first names and count the rest: 'a, b and 1,200 more'. count: of all, if `names` are only some of them."""
+    more = (len(names) if count is None else count) - min(most, len(names))
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more else "")
 
 
 def visible(text: object) -> str:

@@ -84,17 +84,6 @@ def test_a_page_with_the_curves(run, penguins_model, tmp_path):
     assert_mistake(run("evaluate", *penguins_model, "--report", penguins_model[1]), "would overwrite the input")
 
 
-def test_the_report_of_a_fit_takes_the_same_options(run, penguins, tmp_path):
-    page = tmp_path / "r.html"
-    words = ("fit", penguins, *FIT, "--test-size", "0.25", "--alpha", "0.01")
-    assert run(*words, "--report", page, "--cost", "1,3").code == 0
-    assert "above 0.25, where" in page.read_text()
-    assert run(*words, "--report", page).code == 0
-    assert "which has the largest F1 on the training rows" in page.read_text()
-    for option in (("--cost", "1,3"), ("--threshold", "f1")):
-        assert_mistake(run(*words, *option), option[0], "add --report FILE")
-
-
 @pytest.mark.parametrize(
     ("options", "parts"),
     [

@@ -464,16 +464,29 @@ def test_a_loss_beyond_all_measure_is_short(run, penguins):
     assert not re.search(r"\d{20}", text)
 
 
-def test_a_report_is_titled_by_its_question_or_as_asked(run, penguins, tmp_path):
+def test_a_report_as_it_is_and_as_asked(run, penguins, tmp_path):
     page = tmp_path / "r.html"
-    words = ("fit", penguins, *FIT, "--report", page, "-q")
-    assert run(*words).code == 0
+    words = ("fit", penguins, *FIT, "--test-size", "0.25", "--alpha", "0.01", "-q")
+    assert run(*words, "--report", page).code == 0
     text = page.read_text()
     assert "<h1>sex = male</h1>" in text
     assert "learned from <bdi>penguins.csv</bdi>" in text
-    assert run(*words, "--title", "Which <penguins> are male?").code == 0
-    assert "<h1>Which &lt;penguins&gt; are male?</h1>" in page.read_text()
-    assert_mistake(run("fit", penguins, *FIT, "--title", "Penguins"), "--title is about the report: add --report")
+    assert "smallest margin" in text
+    assert "which has the largest F1 on the training rows" in text
+    asked = {"--title": "Which <penguins> are male?", "--row": "3", "--cost": "1,3"}
+    assert run(*words, "--report", page, *(word for pair in asked.items() for word in pair)).code == 0
+    text = page.read_text()
+    assert "<h1>Which &lt;penguins&gt; are male?</h1>" in text
+    assert "Row 3 (" in text
+    assert "held out" in text
+    assert "smallest margin" not in text
+    assert "above 0.25, where" in text
+    page.unlink()
+    for row in ("345", "0"):
+        assert_mistake(run(*words, "--report", page, "--row", row), f"row {row}", "1 to 344")
+    for option, value in {**asked, "--threshold": "f1"}.items():
+        assert_mistake(run(*words, option, value), option, "add --report FILE")
+    assert not page.exists()
 
 
 def test_a_report_of_the_start_calls_no_row_right(run, penguins, tmp_path):

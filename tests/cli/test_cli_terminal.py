@@ -16,7 +16,7 @@ from chainrule.documents.terminal import as_text
 from chainrule.findings import SHELL, Finding, say
 from chainrule.model.model import load_model
 from chainrule.words import cells, wrapped
-from cli_tools import FIT, assert_mistake, penguins, run
+from cli_tools import FIT, penguins, run
 
 __all__ = ["penguins", "run"]
 
@@ -162,23 +162,6 @@ def test_rows_set_aside_are_predicted_in_the_text(run, penguins, tmp_path):
     after = text.split("The 25 rows of unknown y")[1]
     assert len(re.findall(r"^  (?:no|yes) ", after, re.MULTILINE)) == 20
     assert "and 5 more: --json, the report and chainrule predict have all" in " ".join(after.split())
-
-
-def test_report_explains_the_row_asked_for_or_the_closest_call(run, penguins, tmp_path):
-    page = tmp_path / "r.html"
-    words = ("fit", penguins, *FIT, "--test-size", "0.25", "--report", page)
-    assert run(*words).code == 0
-    assert "smallest margin" in page.read_text()
-    assert run(*words, "--row", "3").code == 0
-    text = page.read_text()
-    assert "Row 3 (" in text
-    assert "smallest margin" not in text
-    assert "held out" in text
-    page.unlink()
-    assert_mistake(run(*words, "--row", "345"), "row 345", "1 to 344")
-    assert_mistake(run(*words, "--row", "0"), "row 0", "1 to 344")
-    assert_mistake(run("fit", penguins, *FIT, "--row", "3"), "--row", "--report")
-    assert not page.exists()
 
 
 def test_report_names_options_as_the_command_line_does(run, penguins, tmp_path):

@@ -274,6 +274,8 @@ def test_a_loss_of_ones_own_gives_its_own_probabilities(rng, tmp_path, monkeypat
     assert saved(result, tmp_path).loss_function is LOSSES["twice"]
     with pytest.raises(InputError, match="'twice'"):
         result.explain(X, y, 0)
+    with pytest.raises(InputError, match="'twice'"):  # it explains a row too
+        result.report(tmp_path / "r.html", X, y)
     monkeypatch.delitem(LOSSES, "twice")
     with pytest.raises(InputError, match="'twice'"):
         chainrule.load(tmp_path / "model.safetensors")

@@ -1,4 +1,4 @@
-"""The command line: `chainrule demo | fit | certify | predict | evaluate | explain | study`.
+"""The command line: `chainrule demo | fit | play | certify | predict | evaluate | explain | study`.
 
 Exit codes: 0 done, perhaps with warnings; 2 the user's mistake, explained in one sentence; 3 for `fit --strict`, stopped
 before `tol` or done with a warning, and for `certify --tol`, not proven to be that near; 130 stopped by Ctrl-C.

@@ -77,6 +77,15 @@ PREDICTED = {
         default="reference"),
 }
 SAID = {"as_json": opt.JSON, "quiet": opt.QUIET}
+STUDIED = {"target": opt.option(DATA, "--target", "COLUMN", "Column of the table to learn, with two labels."), **opt.LEARNED,
+           **opt.READING}
+OWN_TABLE = {
+    "table": opt.argument(
+        "TABLE", f"{opt.TABLES} Default: the penguins of the demo, male or female?", default=None, many=True),
+    **STUDIED,
+}
+STANDARDIZE = {"standardize": opt.option(
+    TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1.", bool, True)}
 
 opt.command(app, "demo", "Train on 344 penguins (male or female?) and see everything: the quickest start.", {
     "out_dir": opt.option(
@@ -94,8 +103,7 @@ opt.command(
     "target": opt.TARGET,
     **opt.LEARNED,
     **opt.READING,
-    "test_size": opt.option(
-        DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.0, low=0, below=1),
+    "test_size": opt.test_size(0.0, low=0),
     "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split and of the order of mini-batches.", int, 0),
     "method": opt.option(
         TRAINING, "--method", "METHOD", "newton: a few steps to the optimum. gradient-descent: many small steps. sgd: a step "
@@ -142,20 +150,13 @@ opt.command(
     "Watch gradient descent learn a table, in one page for the browser that needs no network.\n\n"
     "Step through the graph forward and backward, over rows and epochs; change the rate, a value or a weight; all numbers are "
     "computed again in the page. Of more than 2,000 rows, a sample is played.", {
-    "table": opt.argument(
-        "TABLE", f"{opt.TABLES} Default: the penguins of the demo, male or female?", default=None, many=True),
-    "target": opt.option(DATA, "--target", "COLUMN", "Column of the table to learn, with two labels."),
-    **opt.LEARNED,
-    **opt.READING,
-    "test_size": opt.option(
-        DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.25, low=0, below=1),
+    **OWN_TABLE,
+    "test_size": opt.test_size(0.25, low=0),
     "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split.", int, 0),
     "learning_rate": opt.option(TRAINING, "--learning-rate", "R", 'Step size; "auto", the default, picks a stable one.'),
     "epochs": opt.option(TRAINING, "--epochs", "N", "Epochs to train.", int, 1000, low=1),
-    "alpha": opt.option(
-        TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w, added to the mean loss.", float, 0.0, low=0),
-    "standardize": opt.option(
-        TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1.", bool, True),
+    "alpha": opt.ALPHA,
+    **STANDARDIZE,
     "n_threads": opt.THREADS,
     "out": opt.option(OUTPUT, "--out", "FILE", "Write the page here.", Path, Path("player.html")),
     "opens": opt.option(OUTPUT, "--open", None, "Open it in the browser.", bool, False),
@@ -227,15 +228,6 @@ opt.command(app, "explain", "Explain one row step by step: its forward pass, and
 
 # --- chainrule study
 
-STUDIED = {"target": opt.option(DATA, "--target", "COLUMN", "Column of the table to learn, with two labels."), **opt.LEARNED,
-           **opt.READING}
-TABLE = {
-    "table": opt.argument(
-        "TABLE", f"{opt.TABLES} Default: the penguins of the demo, male or female?", default=None, many=True),
-    **STUDIED,
-}
-STANDARDIZE = {"standardize": opt.option(
-    TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1.", bool, True)}
 RUNS = {
     "seed": opt.option(
         DATA, "--seed", "S", "Seed for centering and batches; the other studies draw nothing at random.", int, 0, low=0,
@@ -260,7 +252,7 @@ opt.command(
     study, "learning-rate",
     "Run gradient descent at rates from a hundredth of the stable limit to twice the limit.\n\n"
     "Says which runs crawl, converge, recover, oscillate or diverge, and after how many epochs each is near the optimum.", {
-    **TABLE,
+    **OWN_TABLE,
     "rates": opt.option(
         TRAINING, "--learning-rate", "R", "One more rate to run, such as your own; may repeat.", float, many=True, above=0),
     **STANDARDIZE,
@@ -276,8 +268,7 @@ opt.command(
     **{name: kept for name, kept in STUDIED.items() if name not in ("features", "drop")},
     "x": opt.option(DATA, "--x", "COLUMN", "Column of numbers, drawn from left to right."),
     "y": opt.option(DATA, "--y", "COLUMN", "Column of numbers, drawn upwards."),
-    "test_size": opt.option(
-        DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.2, above=0, below=1),
+    "test_size": opt.test_size(0.2, above=0),
     "learning_rate": opt.option(
         TRAINING, "--learning-rate", "R", "Step size of both runs. Default: 0.1 for the points; for a table, half its largest "
         "stable rate.", float, above=0),
@@ -285,11 +276,11 @@ opt.command(
 }, _study)
 opt.command(
     study, "scaling", "Learn from the columns as they are, centred, and standardised: epochs, condition numbers, limits.",
-    {**TABLE, **RUNS}, _study)
+    {**OWN_TABLE, **RUNS}, _study)
 opt.command(
     study, "batches",
     "Compare updates from all rows, from mini-batches and from single rows: progress per read and per update.", {
-    **TABLE,
+    **OWN_TABLE,
     "rates": opt.option(
         TRAINING, "--learning-rate", "R", "First rate of every run; if it repeats, each run takes the best of them. Default: a "
         "quarter of the rate known to be stable, that rate, 4 and 16 times it.", float, many=True, above=0),

@@ -127,12 +127,13 @@ def _groups(column: Sequence[str | None]) -> tuple[NDArray[np.int64], list[str]]
     found = _quartiles(column) if len(set(column)) > DISTINCT else None
     if found is not None:
         return found
-    often = Counter(MISSING_LEVEL if cell is None else cell for cell in column).most_common()
+    cells = [MISSING_LEVEL if cell is None else cell for cell in column]
+    often = Counter(cells).most_common()
     names = [cell for cell, count in often[:GROUPS] if count >= FEWEST_ROWS] or [cell for cell, _ in often[:GROUPS]]
     place = {name: k for k, name in enumerate(names)}
     others = len(often) - len(names)
     named = [*names, *([f"({counted(others, 'smaller group')})"] if others else [])]
-    return np.array([place.get(MISSING_LEVEL if cell is None else cell, len(names)) for cell in column]), named
+    return np.array([place.get(cell, len(names)) for cell in cells]), named
 
 
 def _quartiles(column: Sequence[str | None]) -> tuple[NDArray[np.int64], list[str]] | None:

@@ -86,6 +86,12 @@ def argument(metavar: str, says: str, default: Any = REQUIRED, *, many: bool = F
     return Option(Annotated[takes, typer.Argument(metavar=metavar, help=says)], default)
 
 
+def test_size(default: float, **bounds: Any) -> Option:
+    """Make the option of the share of rows that are held out, below 1."""
+    says = "Fraction of the rows to hold out, stratified by label."
+    return option(DATA, "--test-size", "F", says, float, default, below=1, **bounds)
+
+
 # fmt: off
 TABLES = ("CSV, Parquet, Arrow IPC or JSON lines, also compressed; - is standard input. Several files, or a folder, are "
           "one table.")

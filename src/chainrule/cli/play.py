@@ -3,11 +3,10 @@
 import warnings
 import webbrowser
 from collections.abc import Sequence
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from chainrule.cli.running import Voice, check_outputs
+from chainrule.cli.running import Voice, check_outputs, penguins
 from chainrule.data.files import Source, read_table
 from chainrule.documents.blocks import Facts
 from chainrule.documents.player import page
@@ -27,7 +26,7 @@ def run(
     seed: int,
     learning_rate: str | None,
     epochs: int,
-    alpha: float,
+    alpha: float | None,
     standardize: bool,
     n_threads: int | None,
     out: Path,
@@ -47,9 +46,7 @@ def run(
         n_threads=n_threads,
     )  # fmt: skip
     if table is None:
-        with as_file(files("chainrule") / "data" / "penguins.csv") as penguins:
-            whole = read_table(penguins, na=na).drop_columns(["year"])
-        target = "sex"
+        whole, target = penguins(na), "sex"
     else:
         whole = read_table(table, na=na)
     assert target is not None

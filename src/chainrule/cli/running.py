@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -23,6 +24,8 @@ from chainrule.model.files import check_writable, is_stream
 from chainrule.words import plain, visible
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from chainrule.data.schema import Schema
 
 
@@ -143,6 +146,14 @@ def headed(command: str, schema: "Schema", **paths: object) -> dict[str, Any]:
     """Begin a command's document: the files read, the target and its labels."""
     told = {name: str(path) for name, path in paths.items()}
     return {"schema_version": SCHEMA_VERSION, "command": command, **told, **schema.labels}
+
+
+def penguins(na: Sequence[str] = ()) -> "pa.Table":
+    """Read the demo's penguins, whose sex is learned; without the year of the expedition."""
+    from chainrule.data.files import read_table
+
+    with as_file(files("chainrule") / "data" / "penguins.csv") as path:
+        return read_table(path, na=na).drop_columns(["year"])
 
 
 @dataclass(frozen=True)

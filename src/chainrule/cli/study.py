@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.resources import as_file, files
 from typing import Any
 
 import numpy as np
 
 from chainrule import studies
 from chainrule.cli import SCHEMA_VERSION
-from chainrule.cli.running import Voice, check_ending, check_outputs
+from chainrule.cli.running import Voice, check_ending, check_outputs, penguins
 from chainrule.data.files import read_table
 from chainrule.data.inputs import strength
 from chainrule.data.missing import note_of
@@ -74,8 +73,7 @@ def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
                 raise InputError(f"--{name} needs a TABLE: name the table too, or leave --{name} out")
         if columns:
             return {}, ()
-        with as_file(files("chainrule") / "data" / "penguins.csv") as penguins:
-            data, notes = _studied(read_table(penguins), {**given, "target": "sex", "drop": ["year"]})
+        data, notes = _studied(penguins(), {**given, "target": "sex"})
         has_own = given["alpha"] is not None or given["C"] is not None or "standardize" not in given
         light_penalty = {} if has_own else {"alpha": 1.0 / len(data["y"])}
         return data | light_penalty, notes

@@ -77,10 +77,8 @@ def _of_table(
     if learnt.index is not None:
         y, s = y[learnt.index], None if s is None else s[learnt.index]
     rows = Rows.of(blocks, y, s, None, n_threads, learnt.index, learnt.columns, min(copies, 1))
-    rows = replace(rows, missing=learnt.missing, dropped=learnt.dropped, said=told.findings)
     rows.count_read()  # by `learn`
-    rows.learned.update(learnt.known)
-    return rows
+    return learnt.told(replace(rows, said=told.findings))
 
 
 def _as_columns(X: Any, feature_names: Sequence[str] | None) -> dict[str, NDArray[Any]]:

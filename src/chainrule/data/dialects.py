@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -226,10 +226,10 @@ def _quote_of(text: str, usual: str) -> str:
 
 def words_of(sep: str, quote: str, decimal: str, encoding: str, expects_tabs: bool) -> list[str]:
     """List what isn't usual about a text file: the usual are commas (tabs in .tsv), points, UTF-8, double quotes."""
-    said: list[tuple[bool, Callable[[], str]]] = [
-        (sep != "," and not (sep == "\t" and expects_tabs), lambda: SEPARATORS.get(sep, f"separator {shown(sep)}")),
-        (decimal == ",", lambda: "decimal comma"),
-        (encoding != "utf-8", lambda: spelled(encoding)),
-        (quote != '"', lambda: {"'": "single quotes", "": "no quotes"}.get(quote, f"quote {quote}")),
-    ]
-    return [says() for is_so, says in said if is_so]
+    said = {
+        SEPARATORS.get(sep, f"separator {shown(sep)}"): sep != "," and not (sep == "\t" and expects_tabs),
+        "decimal comma": decimal == ",",
+        spelled(encoding): encoding != "utf-8",
+        {"'": "single quotes", "": "no quotes"}.get(quote, f"quote {quote}"): quote != '"',
+    }
+    return [words for words, is_so in said.items() if is_so]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from chainrule.data.frames import Codes, Field, Parts, code_type, first_row, recoded
 from chainrule.data.kinds import numbers_in
 from chainrule.data.missing import Marking, Missing, Treatment, filled_note, without_rows
-from chainrule.data.rows import power_of_two
+from chainrule.data.rows import Rows, power_of_two
 from chainrule.data.rows.decode import present
 from chainrule.data.schema import BOOLEANS, Column, Lost, Schema
 from chainrule.data.words import looks_like_number, mistaken, option, shown, some, unusable
@@ -55,22 +55,23 @@ class Learnt:
     index: Index | None = None
     dropped: int = 0
 
-    @property
-    def known(self) -> dict[str, Any]:
-        """For `Rows.learned`: how many rows have each coefficient's level or mark, and its smallest and largest x."""
+    def told(self, rows: Rows) -> Rows:
+        """Tell the rows what was missing, how many have each coefficient's level or mark, and its smallest and largest x."""
         found: list[tuple[float, float, float]] = []
         marked = {of.column: of.rows for of in self.missing}
         for k, column in enumerate(self.columns):
             if column.levels:
-                rows = self.level_rows[k]
-                found += [(count, float(len(rows) == 1), 1.0) for count in rows[0 if column.all_levels else 1 :]]
+                of_level = self.level_rows[k]
+                found += [(count, float(len(of_level) == 1), 1.0) for count in of_level[not column.all_levels :]]
                 continue
             if not column.constant:
                 found.append((0.0, *self.extremes[k]))
             if column.missing:
                 found.append((marked[column.name], 0.0, 1.0))
         counts, low, high = np.array(found).reshape(-1, 3).T
-        return {"row counts": counts, "extremes": (low, high)}
+        rows = replace(rows, missing=self.missing, dropped=self.dropped)
+        rows.learned.update({"row counts": counts, "extremes": (low, high)})
+        return rows
 
 
 class _Survey(NamedTuple):

@@ -17,7 +17,7 @@ from chainrule.data.text_files import BLOCK, TEXT, TextFile
 from chainrule.data.typed_files import TypedFile
 from chainrule.data.words import shown, some
 from chainrule.errors import InputError
-from chainrule.words import counted
+from chainrule.words import counted, listed
 
 # what the parser and the system say, and what a user can do about it
 _FAULTS = {
@@ -61,7 +61,7 @@ class Source:
         return cls(names, Dialect.asked(**how), say)
 
     def __str__(self) -> str:
-        return _listed(self.names)
+        return listed(self.names, 2)
 
     @property
     def name(self) -> str:
@@ -111,22 +111,17 @@ class Source:
     def tell(self, files: Sequence[File]) -> None:
         """Say what is unusual about files that were read, those alike in one line."""
         alike: dict[str, list[str]] = {}
+        texts = [file for file in files if isinstance(file, TextFile)]
         for file in files:
             kind = file.place.unlike_its_name()
-            unusual = [*([kind] if kind else []), *file.said()]
+            unusual = [*([kind] if kind else []), *(file.said() if isinstance(file, TextFile) else [])]
             if unusual:
                 alike.setdefault(", ".join(unusual), []).append(file.place.name)
-            if isinstance(file, TextFile) and not self.dialect:
-                self.dialect = file.dialect
+        self.dialect = next((file.dialect for file in texts if file.dialect), self.dialect)
         for said, names in alike.items():
-            self.say(f"read {_listed(names)}: {said}")
-        for doubt in dict.fromkeys(doubt for file in files for doubt in file.doubts()):
+            self.say(f"read {listed(names, 2)}: {said}")
+        for doubt in dict.fromkeys(doubt for file in texts for doubt in file.doubts()):
             self.say(doubt)
-
-
-def _listed(paths: Sequence[str]) -> str:
-    """Name two files in full, and count the others."""
-    return ", ".join(paths[:2]) + f" and {len(paths) - 2:,} more" * (len(paths) > 2)
 
 
 def read_table(
@@ -261,14 +256,11 @@ def _check_columns(files: Sequence[File]) -> None:
         with _explained(file.place.name, file):
             names = file.names()
         first = first or names
-        for these, those, has in ((first, names, "lacks"), (names, first, "has")):
-            other = sorted(set(these) - set(those))
-            if other:
-                which = "which" if has == "lacks" else "unlike"
-                end = f"{which} {whole[0].place.name} has" if has == "lacks" else f"{which} {whole[0].place.name}"
-                raise InputError(
-                    f"{file.place.name} {has} the column {some(other)}, {end}: give tables of the same columns"
-                )
+        less, more = sorted(set(first) - set(names)), sorted(set(names) - set(first))
+        if less or more:
+            has = f"lacks the column {some(less)}, which" if less else f"has the column {some(more)}, unlike"
+            end = f"{whole[0].place.name}{' has' * bool(less)}: give tables of the same columns"
+            raise InputError(f"{file.place.name} {has} {end}")
 
 
 def _joined(files: Sequence[File], tables: list[pa.Table], text: Sequence[str]) -> pa.Table:

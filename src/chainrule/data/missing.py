@@ -17,10 +17,10 @@ from chainrule.data.schema import Column, Lost
 from chainrule.data.words import check_name, mistaken, option, shown, unusable
 from chainrule.errors import InputError
 from chainrule.findings import Finding
-from chainrule.words import counted
+from chainrule.words import counted, listed
 
 WAYS = ("mark", "mean", "drop-rows", "error")
-ENOUGH = 10  # rows of each class that a mark or a level of missing values needs; docs/decisions/0018-marks-of-missing-values.md
+ENOUGH = 10  # rows of each class that a mark or a level of missing values needs; docs/decisions/0022-marks-of-missing-values.md
 
 TELLING = 0.05  # of the smaller class: with fewer rows to the contrary, missing values give the class away
 
@@ -102,10 +102,11 @@ class Missing:
     told: str
 
 
-def absent(field: Field) -> Mask:
-    """Tell which rows of a column have no value, (m,)."""
+def absent(field: Field, index: Index | None = None) -> Mask:
+    """Tell which rows of a column have no value, (m,), or which of the rows at `index`, (k,)."""
     parts = [~present(part, field.levels is not None) for part in field.parts]
-    return np.concatenate([np.zeros(0, dtype=np.bool_), *parts])
+    lost = np.concatenate([np.zeros(0, dtype=np.bool_), *parts])
+    return lost if index is None else lost[index]
 
 
 def count_classes(lost: Mask, is_one: Mask) -> tuple[int, int]:
@@ -126,7 +127,7 @@ def without_rows(
     for each in fields:
         if treatment.of_column(each.source or each.name) != "drop-rows":
             continue
-        lost = absent(each) if index is None else absent(each)[index]
+        lost = absent(each, index)
         if not (kept & ~lost).any():
             raise unusable(each.name, "has no value in any row")
         rows = count_classes(lost & kept, is_one)
@@ -161,7 +162,7 @@ class Marking:
         """Fill in a column with `lost` missing values, and mark its rows if that is asked and the mark can be estimated."""
         if not lost:
             return None
-        where = self.kept & (absent(column) if self.index is None else absent(column)[self.index])
+        where = self.kept & absent(column, self.index)
         way = self.treatment.of_column(column.source or column.name)
         if way == "error":
             row = int(np.argmax(where))
@@ -223,7 +224,6 @@ def filled_note(filled: Sequence[tuple[Column, int]], where: str, *, named: bool
     return [f"missing values{where} filled in: {_listed(told)}"] if told else []
 
 
-def _listed(told: Sequence[tuple[str, int, str]], limit: int = 20) -> str:
+def _listed(told: Sequence[tuple[str, int, str]]) -> str:
     """List columns, rows and what was done; of many columns, only the first."""
-    words = [f"{shown(name)} in {counted(rows, 'row')} ({what})" for name, rows, what in told]
-    return ", ".join(words[:limit]) + (f" and {len(words) - limit:,} more columns" if len(words) > limit else "")
+    return listed([f"{shown(name)} in {counted(rows, 'row')} ({what})" for name, rows, what in told], 20)

@@ -1,7 +1,7 @@
 """What a model must know about a table (columns, levels, means, labels), to and from JSON."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count
@@ -76,12 +76,24 @@ class Column:
         """Whether the cells are numbers as the CSV reader knows them."""
         return self.kind == "number" and not self.reads
 
+    @property
+    def coefficients(self) -> Sequence[str | None]:
+        """What each of the column's coefficients is for: None for the number itself, else a level, or "(missing)"."""
+        mark = [MISSING_LEVEL] * self.missing
+        if self.kind == "number":
+            return [*[None] * (not self.constant), *mark]
+        return [*self.levels, *mark][not self.all_levels :]
+
+    @property
+    def reference(self) -> str | None:
+        """The level that the others are compared with; None for a number, and if every level has a coefficient."""
+        return None if self.kind == "number" or self.all_levels else self.levels[0]
+
     def design_names(self) -> list[str]:
         """Name the column's coefficients; two columns may still give the same name."""
         if self.kind == "number":
-            return [self.name] * (not self.constant) + [f"{self.name} missing"] * self.missing
-        levels = [*self.levels, *([MISSING_LEVEL] if self.missing else [])]
-        return [f"{self.name}={level}" for level in levels[0 if self.all_levels else 1 :]]
+            return [self.name if of is None else f"{self.name} missing" for of in self.coefficients]
+        return [f"{self.name}={level}" for level in self.coefficients]
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> "Column":
@@ -161,8 +173,7 @@ class Schema:
     @cached_property
     def numeric(self) -> npt.NDArray[np.bool_]:
         """Mask (n,) of the coefficients of numbers: these may be standardised, levels and marks may not."""
-        marks = [c.kind == "number" and name == c.name for c in self.columns for name in c.design_names()]
-        return np.array(marks, dtype=np.bool_)
+        return np.array([of is None for column in self.columns for of in column.coefficients], dtype=np.bool_)
 
     @property
     def text_columns(self) -> tuple[str, ...]:

@@ -112,10 +112,7 @@ class Prepared:
     def training_rows(self, threads: int | None = None) -> Rows:
         """Return the training rows in the table's units."""
         rows = self.encoded.rows(self.train, threads)
-        if self.learnt is not None:
-            rows = replace(rows, missing=self.learnt.missing, dropped=self.learnt.dropped)
-            rows.learned.update(self.learnt.known)
-        return rows
+        return rows if self.learnt is None else self.learnt.told(rows)
 
 
 def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Index, Index]:

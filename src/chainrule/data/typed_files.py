@@ -1,7 +1,7 @@
 """Reads files that hold their columns' types: Parquet, Arrow IPC and JSON lines."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,8 +34,6 @@ class TypedFile:
         Cells that mean "missing", besides the usual ones.
     """
 
-    dialect: Mapping[str, str] = {}
-
     def __init__(self, place: Place, na: Sequence[str]) -> None:
         self.place, self._na = place, na
         self._read: Callable[[Place, Sequence[str] | None], Tables] = _READERS[place.kind]
@@ -45,18 +43,13 @@ class TypedFile:
         """Whether a column of missing values may be left out of the file."""
         return self.place.kind == "json"
 
-    def doubts(self) -> list[str]:
-        """Say what was read though it has two readings: nothing."""
-        return []
-
-    def said(self) -> list[str]:
-        """List what isn't usual about it: nothing."""
-        return []
-
     def names(self) -> list[str]:
         """Names of the columns, in order."""
-        names = _NAMES[self.place.kind]
-        return names(self.place)
+        if self.place.kind == "json":
+            return list(next(_json(self.place, None)).column_names)
+        with self.place.seekable() as file:
+            schema = pq.read_schema(file) if self.place.kind == "parquet" else _arrow_reader(file).schema
+            return list(schema.names)
 
     def whole(self, text: Sequence[str]) -> Any:
         """Read the table."""
@@ -107,34 +100,18 @@ def _parquet(place: Place, names: Sequence[str] | None) -> Tables:
 
 def _arrow(place: Place, names: Sequence[str] | None) -> Tables:
     with place.seekable() as file:
-        for batch in _arrow_batches(file):
+        reader = _arrow_reader(file)
+        is_stream = isinstance(reader, pa.ipc.RecordBatchStreamReader)
+        for batch in reader if is_stream else map(reader.get_batch, range(reader.num_record_batches)):
             table = pa.Table.from_batches([batch])
             yield table if names is None else table.select(list(names))
 
 
-def _arrow_batches(file: Any) -> Iterator[Any]:
-    if _is_stream(file):
-        yield from pa.ipc.open_stream(file)
-        return
-    reader = pa.ipc.open_file(file)
-    yield from map(reader.get_batch, range(reader.num_record_batches))
-
-
-def _is_stream(file: Any) -> bool:
+def _arrow_reader(file: Any) -> Any:
+    """Open Arrow's file format, or its format of streams."""
     start = file.read(6)
     file.seek(0)
-    return bool(start != b"ARROW1")
-
-
-def _arrow_names(place: Place) -> list[str]:
-    with place.seekable() as file:
-        reader = pa.ipc.open_stream(file) if _is_stream(file) else pa.ipc.open_file(file)
-        return list(reader.schema.names)
-
-
-def _parquet_names(place: Place) -> list[str]:
-    with place.seekable() as file:
-        return list(pq.read_schema(file).names)
+    return pa.ipc.open_file(file) if start == b"ARROW1" else pa.ipc.open_stream(file)
 
 
 def _json(place: Place, names: Sequence[str] | None) -> Tables:
@@ -165,10 +142,6 @@ def _lines(place: Place) -> Iterator[bytes]:
         yield rest
 
 
-def _json_names(place: Place) -> list[str]:
-    return list(next(_json(place, None)).column_names)
-
-
 def _json_fault(place: Place, block: bytes, first: int, said: str) -> str:
     """Say which line is no object, or which column changes its kind."""
     kinds: dict[str, type] = {}
@@ -188,7 +161,6 @@ def _json_fault(place: Place, block: bytes, first: int, said: str) -> str:
 
 
 _READERS = {"parquet": _parquet, "arrow": _arrow, "json": _json}
-_NAMES = {"parquet": _parquet_names, "arrow": _arrow_names, "json": _json_names}
 assert set(_READERS) == set(WORDS) - {"csv"}
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows.rare import row_counts
 from chainrule.data.rows.spread import spread_rows
-from chainrule.data.schema import MISSING_LEVEL, Column
+from chainrule.data.schema import Column
 
 if TYPE_CHECKING:
     from chainrule.data.rows import Rows
@@ -156,13 +156,9 @@ def _variable(
         own = None if counts is None else int(counts[place])
         return Level(name, place, float(w[place]), own, int(signs[place]), own is not None and own < RARE_ROWS)
 
-    numbers = column.kind == "number" and not column.constant
-    named = [*column.levels, *[MISSING_LEVEL] * column.missing]
-    has_reference = column.kind == "category" and not column.all_levels
-    marked = list(places)[numbers:]
-    levels = [level(name, None) for name in named[:has_reference]]
-    levels += [level(name, place) for name, place in zip(named[has_reference:], marked, strict=True)]
+    at, reference = list(zip(column.coefficients, places, strict=True)), column.reference
+    number = next((place for of, place in at if of is None), None)
+    levels = [] if reference is None else [level(reference, None)]
+    levels += [level(of, place) for of, place in at if of is not None]
     share = None if spread is None else spread / total if total > 0.0 else 0.0
-    first = places[0] if numbers else None
-    reference = named[0] if has_reference else None
-    return Variable(column.name, column.kind, tuple(places), first, tuple(levels), reference, spread, share)
+    return Variable(column.name, column.kind, tuple(places), number, tuple(levels), reference, spread, share)

@@ -8,6 +8,7 @@ from shlex import quote
 
 from chainrule.errors import InputError
 from chainrule.findings import two_fronts
+from chainrule.words import listed
 
 # what the CSV reader takes for a number
 _NUMBER = re.compile(r"\s*([+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)|0x[0-9a-f]+)\s*", re.I | re.ASCII)
@@ -31,8 +32,7 @@ def option(name: str, word: str) -> str:
 def some(words: Iterable[str], limit: int = 5) -> str:
     """List the first words and count the rest: 'a, b, c and 12 more'."""
     every = list(words)
-    listed = ", ".join(shown(word) for word in every[:limit])
-    return listed if len(every) <= limit else f"{listed} and {len(every) - limit:,} more"
+    return listed([shown(word) for word in every[:limit]], limit, len(every))
 
 
 def near(name: str, names: Sequence[str], what: str = "columns") -> str:
@@ -59,10 +59,9 @@ def check_columns(wanted: Sequence[str], names: Sequence[str]) -> None:
         free = [name for name in names if name not in set(wanted)]
         close = [other for name in missing for other in _close(name, free)]
         way = f"its columns are {some(dict.fromkeys([*close, *free, *names]), 10)}"
-        python = f"X has {what} {', '.join(map(repr, missing[:5]))}"
-        python += f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
-        which = f", which the model reads: {way}"
-        raise InputError(two_fronts(f"{python}{which}", f"the table has {what} {some(missing)}{which}"))
+        which = f"which the model reads: {way}"
+        python, shell = listed([repr(name) for name in missing], 5), some(missing)
+        raise InputError(two_fronts(f"X has {what} {python}, {which}", f"the table has {what} {shell}, {which}"))
 
 
 def check_name(name: str, names: Counter[str], role: str = "column", of: str = "") -> None:

@@ -37,11 +37,12 @@ HTML = _Html()
 def as_html(blocks: Sequence[Block], title: str = "") -> str:
     """Write a complete page with a title; without a title, an element for a notebook, with its own style."""
     palette = palette_css().replace(":root", ".chainrule")
-    css = f"{palette}.chainrule {{ font-family: {FONT}; }}\n{_resource('page.css')}"
+    css = f"{palette}.chainrule {{ font-family: {FONT}; }}\n{resource('page.css')}"
     return _template().render(title=title, blocks=blocks, css=css).strip()
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """Read a file beside this module."""
     return (files("chainrule.documents") / name).read_text(encoding="utf-8")
 
 
@@ -55,4 +56,4 @@ def _template() -> "Template":
 
     env = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     env.filters |= {"words": words, "formula": formula}
-    return env.from_string(_resource("page.html.jinja"))
+    return env.from_string(resource("page.html.jinja"))

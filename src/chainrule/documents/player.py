@@ -5,13 +5,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.charts.style import FONT, palette_css
+from chainrule.documents.html import resource
 from chainrule.solvers.trace import Trace
 from chainrule.words import visible
 
@@ -79,7 +79,7 @@ def data(played: Played) -> dict[str, Any]:
 
 def page(played: Played) -> str:
     """Write the page: it loads nothing, and runs one script, whose hash its policy names."""
-    script, css = _resource("player.js"), f"{palette_css()}:root {{ font-family: {FONT}; }}\n{_resource('player.css')}"
+    script, css = resource("player.js"), f"{palette_css()}:root {{ font-family: {FONT}; }}\n{resource('player.css')}"
     # "<" in a name must not end the element
     given = json.dumps(data(played), allow_nan=False).replace("<", "\\u003c")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -111,7 +111,3 @@ _PAGE = """<!DOCTYPE html>
 
 def _packed(values: Any, kind: str) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype=kind).tobytes()).decode()
-
-
-def _resource(name: str) -> str:
-    return (files("chainrule.documents") / name).read_text(encoding="utf-8")

@@ -128,16 +128,12 @@ def missing(document: Document) -> list[Block]:
         lines, ("column", "column", "name"), ("rows", "rows", ""), (f"of {document['negative']}", "of_0", ""),
         (f"of {document['positive']}", "of_1", ""), ("what was done", "told", "text"),
     )  # fmt: skip
-    few = any("too few" in entry["told"] for entry in most)
-    why = (
-        [say("A mark of these rows, or a level for them, needs {n} rows of each class.", "note", n=ENOUGH)]
-        if few
-        else []
-    )
-    more = (
-        [say("and {n} more columns (--json gives all)", "note", n=len(entries) - SHOWN)] if len(entries) > SHOWN else []
-    )
-    return [Heading("Missing values"), table, *more, *why]
+    notes: list[Block] = []
+    if len(entries) > SHOWN:
+        notes.append(say("and {n} more columns (--json gives all)", "note", n=len(entries) - SHOWN))
+    if any("too few" in entry["told"] for entry in most):
+        notes.append(say("A mark of these rows, or a level for them, needs {n} rows of each class.", "note", n=ENOUGH))
+    return [Heading("Missing values"), table, *notes]
 
 
 def certificate(result: Document, trace: Any = None) -> list[Block]:

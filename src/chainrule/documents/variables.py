@@ -6,12 +6,11 @@ from typing import Any
 
 from chainrule.data.variables import RARE_ROWS
 from chainrule.documents.blocks import Block, Chart, Heading, Table, Text, say
-from chainrule.words import counted
+from chainrule.words import BIAS, counted
 
 Document = Mapping[str, Any]
 Line = dict[str, Any]
 
-BIAS = "b (bias)"  # a feature may be called b
 SHOWN = 30  # lines of a table, so that a result fits on a page
 SHOWN_IN_REPORT = 60
 VARIABLES = 20  # that get a line before any level does

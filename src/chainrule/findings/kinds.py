@@ -6,21 +6,18 @@ from collections.abc import Sequence
 from shlex import quote
 
 from chainrule.findings.finding import MOST_NAMES, Front, Sentence, Values
+from chainrule.words import listed
 
 
 def _kind(names: Sequence[str], kind: str, on: Front) -> str:
     """Write how to give columns a kind; a name with a comma must be given alone."""
-    listed = names[:MOST_NAMES] if not any("," in name for name in names) else names[:1]
-    return f"--{kind} {quote(','.join(listed))}" if on.is_shell else f"columns={dict.fromkeys(listed, kind)}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    more = len(words) - MOST_NAMES
-    return ", ".join(words[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    some = names[:MOST_NAMES] if not any("," in name for name in names) else names[:1]
+    return f"--{kind} {quote(','.join(some))}" if on.is_shell else f"columns={dict.fromkeys(some, kind)}"
 
 
 def _read_as_numbers(values: Values, on: Front) -> str:
-    told = f"text, dates and times read as numbers: {_listed([f'{name} {how}' for name, how, _ in values['columns']])}"
+    read = [f"{name} {how}" for name, how, _ in values["columns"]]
+    told = f"text, dates and times read as numbers: {listed(read, MOST_NAMES)}"
     dates = [name for name, _, is_date in values["columns"] if is_date]
     parts = ["year", "month", "weekday"]
     for name in dates[:1]:
@@ -29,9 +26,9 @@ def _read_as_numbers(values: Values, on: Front) -> str:
     return told
 
 
-def _few(values: Values, on: Front, what: str, each: str, kind: str, end: str) -> str:
+def _few(values: Values, on: Front, what: str, each: str, end: str) -> str:
     told = [f"{name} ({each.format(*counts)})" for name, *counts in values["columns"]]
-    return f"{what}: {_listed(told)}; {_kind([of[0] for of in values['columns']], kind, on)} {end}"
+    return f"{what}: {listed(told, MOST_NAMES)}; {_kind([of[0] for of in values['columns']], 'categorical', on)} {end}"
 
 
 def _tell_the_class(values: Values, on: Front) -> str:
@@ -41,7 +38,7 @@ def _tell_the_class(values: Values, on: Front) -> str:
         told.append(f"{name} is missing in {' and '.join(parts)}")
     names = [of[0] for of in values["columns"]]
     way = f"--drop {quote(','.join(names) if not any(',' in name for name in names) else names[0])}"
-    return f"missing values give the class away: {_listed(told)}; {way} leaves such columns out"
+    return f"missing values give the class away: {listed(told, MOST_NAMES)}; {way} leaves such columns out"
 
 
 _OWN = "{:,} values in {:,} rows"
@@ -51,22 +48,21 @@ _NO_USE = "nearly every row has a value of its own, so the coefficients say noth
 SENTENCES: dict[str, Sentence] = {
     "read as numbers": _read_as_numbers,
     "tell the class": _tell_the_class,
-    "parts in UTC": lambda v, on: f"parts of dates in UTC, not in local time: {_listed(v['columns'])}",
+    "parts in UTC": lambda v, on: f"parts of dates in UTC, not in local time: {listed(v['columns'], MOST_NAMES)}",
     "codes": lambda v, on: (
-        f"codes with leading zeros are categories: {_listed(v['columns'])}; {_kind(v['columns'], 'numeric', on)} makes them "
-        "numbers"
+        f"codes with leading zeros are categories: {listed(v['columns'], MOST_NAMES)}; "
+        f"{_kind(v['columns'], 'numeric', on)} makes them numbers"
     ),
     "other dates": lambda v, on: _few(
         v,
         on,
         "columns that look like dates but can't be read as such",
         "{:,} values",
-        "categorical",
         "says that they are categories; written as 2024-01-31 they are dates",
     ),
     "perhaps categories": lambda v, on: _few(
-        v, on, "numbers that may be categories", "{} values", "categorical", "makes them categories"
+        v, on, "numbers that may be categories", "{} values", "makes them categories"
     ),
-    "left out": lambda v, on: _few(v, on, "columns of identifiers left out", _OWN, "categorical", "keeps them"),
-    "identifiers": lambda v, on: _few(v, on, _NO_USE, _OWN, "categorical", "keeps them without this warning"),
+    "left out": lambda v, on: _few(v, on, "columns of identifiers left out", _OWN, "keeps them"),
+    "identifiers": lambda v, on: _few(v, on, _NO_USE, _OWN, "keeps them without this warning"),
 }

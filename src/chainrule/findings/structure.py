@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from chainrule.findings.finding import MOST_NAMES, Finding, Front, Said, Sentence, Values, run, say, with_proof
-from chainrule.words import counted, short
+from chainrule.words import counted, listed, short
 
 MOST_RELATIONS, MOST_CAUSES, SHORT, LONG_NAME = 2, 2, 60, 60  # in the sentence of a warning
 
@@ -54,9 +54,9 @@ def _relation(values: Values, on: Front) -> str:
 
 
 def _more_relations(values: Values, on: Front) -> str:
-    listed, count = values["listed"], values["relations"]
-    if listed:
-        return f"and {count - listed} more relations"
+    named, count = values["listed"], values["relations"]
+    if named:
+        return f"and {count - named} more relations"
     return f"{count:,} of the {values['columns']:,} columns are combinations of more than {values['most']} others each"
 
 
@@ -112,8 +112,7 @@ def _no_level(values: Values, on: Front) -> str:
     if len(names) == 1:
         rows = f"without {names[0]}" if values["factor"] else f"with {names[0]} = 0"
         return f"every row {rows} is {of}"
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return f"{factor_of(names)}: every row with none of {', '.join(names[:4])}{more} is {of}"
+    return f"{factor_of(names)}: every row with none of {listed(names, 4)} is {of}"
 
 
 def _threshold(values: Values, on: Front) -> str:
@@ -169,7 +168,7 @@ def _infinite(values: Values, on: Front) -> str:
     left = values.get("left")  # None for a run that goes on towards infinity
     ridge = f" with a ridge of {short(values['ridge'])}" if "ridge" in values else ""
     parts = [
-        f"{_are_infinite(values, on)}: {_some(shown, values['count'])}",
+        f"{_are_infinite(values, on)}: {listed(shown, len(shown), values['count'])}",
         *([f"the other coefficients are those of the fit of the {left:,} other rows{ridge}"] if left else []),
         *(
             f"the first level of {name} has infinite odds, so that its levels are compared with {level} instead"
@@ -177,7 +176,7 @@ def _infinite(values: Values, on: Front) -> str:
         ),
     ]
     if values["without_rows"] and left:
-        zero = _some(values["zero"], values["without_rows"])
+        zero = listed(values["zero"], len(values["zero"]), values["without_rows"])
         parts.append(f"{zero}: no rows are left to estimate from, and the coefficient is 0")
     return f"{'; '.join(parts)}; for finite coefficients {way}"
 
@@ -186,11 +185,6 @@ def _are_infinite(values: Values, on: Front) -> str:
     count = counted(values["count"], "coefficient")
     them = "is infinite, as its level has" if values["count"] == 1 else "are infinite, as their levels have"
     return f"{count} {them} rows of one class only"
-
-
-def _some(names: Sequence[str], count: int) -> str:
-    more = count - len(names)
-    return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _undetermined(values: Values, on: Front) -> str:
@@ -204,7 +198,7 @@ def _stands_for_infinity(values: Values, on: Front) -> str:
 
 
 def _at_limit(values: Values, on: Front) -> str:
-    some = f"{counted(values['infinite'], 'infinite coefficient')} ({_some(values['names'][:3], values['infinite'])})"
+    some = f"{counted(values['infinite'], 'infinite coefficient')} ({listed(values['names'], 3, values['infinite'])})"
     return with_proof(f"converged to the limit with {some} after {run(values)}", values)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.data.rows.levels import at_infinity
 from chainrule.data.variables import Variable, variables
 from chainrule.fitting.result import Result
 from chainrule.words import plain
@@ -13,8 +14,7 @@ from chainrule.words import plain
 
 def variables_of(result: Result) -> list[Variable]:
     """Group a result's coefficients by the table's columns, the largest spread first."""
-    infinite = getattr(result, "infinite", None)
-    return variables(result.encodings, result.feature_names, result.w, result.facts, infinite)
+    return variables(result.encodings, result.feature_names, result.w, result.facts, result.infinite)
 
 
 def by_column(result: Result) -> dict[str, Any]:
@@ -31,10 +31,8 @@ def by_column(result: Result) -> dict[str, Any]:
         signs[level.place] = level.infinite
     if result.facts is not None:
         sd[numbers] = result.facts.sd[numbers]
-    limit = np.copysign(np.inf, signs)
     with np.errstate(over="ignore"):
-        given = (result.w, result.w_fit, result.w * sd)
-        odds, odds_fit, odds_sd = (np.exp(np.where(signs == 0, w, limit)) for w in given)
+        odds, odds_fit, odds_sd = (np.exp(at_infinity(w, signs)) for w in (result.w, result.w_fit, result.w * sd))
     columns = {
         "name": result.feature_names, "w": result.w, "odds_ratio": odds, "w_fit": result.w_fit, "odds_ratio_fit": odds_fit,
         "center": result.center, "scale": result.scale, "sd": sd, "odds_ratio_sd": odds_sd, "error": proven.coef,

@@ -31,7 +31,7 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem, Findin
     optimum under `SEPARATED_RIDGE` if nothing else is proven; gets the reason why there is no optimum.
     """
     whole = _Whole(limit)
-    start = limit.as_now(*problem.start)
+    start = limit.exchanged(*problem.start)
     rest = replace(
         problem,
         rows=limit.rest(),
@@ -137,7 +137,7 @@ class _Whole:
         def of_all(step: Step) -> Mapping[str, float] | None:
             units: Units = self.limit.rows.units
             w, bias = self.points(step.w, np.array(step.b))
-            theta = np.append(*units.to_fit(*self.limit.as_before(*units.to_user(w, float(bias)))))
+            theta = np.append(*units.to_fit(*self.limit.exchanged(*units.to_user(w, float(bias)))))
             theta.flags.writeable = False
             gap = self.limit.share * step.gap
             return callback(

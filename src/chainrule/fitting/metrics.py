@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,6 @@ from chainrule.errors import InputError
 from chainrule.losses import LOGISTIC, sigmoid
 
 Floats = npt.NDArray[np.float64]
-Called = tuple[Floats, Floats, Floats]  # as `_called` gives them
 
 NORMAL = 1.959963984540054  # the normal distribution's quantile of 0.975
 LARGEST = 36.0  # log-odds above it have no threshold g below 1 in float64
@@ -100,11 +99,7 @@ def roc(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None)
     It runs from (0, 0) to (1, 1); rows of equal z are called together. Parameters: as `log_loss`. None if only one class has
     weight.
     """
-    return _roc(_called(z, y, weight))
-
-
-def _roc(called: Called) -> Curve | None:
-    steps, false, true = called
+    steps, false, true = _called(z, y, weight)
     return Curve(false / false[-1], true / true[-1], steps) if false[-1] > 0.0 and true[-1] > 0.0 else None
 
 
@@ -113,11 +108,7 @@ def precision_recall(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike |
 
     Parameters: as `log_loss`. None if class 1 has no weight.
     """
-    return _precision_recall(_called(z, y, weight))
-
-
-def _precision_recall(called: Called) -> Curve | None:
-    steps, false, true = called
+    steps, false, true = _called(z, y, weight)
     if true[-1] == 0.0:
         return None
     with np.errstate(invalid="ignore"):
@@ -131,7 +122,7 @@ def average_precision(curve: Curve) -> float:
     return float(np.diff(curve.x) @ curve.y[1:])
 
 
-def _called(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None) -> Called:
+def _called(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None) -> tuple[Floats, Floats, Floats]:
     """Return thresholds from inf down to -inf, and the weight of false and of true positives above each.
 
     At each distinct z but the largest there is a threshold that calls just the rows above it positive.
@@ -190,7 +181,10 @@ class Bin:
     high: float
 
 
-def calibration(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None, bins: int = 10) -> list[Bin]:
+def calibration(
+    z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None, bins: int = 10,
+    probability: Callable[[Floats], Floats] = sigmoid,
+) -> list[Bin]:  # fmt: skip
     """Compare predicted probabilities with what happened, in bins of equal weight.
 
     Rows of equal z stay together, so there may be fewer bins. The interval is Wilson's (1927) for a share of k rows; with
@@ -204,7 +198,7 @@ def calibration(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None
     first = np.flatnonzero(tied)
     centers = (before[first] + np.append(before[first[1:]], before[-1] + s[-1])) / 2.0
     place = np.minimum(bins * centers / (before[-1] + s[-1]), bins - 1).astype(np.int64)[np.cumsum(tied) - 1]
-    g, found = sigmoid(z), []
+    g, found = probability(z), []
     edges = [0, *(np.flatnonzero(np.diff(place)) + 1).tolist(), len(z)]
     for at in map(slice, edges, edges[1:]):
         total = float(s[at].sum())
@@ -329,14 +323,12 @@ def quality(
     costs: tuple[float, float] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the decisions at a threshold, both curves, thinned, and the calibration; parameters as `decisions`."""
-    called = _called(z, y, weight)
-    curves = {"roc": _roc(called), "precision_recall": _precision_recall(called)}
+    of_rates, of_precision = roc(z, y, weight), precision_recall(z, y, weight)
     return {
         "decisions": decisions(z, y, weight, threshold, costs),
-        "average_precision": None
-        if curves["precision_recall"] is None
-        else average_precision(curves["precision_recall"]),
-        **{name: None if curve is None else thinned(curve) for name, curve in curves.items()},
+        "average_precision": None if of_precision is None else average_precision(of_precision),
+        "roc": None if of_rates is None else thinned(of_rates),
+        "precision_recall": None if of_precision is None else thinned(of_precision),
         "calibration": calibration(z, y, weight),
     }
 

@@ -87,7 +87,7 @@ class Reference:
         high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
         certificate, said = ending.certificate, ending.said
         if ending.limit is not None:  # there is no optimum, and no first level is replaced here
-            point, said = ending.limit.as_before(*point), tuple(found.without("references") for found in said)
+            point, said = ending.limit.exchanged(*point), tuple(found.without("references") for found in said)
             certificate = replace(certificate, kind="limit", why=said[0])
         collinear = ending.diagnosed if isinstance(ending.diagnosed, Collinearity) else None
         return cls(certificate, high, *point, said, collinear)

@@ -9,7 +9,6 @@ import numpy as np
 
 from chainrule.data.inputs import choice
 from chainrule.data.rows.levels import at_infinity
-from chainrule.data.schema import MISSING_LEVEL, Schema
 from chainrule.data.variables import Facts, variables
 from chainrule.errors import InputError
 from chainrule.model.model import Model
@@ -31,8 +30,8 @@ def coefficients(model: Model, backend: str | None = None) -> Any:
     with np.errstate(over="ignore"):
         odds = [None, *np.exp(at_infinity(model.w, model.infinite))]  # the bias is no ratio
     errors = [proven.get("intercept"), *(proven.get("coef") or [None] * len(model.w))]
-    places = [(BIAS, None, None), *_places(model.schema)]
-    variables, levels, references = zip(*places, strict=True)
+    places = [(column.name, of, column.reference) for column in model.schema.columns for of in column.coefficients]
+    variables, levels, references = zip((BIAS, None, None), *places, strict=True)
     text, number = pa.string(), pa.float64()
     table = pa.table({
         "variable": pa.array(variables, text), "level": pa.array(levels, text), "coefficient": pa.array(w, number),
@@ -61,17 +60,3 @@ def _digits(w: Any, errors: list[float | None]) -> Any:
     from chainrule.certificate import digits_of
 
     return digits_of(w, np.array([np.inf if error is None else error for error in errors]))
-
-
-def _places(schema: Schema) -> list[tuple[str, str | None, str | None]]:
-    """Return each coefficient's variable, level and reference level."""
-    found: list[tuple[str, str | None, str | None]] = []
-    for column in schema.columns:
-        if column.kind == "number":
-            found += [(column.name, None, None)] * (not column.constant)
-            found += [(column.name, MISSING_LEVEL, None)] * column.missing
-            continue
-        levels = [*column.levels, *([MISSING_LEVEL] if column.missing else [])]
-        reference = None if column.all_levels else levels[0]
-        found += [(column.name, level, reference) for level in levels[0 if column.all_levels else 1 :]]
-    return found

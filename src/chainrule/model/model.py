@@ -84,16 +84,14 @@ class Model(Fitted):
             object.__setattr__(self, name, float(array) if is_bias else array)
 
     @classmethod
-    def of(cls, result: Result, schema: Schema | None = None) -> "Model":
+    def of(cls, result: Result, schema: Schema | None = None, **known: Any) -> "Model":
         """Make the model of a fit. schema : of the command line's table; by default what the fit learnt from X and y.
 
-        Then `info` also says that the training rows were all rows of X, so that they are known again.
+        known : more for `info`, such as "split", by which the training rows are known again: by default, they are all rows.
         """
-        info = result.to_dict(timings=False)
-        if schema is None:
-            schema = _schema_of(result)
-            info |= {"split": {"test_size": 0.0, "seed": 0}, "na": []}
-            info |= {"library": result.library, "loss_name": result.loss_name}
+        info = result.to_dict(timings=False) | {"library": result.library, "loss_name": result.loss_name}
+        info |= {"split": {"test_size": 0.0, "seed": 0}, "na": [], **known}
+        schema = _schema_of(result) if schema is None else schema
         return cls(schema, result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale, info)
 
     def _line(self) -> str:

@@ -3,7 +3,8 @@
 A column of 0 to 1 that is 0 in every row of one class separates the other rows from them: as its coefficient grows, their loss
 falls to 0, and no other row's loss changes (Albert and Anderson 1984, Biometrika 71). A category's first level does the same by
 way of the intercept. Without these rows, further levels may have one class only, so repeat until there are none (Correia,
-Guimaraes and Zylkin 2019, arXiv 1903.01633). `docs/decisions/0018` proves that the limit of the fit is that of the rows left.
+Guimaraes and Zylkin 2019, arXiv 1903.01633). That the limit of the fit is the fit of the rows left is proven in
+docs/decisions/0018-infinite-coefficients.md.
 """
 
 from __future__ import annotations
@@ -121,8 +122,8 @@ class Limit:
             w[columns] = np.sign(self.infinite[columns]) * _largest(rows.design, some.places, missing, columns)
         return w
 
-    def as_before(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """Turn finite coefficients for the new first levels into those for the old ones, which predict the same."""
+    def exchanged(self, w: Vector, b: float) -> tuple[Vector, float]:
+        """Turn finite coefficients for the old first levels into those for the new ones, which predict the same, or back."""
         w = w.copy()
         for k, code in self.references.items():
             span, slot = _category(self.rows.design, k).span, _category(self.rows.design, k).at + code - 1
@@ -130,17 +131,6 @@ class Limit:
             w[slot] = 0.0
             w[span] -= first
             b += float(first)
-        return w, b
-
-    def as_now(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """Undo `as_before`."""
-        w = w.copy()
-        for k, code in self.references.items():
-            span, slot = _category(self.rows.design, k).span, _category(self.rows.design, k).at + code - 1
-            new = w[slot]
-            w[slot] = 0.0
-            w[span] -= new
-            b += float(new)
         return w, b
 
 
