@@ -232,6 +232,15 @@ def test_only_levels_of_one_class_leave_the_intercept():
     assert [found.code for found in result.findings] == ["at limit", "infinite"]
 
 
+def test_missing_levels_are_filled_in_also_where_the_first_level_is_replaced():
+    """A blank counts as the most frequent level, which becomes the first: the same fit as with that level in its place."""
+    c, y = np.array(["a", "a", *["b"] * 4, None], dtype=object), np.array([1, 1, 0, 1, 0, 1, 0])
+    blank, whole = (quiet(pa.table({"c": of}), y, missing="mean") for of in (c, np.where(c == None, "b", c)))  # noqa: E711
+    assert blank.certificate.kind == whole.certificate.kind == "limit"
+    assert blank.infinite.tolist() == whole.infinite.tolist() == [1]
+    np.testing.assert_array_equal(np.append(blank.w, blank.b), np.append(whole.w, whole.b))
+
+
 def test_complete_separation_stays_what_it_was():
     c, y = np.repeat(["a", "b", "c"], 20), np.repeat([0, 1, 1], 20)
     with pytest.warns(SeparationWarning):

@@ -270,7 +270,8 @@ def exchanged(design: Blocks, references: Mapping[int, int]) -> Blocks:
         column = _category(design, k)
         lookup = np.arange(column.levels, dtype=code_type(column.levels))
         lookup[0], lookup[code] = code, 0
-        blocks[k] = replace(column, parts=tuple(recoded(part, lookup) for part in column.parts))
+        missing = None if column.missing is None else int(lookup[column.missing])
+        blocks[k] = replace(column, parts=tuple(recoded(part, lookup) for part in column.parts), missing=missing)
     return Blocks(blocks, design.m, design.n)
 
 
