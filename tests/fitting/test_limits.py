@@ -263,6 +263,26 @@ def test_levels_within_levels_are_left_to_the_search_for_planes():
     assert values_of(result, "infinite")[0]["ridge"] == 1e-8
 
 
+def test_many_levels_within_levels_get_the_ridge_at_once():
+    """A search for planes among 500 columns takes long and mostly finds none. Falls that slow down are enough for the ridge."""
+    rng = np.random.default_rng(0)
+    a, b, u, y = (
+        rng.integers(0, 180, 3000),
+        rng.integers(0, 180, 3000),
+        np.full(3000, "q", dtype=object),
+        rng.integers(0, 2, 3000),
+    )
+    inside, around = np.flatnonzero(a == 0), rng.choice(np.flatnonzero(a), 8, replace=False)
+    u[inside] = u[around] = "p"
+    y[inside] = np.arange(len(inside)) % 2
+    y[around], b[:4], y[:4] = 0, 180, 1
+    columns = {name: [f"{name}{level}" for level in of] for name, of in (("a", a), ("b", b), ("again", a))}
+    result = quiet(pa.table({**columns, "u": u}), y)
+    assert result.feature_names[np.argmax(result.infinite)] == "b=b180"
+    assert result.certificate.kind == "ridge"
+    assert result.reads < 60
+
+
 def test_levels_without_rows_left_are_0_and_named():
     """`d=q` has both classes, but only in rows that leave with `c`."""
     c = np.array(["a"] * 10 + ["b"] * 10 + ["m"] * 40)

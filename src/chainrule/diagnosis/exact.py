@@ -82,9 +82,9 @@ def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> NDArray[np.int
     whole = whole_numbers([*v, b])
     largest = np.abs(X).max(axis=0, initial=0.0)
     if largest.max(initial=0.0) < WHOLE and max(map(abs, whole)) < WHOLE:
-        *c, constant = np.array(whole, dtype=np.float64)
-        if largest @ np.abs(c) + abs(constant) < WHOLE and (X == np.rint(X)).all():
-            return np.asarray(np.sign(X @ np.array(c) + constant), dtype=np.int8)
+        coefficients, constant = np.array(whole[:-1], dtype=np.float64), float(whole[-1])
+        if largest @ np.abs(coefficients) + abs(constant) < WHOLE and (X == np.rint(X)).all():
+            return np.asarray(np.sign(X @ coefficients + constant), dtype=np.int8)
     X = np.column_stack([X, np.ones(len(X))])
     # Scale columns and coefficients to about 1: powers of two change no sign and round nothing.
     p = power_of_two(np.abs(X).max(axis=0, initial=0.0))
