@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from chainrule import LogisticRegression, certify, fit
-from chainrule.errors import CollinearityWarning, SeparationWarning
+from chainrule.errors import CollinearityWarning, InputError, SeparationWarning
 from finding_tools import levels_of, values_of
 
 
@@ -239,6 +239,15 @@ def test_missing_levels_are_filled_in_also_where_the_first_level_is_replaced():
     assert blank.certificate.kind == whole.certificate.kind == "limit"
     assert blank.infinite.tolist() == whole.infinite.tolist() == [1]
     np.testing.assert_array_equal(np.append(blank.w, blank.b), np.append(whole.w, whole.b))
+
+
+@pytest.mark.parametrize("tiny", [1e-308, 5e-324])
+def test_infinite_coefficients_without_a_finite_stand_in_are_refused(tiny):
+    x, c, y = np.tile([0.0, 0.0, tiny, 0.0], 10), np.tile(["a", "b", "b", "a", "b"], 8), np.tile([0, 1, 1, 0], 10)
+    y[:8] = 1 - y[:8]
+    y[x > 0] = 1
+    with pytest.raises(InputError, match="column 'x' is so small that its weight is beyond a float64"):
+        quiet(pa.table({"x": x, "c": c}), y)
 
 
 def test_complete_separation_stays_what_it_was():
