@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.designs import dense, sparse
 from chainrule.data.encoding import UNSEEN, encode
-from chainrule.data.frames import as_arrow, collected, column_names, fields_of, is_frame, is_table
+from chainrule.data.frames import as_arrow, collected, column_names, is_frame, is_table
 from chainrule.data.inputs import check_weights, choice, numbered
+from chainrule.data.kinds import read_columns
 from chainrule.data.labels import known_labels
 from chainrule.data.schema import Schema
 from chainrule.data.tables import Encoded
@@ -44,7 +45,7 @@ def blocks_for(schema: Schema, X: Any, unseen: str = "error") -> Blocks:
     if is_frame(X):
         X = collected(X)
         if not _is_matrix(schema, X):
-            fields = fields_of(X, [column.name for column in schema.columns], sort=schema.source == "file")
+            fields = read_columns(X, schema.columns, sort=schema.source == "file")
             if not fields[0].rows:
                 raise InputError("X has no rows: give one at least")
             return encode(fields, schema.columns, unseen)
