@@ -250,6 +250,15 @@ def test_infinite_coefficients_without_a_finite_stand_in_are_refused(tiny):
         quiet(pa.table({"x": x, "c": c}), y)
 
 
+def test_the_new_first_level_is_that_of_most_weight():
+    """As if each row were there as often as its weight says."""
+    c, y = np.array(["a", "a", "b", "b", "b", "c", "c"]), np.array([1, 1, 0, 1, 0, 0, 1])
+    s = np.array([1, 2, 1, 1, 1, 5, 1])
+    weighted, repeated = quiet(pa.table({"c": c}), y, sample_weight=s), quiet(pa.table({"c": c.repeat(s)}), y.repeat(s))
+    assert weighted.encodings[0].levels == repeated.encodings[0].levels == ("c", "b", "a")
+    np.testing.assert_allclose(np.append(weighted.w, weighted.b), np.append(repeated.w, repeated.b), rtol=1e-6)
+
+
 def test_complete_separation_stays_what_it_was():
     c, y = np.repeat(["a", "b", "c"], 20), np.repeat([0, 1, 1], 20)
     with pytest.warns(SeparationWarning):

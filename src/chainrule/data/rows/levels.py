@@ -157,7 +157,8 @@ def find_limit(rows: Rows, *, fit_intercept: bool = True) -> Limit | None:
         if not infinite.any():
             return None
         lost = [(k, _category(rows.design, k)) for at, k in enumerate(firsts) if not counts[:, n + at].any()]
-        references = {k: _best(counts.sum(axis=0), column, rows, k) for k, column in lost}
+        weights = counts if rows.s is None or not lost else _counts(rows, rounds == 0, firsts, rows.s)
+        references = {k: _best(weights.sum(axis=0), column, rows, k) for k, column in lost}
         if all(references.values()):
             break
         fixed |= {k for k, code in references.items() if not code}  # no other level can be its first
@@ -183,7 +184,7 @@ def _can_change(rows: Rows, k: int, column: CategoryColumn) -> bool:
 
 
 def _best(counts: Vector, column: CategoryColumn, rows: Rows, k: int) -> int:
-    """Return the code of the most frequent level, without the one for missing values; 0 if no row has one."""
+    """Return the code of the level of most weight, without the one for missing values; 0 if no row has one."""
     levels = column.levels if rows.encodings is None else len(rows.encodings[k].levels)
     there = counts[column.span][: levels - 1]
     return 1 + int(np.argmax(there)) if there.any() else 0
@@ -197,7 +198,7 @@ def _removed(rows: Rows, firsts: list[int]) -> tuple[Signs, Signs, Vector]:
     n, design, is_mark = rows.n_features, rows.design, np.append(_marks(rows), np.ones(len(firsts), dtype=np.bool_))
     left, rounds, infinite = rows.is_kept.copy(), np.zeros(rows.n_rows, np.int8), np.zeros(n + len(firsts), np.int8)
     for k in range(1, MOST_ROUNDS + 2):
-        counts = _counts(rows, left, firsts)
+        counts = _counts(rows, left, firsts, rows.is_kept.astype(np.float64))
         found = is_mark & ((counts > 0.0).sum(axis=0) == 1) & (infinite == 0)
         is_complete = len(np.unique(rows.y[left])) < 2
         if is_complete or not found.any() or k > MOST_ROUNDS:
@@ -221,11 +222,14 @@ def _marks(rows: Rows) -> Mask:
     return np.asarray(~rows.design.numeric | ((low >= 0.0) & (high <= 1.0)))
 
 
-def _counts(rows: Rows, left: Mask, firsts: list[int]) -> Vector:
-    """Sum the columns over the rows left of each class, (2, n + firsts), in one read: for levels, how many rows have them."""
+def _counts(rows: Rows, left: Mask, firsts: list[int], s: Vector) -> Vector:
+    """Sum the columns over the rows left of each class, (2, n + firsts), in one read: for levels, the rows that have them.
+
+    s : (m,), how often each row counts.
+    """
     rows.count_read()
     n, classes = rows.n_features, np.stack([left & (rows.y == 0), left & (rows.y == 1)]).astype(np.float64)
-    how = {**rows.how, "view": None, "s": None if rows.s is None else rows.is_kept.astype(np.float64)}
+    how = {**rows.how, "view": None, "s": None if rows.s is None else s}
     found = read_points(rows.design, What.SUMS, np.zeros((2, n)), np.zeros(2), row_weights=classes, **how)
     sums = np.array([of.sums for of in found])
     spans = [_category(rows.design, k).span for k in firsts]
