@@ -212,7 +212,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         if columns is None or not self.result_.infinite.any():
             return z
         infinite = self.result_.infinite
-        found = limits(infinite, lambda w: scores(X, columns, w, 0.0, self.unseen))
+        found = limits(infinite, columns, lambda w: scores(X, columns, w, 0.0, self.unseen))
         return np.where(found == 0.0, z, found)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -346,6 +346,26 @@ def test_rows_with_both_signs_are_undetermined_and_counted(table):
     assert set(model.predict(new)) <= {0, 1}
 
 
+def test_negative_numbers_turn_an_infinite_coefficient_around():
+    """Two infinite terms of different signs have no sum, however their numbers compare."""
+    rng = np.random.default_rng(0)
+    y, c = rng.integers(0, 2, 60), rng.choice(["a", "b"], 60)
+    u, v = (np.where((y == 1) & (rng.random(60) < 0.3), 0.5, 0.0) for _ in range(2))
+    X, new = (
+        pa.table({"u": u, "v": v, "c": c}),
+        {"u": [0.5, 0.5, 1, -1, -1], "v": [-0.5, -0.25, 0, 0, -1.0], "c": ["a"] * 5},
+    )
+    result = quiet(X, y)
+    assert result.infinite.tolist() == [1, 1, 0]
+    wanted = [np.nan, np.nan, 1.0, 0.0, 0.0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator = LogisticRegression(alpha=None).fit(X, y)
+    for fitted in (result, estimator):
+        with pytest.warns(SeparationWarning, match="2 rows"):
+            np.testing.assert_array_equal(fitted.predict_proba(pa.table(new))[:, 1], wanted)
+
+
 def test_anyones_coefficients_are_measured_from_the_infimum(table):
     X, y = table
     result = quiet(X, y, coding="all", tol=1e-13)

@@ -76,6 +76,11 @@ class Column:
         """Whether the cells are numbers as the CSV reader knows them."""
         return self.kind == "number" and not self.reads
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether the first of its coefficients is of numbers, not of levels or a mark."""
+        return self.kind == "number" and not self.constant
+
     def design_names(self) -> list[str]:
         """Name the column's coefficients; two columns may still give the same name."""
         if self.kind == "number":

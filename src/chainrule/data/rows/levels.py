@@ -8,7 +8,7 @@ Guimaraes and Zylkin 2019, arXiv 1903.01633). `docs/decisions/0018` proves that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -312,15 +312,21 @@ def at_infinity(w: Vector, infinite: Signs) -> Vector:
     return np.where((infinite == 0) | np.isnan(w), w, np.copysign(np.inf, infinite))
 
 
-def limits(infinite: Signs, score: Callable[[Vector], Vector]) -> Vector:
-    """Return which z are infinite, (m,): inf, -inf, NaN where infinite coefficients of both signs meet, else 0.
+def limits(infinite: Signs, columns: Sequence[Column], score: Callable[[Vector], Vector]) -> Vector:
+    """Return which z are infinite, (m,): inf, -inf, NaN where terms of both signs meet, else 0.
 
-    Coefficients of an earlier round are infinitely larger than those of later ones. score : z for weights w (n,) and b = 0.
+    Coefficients of an earlier round are infinitely larger than those of later ones. Only numbers can be negative in a new row,
+    so each is looked at alone. columns : of the table. score : z for weights w (n,) and b = 0.
     """
-    found = score(np.zeros(len(infinite)))
-    for k in range(1, int(np.abs(infinite).max(initial=0)) + 1):
-        up, down = score((infinite == k) * 1.0), score((infinite == -k) * 1.0)
-        z = np.sign(up) - np.sign(down)
-        here = np.where(z != 0.0, np.copysign(np.inf, z), np.where(up != 0.0, np.nan, 0.0))
+    found, ranks = score(np.zeros(len(infinite))), np.abs(infinite)
+    is_number = np.array(
+        [column.has_numbers and not k for column in columns for k, _ in enumerate(column.design_names())]
+    )
+    for k in range(1, int(ranks.max(initial=0)) + 1):
+        groups = [(infinite == sign * k) & ~is_number for sign in (1, -1)]
+        groups += [np.arange(len(infinite)) == j for j in np.flatnonzero((ranks == k) & is_number)]
+        terms = np.sign([score(np.where(group, np.sign(infinite), 0.0)) for group in groups])
+        here = terms.max(axis=0) + terms.min(axis=0)
+        here = np.where(terms.any(axis=0), np.where(here == 0.0, np.nan, np.copysign(np.inf, here)), 0.0)
         found = np.where(found == 0.0, here, found)
     return found
