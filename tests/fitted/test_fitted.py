@@ -183,6 +183,28 @@ def test_columns_of_text_dates_and_parts_are_read_as_in_the_fit(rng, tmp_path):
     np.testing.assert_array_equal(X[:, result.feature_names.index("share")], percent)
 
 
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_rows_are_read_as_the_fit_read_them(library, rng, tmp_path):
+    """Text of dates, times, percentages and amounts, and parts of dates: the probabilities are those of their numbers."""
+    days, share, amount = rng.integers(18000, 19000, 90), rng.integers(0, 1000, 90) / 10, rng.integers(0, 10**6, 90)
+    dates, y = days.astype("datetime64[D]"), np.arange(90) % 2
+    months = dates.astype("datetime64[M]").astype(int) % 12
+    text = library(
+        {"day": dates.astype(str).tolist(), "share": [f"{x:.1f}%" for x in share], "paid": [f"${x:,}" for x in amount]}
+    )
+    numbers = library({"day": days, "share": share, "paid": amount})
+    result, plain_numbers = chainrule.fit(text, y), chainrule.fit(numbers, y)
+    result.save(tmp_path / "model.safetensors")
+    for fitted in (result, chainrule.load(tmp_path / "model.safetensors")):
+        np.testing.assert_array_equal(fitted.predict_proba(text), plain_numbers.predict_proba(numbers))
+    assert result.explain(text, y, row=3).loss == plain_numbers.explain(numbers, y, row=3).loss
+    parts = chainrule.fit(text, y, columns={"day": ["month"]}, alpha=0.1)
+    z, j = parts.decision_function(text), parts.feature_names.index("day month=Mar")
+    others = [parts.feature_names.index(name) for name in ("share", "paid")]
+    rest = parts.b + share * parts.w[others[0]] + amount * parts.w[others[1]]
+    np.testing.assert_allclose((z - rest)[months == 2], parts.w[j], rtol=1e-9)
+
+
 def test_columns_are_known_by_name_or_by_place(rng):
     X = rng.normal(size=(50, 2))
     y = X[:, 0] > rng.normal(size=50)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from chainrule import LogisticRegression, certify, fit
-from chainrule.errors import CollinearityWarning, SeparationWarning
+from chainrule.errors import CollinearityWarning, InputError, SeparationWarning
 from finding_tools import levels_of, values_of
 
 
@@ -233,6 +233,33 @@ def test_only_levels_of_one_class_leave_the_intercept():
     assert [found.code for found in result.findings] == ["at limit", "infinite"]
 
 
+def test_missing_levels_are_filled_in_also_where_the_first_level_is_replaced():
+    """A blank counts as the most frequent level, which becomes the first: the same fit as with that level in its place."""
+    c, y = np.array(["a", "a", *["b"] * 4, None], dtype=object), np.array([1, 1, 0, 1, 0, 1, 0])
+    blank, whole = (quiet(pa.table({"c": of}), y, missing="mean") for of in (c, np.where(c == None, "b", c)))  # noqa: E711
+    assert blank.certificate.kind == whole.certificate.kind == "limit"
+    assert blank.infinite.tolist() == whole.infinite.tolist() == [1]
+    np.testing.assert_array_equal(np.append(blank.w, blank.b), np.append(whole.w, whole.b))
+
+
+@pytest.mark.parametrize("tiny", [1e-308, 5e-324])
+def test_infinite_coefficients_without_a_finite_stand_in_are_refused(tiny):
+    x, c, y = np.tile([0.0, 0.0, tiny, 0.0], 10), np.tile(["a", "b", "b", "a", "b"], 8), np.tile([0, 1, 1, 0], 10)
+    y[:8] = 1 - y[:8]
+    y[x > 0] = 1
+    with pytest.raises(InputError, match="column 'x' is so small that its weight is beyond a float64"):
+        quiet(pa.table({"x": x, "c": c}), y)
+
+
+def test_the_new_first_level_is_that_of_most_weight():
+    """As if each row were there as often as its weight says."""
+    c, y = np.array(["a", "a", "b", "b", "b", "c", "c"]), np.array([1, 1, 0, 1, 0, 0, 1])
+    s = np.array([1, 2, 1, 1, 1, 5, 1])
+    weighted, repeated = quiet(pa.table({"c": c}), y, sample_weight=s), quiet(pa.table({"c": c.repeat(s)}), y.repeat(s))
+    assert weighted.encodings[0].levels == repeated.encodings[0].levels == ("c", "b", "a")
+    np.testing.assert_allclose(np.append(weighted.w, weighted.b), np.append(repeated.w, repeated.b), rtol=1e-6)
+
+
 def test_complete_separation_stays_what_it_was():
     c, y = np.repeat(["a", "b", "c"], 20), np.repeat([0, 1, 1], 20)
     with pytest.warns(SeparationWarning):
@@ -253,6 +280,26 @@ def test_levels_within_levels_are_left_to_the_search_for_planes():
     assert {"infinite", "separated"} <= {found.code for found in result.findings}
     assert np.count_nonzero(result.infinite) == 2
     assert values_of(result, "infinite")[0]["ridge"] == 1e-8
+
+
+def test_many_levels_within_levels_get_the_ridge_at_once():
+    """A search for planes among 500 columns takes long and mostly finds none. Falls that slow down are enough for the ridge."""
+    rng = np.random.default_rng(0)
+    a, b, u, y = (
+        rng.integers(0, 180, 3000),
+        rng.integers(0, 180, 3000),
+        np.full(3000, "q", dtype=object),
+        rng.integers(0, 2, 3000),
+    )
+    inside, around = np.flatnonzero(a == 0), rng.choice(np.flatnonzero(a), 8, replace=False)
+    u[inside] = u[around] = "p"
+    y[inside] = np.arange(len(inside)) % 2
+    y[around], b[:4], y[:4] = 0, 180, 1
+    columns = {name: [f"{name}{level}" for level in of] for name, of in (("a", a), ("b", b), ("again", a))}
+    result = quiet(pa.table({**columns, "u": u}), y)
+    assert result.feature_names[np.argmax(result.infinite)] == "b=b180"
+    assert result.certificate.kind == "ridge"
+    assert result.reads < 60
 
 
 def test_levels_without_rows_left_are_0_and_named():
@@ -300,6 +347,26 @@ def test_rows_with_both_signs_are_undetermined_and_counted(table):
     for fitted in (model, model.result_):
         with pytest.warns(SeparationWarning, match="undetermined"):
             assert fitted.predict(new).tolist() == [0, 0]
+
+
+def test_negative_numbers_turn_an_infinite_coefficient_around():
+    """Two infinite terms of different signs have no sum, however their numbers compare."""
+    rng = np.random.default_rng(0)
+    y, c = rng.integers(0, 2, 60), rng.choice(["a", "b"], 60)
+    u, v = (np.where((y == 1) & (rng.random(60) < 0.3), 0.5, 0.0) for _ in range(2))
+    X, new = (
+        pa.table({"u": u, "v": v, "c": c}),
+        {"u": [0.5, 0.5, 1, -1, -1], "v": [-0.5, -0.25, 0, 0, -1.0], "c": ["a"] * 5},
+    )
+    result = quiet(X, y)
+    assert result.infinite.tolist() == [1, 1, 0]
+    wanted = [np.nan, np.nan, 1.0, 0.0, 0.0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator = LogisticRegression(alpha=None).fit(X, y)
+    for fitted in (result, estimator):
+        with pytest.warns(SeparationWarning, match="2 rows"):
+            np.testing.assert_array_equal(fitted.predict_proba(pa.table(new))[:, 1], wanted)
 
 
 def test_anyones_coefficients_are_measured_from_the_infimum(table):

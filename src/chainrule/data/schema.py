@@ -89,6 +89,11 @@ class Column:
         """The level that the others are compared with; None for a number, and if every level has a coefficient."""
         return None if self.kind == "number" or self.all_levels else self.levels[0]
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether the first of its coefficients is of numbers, not of levels or a mark."""
+        return self.kind == "number" and not self.constant
+
     def design_names(self) -> list[str]:
         """Name the column's coefficients; two columns may still give the same name."""
         if self.kind == "number":

@@ -240,12 +240,13 @@ class _Trial:
     def add(self, X: Matrix, unit: float) -> None:
         """Check rows X (q, k) against the rounding of their terms: (k+2) u (|x|.|v| + |constant|)."""
         residual = np.abs(X @ self.v - self.constant)
-        bound = (len(self.v) + 2) * unit * (np.abs(X) @ np.abs(self.v) + abs(self.constant))
-        ratio = np.where(residual == 0, 0.0, residual / bound)
-        # A relation that overflows float64 counts as false.
-        residual, ratio = (np.where(np.isnan(x), np.inf, x) for x in (residual, ratio))
-        self.residual = max(self.residual, float(residual.max(initial=0.0)))
-        self.ratio = max(self.ratio, float(ratio.max(initial=0.0)))
+        if residual.any():
+            bound = (len(self.v) + 2) * unit * (np.abs(X) @ np.abs(self.v) + abs(self.constant))
+            ratio = np.where(residual == 0, 0.0, residual / bound)
+            # A relation that overflows float64 counts as false.
+            residual, ratio = (np.where(np.isnan(x), np.inf, x) for x in (residual, ratio))
+            self.residual = max(self.residual, float(residual.max()))
+            self.ratio = max(self.ratio, float(ratio.max()))
         v, b = [Fraction(c) for c in self.v.tolist()], Fraction(-self.constant)
         for some in (X[:FEW], X):  # a few rows mostly decide
             self.exact = self.exact and self.ratio <= NEAR and not exact_signs(some, v, b).any()
@@ -288,8 +289,9 @@ def _verified(
         trials |= {j: _trials(vectors[j][at] / size[at], x[at], unit, fit_intercept) for j, at in sought.items()}
         for _, X in blocks(rows, columns, rows.is_kept) if sought else ():
             for j, at in sought.items():
+                some = np.asfortranarray(X[:, np.searchsorted(columns, at)])
                 for trial in trials[j]:
-                    trial.add(X[:, np.searchsorted(columns, at)], unit)
+                    trial.add(some, unit)
     sd = rows.moments(correlations=False).sd
     spread, relations = np.where(sd > 0, sd, size), {}  # without an intercept sizes are about 0
     for j, at in supports.items():

@@ -20,6 +20,7 @@ Matrix = NDArray[np.float64]
 Row = dict[int, Fraction]
 
 U = 2.0**-53
+WHOLE = 2.0**53  # whole numbers below it, and their products and sums, are exact
 TINY = 2.0**-900  # the rounding error of a product at least this large is a normal number
 SPLIT = 2.0**27 + 1.0
 MOST_BITS = 1000  # of a whole number that becomes a float64, which holds 1024
@@ -78,7 +79,13 @@ def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> NDArray[np.int
     v, b
         k rationals and one more.
     """
-    X, whole = np.column_stack([X, np.ones(len(X))]), whole_numbers([*v, b])
+    whole = whole_numbers([*v, b])
+    largest = np.abs(X).max(axis=0, initial=0.0)
+    if largest.max(initial=0.0) < WHOLE and max(map(abs, whole)) < WHOLE:
+        coefficients, constant = np.array(whole[:-1], dtype=np.float64), float(whole[-1])
+        if largest @ np.abs(coefficients) + abs(constant) < WHOLE and (X == np.rint(X)).all():
+            return np.asarray(np.sign(X @ coefficients + constant), dtype=np.int8)
+    X = np.column_stack([X, np.ones(len(X))])
     # Scale columns and coefficients to about 1: powers of two change no sign and round nothing.
     p = power_of_two(np.abs(X).max(axis=0, initial=0.0))
     scaled = [c / Fraction(unit) for c, unit in zip(whole, p.tolist(), strict=True)]

@@ -36,7 +36,7 @@ Mask = NDArray[np.bool_]
 Exact = tuple[dict[int, Fraction], Fraction]  # v by column, and b
 
 ROUNDS = 60
-LEAST = 1000  # least rows of the first subset, which also has at least 4 per column
+LEAST, SEARCHED = 1000, 4  # least rows of the first subset, also per column
 MOST_NUMBERS = 1_000_000  # in the subset; beyond, a linear program takes more than 10 seconds
 FAR = 10.0  # a column is centred if its mean is more standard deviations than this from 0
 MAX_EXACT_COLUMNS = 64  # up to which null spaces are found in fractions
@@ -88,6 +88,11 @@ class Separation:
     final: bool
     finding: Finding
     infimum: float = 0.0
+
+
+def is_long_search(rows: Rows) -> bool:
+    """Whether a search for planes takes seconds and mostly remains undecided: its subset can't double."""
+    return 2 * min(rows.n_rows, SEARCHED * rows.n_features) * rows.n_features > MOST_NUMBERS
 
 
 def find_separation(
@@ -305,7 +310,7 @@ def _search(space: _Space, active: Mask, start: Vector) -> tuple[list[Direction]
     k = len(start)
     if not k:
         return [], True
-    subset = space.sample(active, min(max(LEAST, 4 * k), MOST_NUMBERS // k))
+    subset = space.sample(active, min(max(LEAST, SEARCHED * k), MOST_NUMBERS // k))
     for _ in range(ROUNDS):
         A = space.matrix(subset)
         verdict = decide(A, start)

@@ -16,7 +16,7 @@ from chainrule.certificate.bounds import kappa_upper
 from chainrule.certificate.rounding import UNIT, norm_of_z_rounding
 from chainrule.diagnosis.collinearity import Collinearity, Point, find_relations
 from chainrule.diagnosis.exact import independent
-from chainrule.diagnosis.separation import Separation, find_separation
+from chainrule.diagnosis.separation import Separation, find_separation, is_long_search
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
 from chainrule.fitting.returned import certified, rounded
@@ -45,19 +45,19 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState, known: Fin
     solution of least norm in standardised columns, certified for the model without the redundant columns. For separated
     classes: the optimum under `SEPARATED_RIDGE`, certified for that objective. Otherwise the run's last point.
 
-    known : why a larger problem, of which this is a part, has no optimum. Then the last is the optimum under the ridge.
+    known : why a larger problem, of which this is a part, has no optimum. Then the last is the optimum under the ridge. It is
+    returned at once if the run became slow, as on separated classes, and the search for a plane would take long.
     """
     rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
+    under_ridge = None if known is None or outcome.reason != "converged" else partial(_of_rows_left, task, known)
+    if under_ridge and state.is_slow(task.problem.options.tol) and is_long_search(rows):
+        return under_ridge()
     collinear = find_relations(rows, fit_intercept=fit_intercept)
     if task.problem.penalty.strongly_convex:
         return _of_least_penalty(task, outcome, state, collinear)
-    if known is not None and outcome.reason == "converged":
-        found = Separation("quasi", (), np.arange(rows.n_rows), False, known)
-        return (
-            _reduced(task, outcome, state, collinear)
-            or separated(task, collinear, (state.w, state.b))
-            or ridge_by_newton(task, found)
-        )
+    if under_ridge:
+        ending = _reduced(task, outcome, state, collinear) or separated(task, collinear, (state.w, state.b))
+        return ending or under_ridge()
     ending, far_off = _reduced(task, outcome, state, collinear), list[Collinearity]()
     for tolerance in () if state.factored.proof.ok else NEARLY:
         near = find_relations(rows, fit_intercept=fit_intercept, tolerance=tolerance) if ending is None else collinear
@@ -88,6 +88,11 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
         return None
     said = [Finding("collinear too", {"relations": collinear.findings})] if collinear.n_relations else []
     return ridge_by_newton(task, found, said)
+
+
+def _of_rows_left(task: Task, known: Finding) -> Ending:
+    """Return the optimum under the ridge of rows about which nothing more is known."""
+    return ridge_by_newton(task, Separation("quasi", (), np.zeros(0, dtype=np.int64), False, known))
 
 
 def ridge_by_newton(task: Task, found: Separation, said: Sequence[Finding] = ()) -> Ending:

@@ -20,7 +20,7 @@ from chainrule.errors import InputError
 from chainrule.findings import say, warn_of
 from chainrule.fitting.choice import Shape, choose_method, is_for_newton
 from chainrule.fitting.methods import NEWTON
-from chainrule.fitting.problem import Ending, Problem, objective_line
+from chainrule.fitting.problem import Ending, Problem, objective_line, refuse_beyond_float64
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.fitting.verdict import relations_of, verdict
@@ -232,7 +232,9 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
     limit = ending.limit
     names, encodings = (rows.feature_names, rows.encodings) if limit is None else limit.names
     infinite = np.zeros(len(ending.w_fit), dtype=np.int8) if limit is None else limit.infinite
-    (w, b), state = units.to_user(ending.w_fit, ending.b_fit), outcome.state
+    with np.errstate(over="ignore", invalid="ignore"):
+        (w, b), state = units.to_user(ending.w_fit, ending.b_fit), outcome.state
+    refuse_beyond_float64(w, names)
     said = (*rows.said, *ending.said_at_once, *ending.said)
     front, before, batches = options.front, options.resume, options.batches
     seconds = time.perf_counter() - problem.started

@@ -9,11 +9,10 @@ import numpy as np
 from chainrule.data.rows.levels import find_limit
 from chainrule.data.rows.moments import guess_units
 from chainrule.diagnosis.separation import Separation
-from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.degenerate import separated, unproven, without_optimum
 from chainrule.fitting.limits import at_limit
-from chainrule.fitting.problem import Ending, Problem
+from chainrule.fitting.problem import Ending, Problem, refuse_beyond_float64
 from chainrule.fitting.returned import certified
 from chainrule.fitting.task import Task
 
@@ -53,12 +52,7 @@ def _optimize(problem: Problem, known: Finding | None = None) -> Ending:
         certificate = certified(state, task.to_user(point))
         if state.bound is not None and certificate.gap > max(options.tol, 2.0 * state.bound.gap):
             # rounding to the user's units costs more than tol: certify exactly the returned point
-            is_usable = np.isfinite(task.to_user(point).w)
-            if not is_usable.all():
-                name = rows.feature_names[int(np.argmin(is_usable))]
-                raise InputError(
-                    f"column {name!r} is so small that its weight is beyond a float64: multiply the column"
-                )
+            refuse_beyond_float64(task.to_user(point).w, rows.feature_names)
             state, point = task.returned(state.theta)
             state = state.with_bound()
             certificate = certified(state, task.to_user(point))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.levels import Limit
 from chainrule.data.rows.moments import standardized
 from chainrule.data.words import shown
+from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.result import Carried
 from chainrule.fitting.spec import FitSpec
@@ -141,3 +143,10 @@ def objective_line(problem: Problem, ending: Ending) -> str:
     if not ending.is_separated:
         return line
     return f"{line}; returned is the optimum of F + ({short(SEPARATED_RIDGE)}/2) sum ({size} w_j)^2"
+
+
+def refuse_beyond_float64(w: Vector, names: Sequence[str]) -> None:
+    """Raise InputError if a weight of a named column is not finite."""
+    if not np.isfinite(w).all():
+        name = names[int(np.argmin(np.isfinite(w)))]
+        raise InputError(f"column {name!r} is so small that its weight is beyond a float64: multiply the column")

@@ -137,7 +137,7 @@ class Model(Fitted):
             return z
         n = len(self.w)
         plain = replace(self, b_fit=0.0, center=np.zeros(n), scale=np.ones(n))
-        found = limits(infinite, lambda w: replace(plain, w_fit=w).decision(rows))
+        found = limits(infinite, self.schema.columns, lambda w: replace(plain, w_fit=w).decision(rows))
         return np.where(found == 0.0, z, found)
 
     def decision(self, rows: Blocks | npt.ArrayLike) -> Floats:

@@ -36,9 +36,8 @@ FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
 NEAR, NEAREST = 0.1, 1e-10  # the core hands over at this squared decrement: 0.1 sqrt(tol), at least 1e-10
 LEAST_GAIN = 1e-4  # of F: newton-cg runs first, until a step gains less
 RARE_SHARE = 1 / 16  # levels that are rare in a sample of this share of the rows are settled after newton-cg
-# Pace above which, and squared decrement over tol below which, steps along collinear columns are given up.
-SLOW, NEARLY_THERE = 0.5, 1e3
-NEAR_TOL = 1e-8  # a looser tol counts as this
+# Pace above which, and squared decrement below which, steps along collinear columns are given up.
+SLOW, SLOW_NEAR = 0.5, 1e-5
 WORTH_PROVING = 100.0  # nu^2 over tol; below it a bound may reach tol
 
 
@@ -137,6 +136,10 @@ class NewtonState(State):
             steps *= 1.0 if self.on.rows.design.of_numbers_alone else 2.0  # levels' matrix is a read of its own
         return max(1, math.ceil(steps)) + (self.z is None)
 
+    def is_slow(self, tol: float) -> bool:
+        """Whether the run was given up because its decrement fell slowly, as it does if a plane separates the classes."""
+        return self.pace > SLOW and tol < self.nu**2
+
     @property
     def is_separating(self) -> bool:
         """Whether this point separates the classes on all rows, without a penalty: then there is no optimum."""
@@ -157,8 +160,7 @@ class NewtonState(State):
         # With a penalty there always is an optimum, though rounding may hide it.
         if not self.factored.proof.ok:
             # Along nearly collinear columns the decrement falls slowly, or not at all.
-            near = NEARLY_THERE * min(tol, NEAR_TOL)
-            slow = self.pace > SLOW and self.nu**2 <= near and not self.on.ridge.any()
+            slow = self.pace > SLOW and self.nu**2 <= SLOW_NEAR and not self.on.ridge.any()
             return self.nu**2 <= 0.5 * tol or slow or (self.nu**2 <= NOISE and bool(self.on.ridge.any()))
         if self.on.ridge.any():
             return False

@@ -9,7 +9,7 @@ docs/decisions/0018-infinite-coefficients.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -147,7 +147,8 @@ def find_limit(rows: Rows, *, fit_intercept: bool = True) -> Limit | None:
         if not infinite.any():
             return None
         lost = [(k, _category(rows.design, k)) for at, k in enumerate(firsts) if not counts[:, n + at].any()]
-        references = {k: _best(counts.sum(axis=0), column, rows, k) for k, column in lost}
+        weights = counts if rows.s is None or not lost else _counts(rows, rounds == 0, firsts, rows.s)
+        references = {k: _best(weights.sum(axis=0), column, rows, k) for k, column in lost}
         if all(references.values()):
             break
         fixed |= {k for k, code in references.items() if not code}  # no other level can be its first
@@ -173,7 +174,7 @@ def _can_change(rows: Rows, k: int, column: CategoryColumn) -> bool:
 
 
 def _best(counts: Vector, column: CategoryColumn, rows: Rows, k: int) -> int:
-    """Return the code of the most frequent level, without the one for missing values; 0 if no row has one."""
+    """Return the code of the level of most weight, without the one for missing values; 0 if no row has one."""
     levels = column.levels if rows.encodings is None else len(rows.encodings[k].levels)
     there = counts[column.span][: levels - 1]
     return 1 + int(np.argmax(there)) if there.any() else 0
@@ -187,7 +188,7 @@ def _removed(rows: Rows, firsts: list[int]) -> tuple[Signs, Signs, Vector]:
     n, design, is_mark = rows.n_features, rows.design, np.append(_marks(rows), np.ones(len(firsts), dtype=np.bool_))
     left, rounds, infinite = rows.is_kept.copy(), np.zeros(rows.n_rows, np.int8), np.zeros(n + len(firsts), np.int8)
     for k in range(1, MOST_ROUNDS + 2):
-        counts = _counts(rows, left, firsts)
+        counts = _counts(rows, left, firsts, rows.is_kept.astype(np.float64))
         found = is_mark & ((counts > 0.0).sum(axis=0) == 1) & (infinite == 0)
         is_complete = len(np.unique(rows.y[left])) < 2
         if is_complete or not found.any() or k > MOST_ROUNDS:
@@ -211,11 +212,14 @@ def _marks(rows: Rows) -> Mask:
     return np.asarray(~rows.design.numeric | ((low >= 0.0) & (high <= 1.0)))
 
 
-def _counts(rows: Rows, left: Mask, firsts: list[int]) -> Vector:
-    """Sum the columns over the rows left of each class, (2, n + firsts), in one read: for levels, how many rows have them."""
+def _counts(rows: Rows, left: Mask, firsts: list[int], s: Vector) -> Vector:
+    """Sum the columns over the rows left of each class, (2, n + firsts), in one read: for levels, the rows that have them.
+
+    s : (m,), how often each row counts.
+    """
     rows.count_read()
     n, classes = rows.n_features, np.stack([left & (rows.y == 0), left & (rows.y == 1)]).astype(np.float64)
-    how = {**rows.how, "view": None, "s": None if rows.s is None else rows.is_kept.astype(np.float64)}
+    how = {**rows.how, "view": None, "s": None if rows.s is None else s}
     found = read_points(rows.design, What.SUMS, np.zeros((2, n)), np.zeros(2), row_weights=classes, **how)
     sums = np.array([of.sums for of in found])
     spans = [_category(rows.design, k).span for k in firsts]
@@ -260,7 +264,8 @@ def exchanged(design: Blocks, references: Mapping[int, int]) -> Blocks:
         column = _category(design, k)
         lookup = np.arange(column.levels, dtype=code_type(column.levels))
         lookup[0], lookup[code] = code, 0
-        blocks[k] = replace(column, parts=tuple(recoded(part, lookup) for part in column.parts))
+        missing = None if column.missing is None else int(lookup[column.missing])
+        blocks[k] = replace(column, parts=tuple(recoded(part, lookup) for part in column.parts), missing=missing)
     return Blocks(blocks, design.m, design.n)
 
 
@@ -297,15 +302,21 @@ def at_infinity(w: Vector, infinite: Signs) -> Vector:
     return np.where((infinite == 0) | np.isnan(w), w, np.copysign(np.inf, infinite))
 
 
-def limits(infinite: Signs, score: Callable[[Vector], Vector]) -> Vector:
-    """Return which z are infinite, (m,): inf, -inf, NaN where infinite coefficients of both signs meet, else 0.
+def limits(infinite: Signs, columns: Sequence[Column], score: Callable[[Vector], Vector]) -> Vector:
+    """Return which z are infinite, (m,): inf, -inf, NaN where terms of both signs meet, else 0.
 
-    Coefficients of an earlier round are infinitely larger than those of later ones. score : z for weights w (n,) and b = 0.
+    Coefficients of an earlier round are infinitely larger than those of later ones. Only numbers can be negative in a new row,
+    so each is looked at alone. columns : of the table. score : z for weights w (n,) and b = 0.
     """
-    found = score(np.zeros(len(infinite)))
-    for k in range(1, int(np.abs(infinite).max(initial=0)) + 1):
-        up, down = score((infinite == k) * 1.0), score((infinite == -k) * 1.0)
-        z = np.sign(up) - np.sign(down)
-        here = np.where(z != 0.0, np.copysign(np.inf, z), np.where(up != 0.0, np.nan, 0.0))
+    found, ranks = score(np.zeros(len(infinite))), np.abs(infinite)
+    is_number = np.array(
+        [column.has_numbers and not k for column in columns for k, _ in enumerate(column.design_names())]
+    )
+    for k in range(1, int(ranks.max(initial=0)) + 1):
+        groups = [(infinite == sign * k) & ~is_number for sign in (1, -1)]
+        groups += [np.arange(len(infinite)) == j for j in np.flatnonzero((ranks == k) & is_number)]
+        terms = np.sign([score(np.where(group, np.sign(infinite), 0.0)) for group in groups])
+        here = terms.max(axis=0) + terms.min(axis=0)
+        here = np.where(terms.any(axis=0), np.where(here == 0.0, np.nan, np.copysign(np.inf, here)), 0.0)
         found = np.where(found == 0.0, here, found)
     return found
