@@ -70,8 +70,17 @@ export function rowAt(rows: Rows, i: number, at: Point): Row {
   };
 }
 
+/** A view, and the state that it shows. */
+interface View {
+  readonly look: (state: State, before: State) => void;
+  shown: State;
+}
+
+const FRAME = 3; // ms of a frame after which the other views wait for the next
+
 export class Store {
-  private readonly seen = new Set<(state: State, before: State) => void>();
+  private readonly views: View[] = [];
+  private frame = 0;
   private readonly found = new Map<string, Sums>();
 
   constructor(
@@ -126,11 +135,35 @@ export class Store {
     if (!part.edited && moved) next.edited = NOT_EDITED;
     else if (!part.edited && next.row !== before.row) next.edited = { ...before.edited, x: null };
     this.now = next;
-    for (const look of this.seen) look(next, before);
+    if (next.isPlaying) this.frame ||= requestAnimationFrame(() => this.someViews());
+    else for (const view of this.views) this.show(view);
   }
 
-  watch(look: (state: State, before: State) => void): void {
-    this.seen.add(look);
+  /** Whether every view shows the present state. */
+  get isShown(): boolean {
+    return this.views.every((view) => view.shown === this.now);
+  }
+
+  /** While the run plays, show the views that are behind over several frames, so that none takes long. */
+  private someViews(): void {
+    this.frame = 0;
+    const started = performance.now();
+    for (const view of this.views) {
+      if (performance.now() - started > FRAME) break;
+      if (view.shown !== this.now) this.show(view);
+    }
+    if (!this.isShown) this.frame ||= requestAnimationFrame(() => this.someViews());
+  }
+
+  private show(view: View): void {
+    const before = view.shown;
+    view.shown = this.now;
+    view.look(this.now, before);
+  }
+
+  /** Call a view now, and again with each state and the one that it showed before. */
+  watch(look: View["look"]): void {
+    this.views.push({ look, shown: this.now });
     look(this.now, this.now);
   }
 }

@@ -27,7 +27,7 @@ export function view(store: Store, place: Element): void {
     numbers();
   }
   const field = (j: number, what: "x" | "w", value: number, label: string): HTMLInputElement => {
-    const input = el("input", { type: "number", step: "any", value: Number(value.toPrecision(6)), "aria-label": label });
+    const input = el("input", { type: "number", step: "any", value: Number(value.toPrecision(5)), "aria-label": label });
     input.addEventListener("input", () => input.value !== "" && changed(j, what, Number(input.value)));
     return input;
   };
