@@ -10,7 +10,7 @@ from typing import Any
 from chainrule.cli.running import Voice, check_outputs
 from chainrule.data.files import Source, read_table
 from chainrule.documents.blocks import Facts
-from chainrule.documents.player import page
+from chainrule.documents.player import player
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.findings import SHELL
 from chainrule.fitting.spec import FitSpec
@@ -59,7 +59,7 @@ def run(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChainruleWarning)  # the page shows how far the run went
         played = play(prepared, spec, places, whole.num_rows)
-    text = page(played)
+    text = player(played).html
     write_atomically(out, text)
     if opens:
         webbrowser.open(out.resolve().as_uri())
@@ -74,6 +74,7 @@ def run(
         "rate": played.rate,
         "rate_limit": played.rate_limit,
     }
-    facts = {"page": "{page}: open it in a browser; it needs no network", "rows": "{rows:row}, held inside the page",
+    of_all = "" if played.sampled_from is None else ": a sample of the table's {sampled_from:row}"
+    facts = {"page": "{page}: open it in a browser; it needs no network", "rows": "{rows:row}, held inside the page" + of_all,
              "run": "{epochs:epoch} at rate {rate:4}; the largest stable rate is {rate_limit:floor}"}  # fmt: skip
     voice.tell(document, lambda of: [Facts.of(facts, **of)])
