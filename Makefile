@@ -57,6 +57,7 @@ check: .venv/installed .venv/installed-check
 bench: .venv/installed .venv/installed-bench
 	$(BIN)/python benchmarks/kernel.py
 	$(BIN)/python benchmarks/fit.py
+	$(BIN)/python benchmarks/player.py
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Chainrule needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
