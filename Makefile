@@ -12,6 +12,7 @@ demo: .venv/installed
 pictures: .venv/installed
 	$(BIN)/chainrule study learning-rate --quiet --out docs/pictures/learning-rate.svg
 	$(BIN)/chainrule study centering --quiet --out docs/pictures/centering.svg
+	-$(BIN)/python scripts/player-picture
 
 # The player's script, as one file in the package. It needs Node and npm.
 player: player/node_modules/.package-lock.json

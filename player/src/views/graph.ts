@@ -124,7 +124,7 @@ function wide(look: Look, lines: readonly Input[]): SVGElement {
     out.append(line([[g - 26, y0 + 7], [z + 26, y0 + 7]], "backward", true), text((z + g) / 2, y0 + 41, `∂g/∂z = ${pretty(look.row.dg_dz)}`, { ...middle, class: "back" }));
     out.append(text(z - 6, y0 + 90, look.product, { class: "back" }));
   }
-  out.append(look.node(z, y0, "z", look.row.z, {}), look.node(g, y0, "g", look.row.g, {}), look.node(L, y0, "L", look.row.loss, {}));
+  out.append(look.node(z, y0, "z", look.row.z, { "text-anchor": "start", x: z - 10 }), look.node(g, y0, "g", look.row.g, {}), look.node(L, y0, "L", look.row.loss, {}));
   out.append(text(L, y0 + 66, `y = ${look.row.y}`, middle));
   return out;
 }
