@@ -160,6 +160,15 @@ def test_the_worst_predicted_row_comes_first_and_rows_are_found(page):
     assert "of 165" in table.text_content()
 
 
+def test_a_row_chosen_by_the_keyboard_keeps_the_focus(page):
+    table = section(page, "All rows")
+    table.locator("tbody button").nth(4).focus()
+    chosen = table.locator("tbody button").nth(4).text_content()
+    page.keyboard.press("Enter")
+    assert f"Row {chosen}: " in section(page, "The row's numbers").text_content()
+    assert page.evaluate("document.activeElement.textContent") == chosen
+
+
 def test_a_fork_keeps_the_old_curve_and_takes_batches_and_a_penalty(page):
     go_to(page, 10)
     page.get_by_label("rows in a batch").select_option("32")

@@ -39,6 +39,7 @@ export function view(store: Store, place: Element): void {
     const { state } = store;
     const at = store.point;
     put(count, `${Math.min(first + 1, order.length)} to ${Math.min(first + PAGE, order.length)} of ${order.length}`);
+    const hadFocus = body.contains(document.activeElement);
     put(
       body,
       ...order.slice(first, first + PAGE).map((i) => {
@@ -55,6 +56,7 @@ export function view(store: Store, place: Element): void {
         );
       }),
     );
+    if (hadFocus) (body.querySelector<HTMLElement>("[aria-pressed=true]") ?? body.querySelector<HTMLElement>("button"))?.focus();
   }
   store.watch((state, before) => {
     if (state === before || state.epoch !== before.epoch || state.run !== before.run) sort();
