@@ -25,14 +25,19 @@ const SAYS: Record<(typeof STAGES)[number], string> = {
   dg_dz: "backward: ∂g/∂z, and the product so far",
   dz_dw: "backward: ∂z/∂w, and ∂L/∂w of this row",
   mean: "the mean over the rows",
-  update: "the update",
+  update: "the update; the next step begins the next epoch",
 };
 
 function stepper(store: Store, place: Element): void {
   const said = el("output");
   const at = (k: number): void => store.change({ stage: Math.max(0, Math.min(STAGES.length - 1, k)) });
+  const onward = (): void => {
+    const { stage, epoch } = store.state;
+    if (stage < STAGES.length - 1) at(stage + 1);
+    else if (epoch < store.run.path.last) store.change({ epoch: epoch + 1, stage: 0 });
+  };
   const button = (label: string, act: () => void): HTMLButtonElement => el("button", { type: "button", click: act }, label);
-  put(place, button("start over", () => at(0)), button("step back", () => at(store.state.stage - 1)), button("step", () => at(store.state.stage + 1)), said);
+  put(place, button("start over", () => at(0)), button("step back", () => at(store.state.stage - 1)), button("step", onward), said);
   store.watch((state) => put(said, `${state.stage + 1} of ${STAGES.length}: ${SAYS[STAGES[state.stage]]}`));
 }
 

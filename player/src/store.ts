@@ -14,6 +14,8 @@ export interface Run {
   readonly heldOut: Rows | null;
   readonly path: Path;
   readonly from: number;
+  /** Where this run's objective is least, in its units; null if that is not known. */
+  readonly optimum: Point | null;
   /** Whether the certified optimum is this run's too. */
   readonly isCertified: boolean;
 }
@@ -173,6 +175,6 @@ export function start(data: Data): Store {
   const how: How = { rate, alpha, size: 0, fitIntercept, seed: 0 };
   const path = new Path(training, how, data.points, data.last);
   const name = data.losses ? "the trainer's run" : "the page's run";
-  const run: Run = { name, how, rows, training, heldOut, path, from: 0, isCertified: data.optimum !== null };
+  const run: Run = { name, how, rows, training, heldOut, path, from: 0, optimum: data.optimum && data.optimum.at, isCertified: data.optimum !== null };
   return new Store(data, { runs: [run], run: 0, epoch: 0, row: 0, stage: STAGES.length - 1, isPlaying: false, edited: NOT_EDITED });
 }

@@ -182,6 +182,23 @@ def test_a_fork_keeps_the_old_curve_and_takes_batches_and_a_penalty(page):
     assert "epoch 11 of" in page.locator("output.epoch").text_content()
 
 
+def test_a_fork_that_goes_wrong_keeps_the_limit_of_the_optimum(page):
+    place = section(page, "The learning rate")
+    limit = re.search(r"rates below 2/λ = ([\d.]+)", place.text_content()).group(1)
+    page.get_by_label("learning rate, as a power of ten").fill("2.5")
+    page.get_by_role("button", name="go on from here").click()
+    assert f"rates below 2/λ = {limit} still converge" in place.text_content()
+    page.get_by_label("penalty alpha").fill("0.1")  # whose optimum is not known
+    page.get_by_role("button", name="go on from here").click()
+    assert "still converge" not in place.text_content()
+
+
+def test_the_step_after_the_update_begins_the_next_epoch(page):
+    page.get_by_role("button", name="step", exact=True).click()
+    assert "epoch 1 of 60" in page.locator("output.epoch").text_content()
+    assert "1 of 9: the row" in page.text_content("main")
+
+
 def test_a_changed_weight_is_not_certified(page):
     go_to(page, 20)
     page.get_by_label("w of body_mass_g").fill("50")
@@ -321,5 +338,6 @@ def test_the_player_runs_within_a_report(browser, tmp_path):
     frame.get_by_role("button", name="one epoch on").click()
     assert "epoch 1 of" in frame.locator("output.epoch").text_content()
     assert frame.locator(".badge strong").text_content() == "checked"
+    assert frame.get_by_label("link to this state").count() == 0
     assert said == []
     page.close()

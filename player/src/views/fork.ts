@@ -1,7 +1,7 @@
 // Going on from the present epoch in another way: another rate, batch, penalty or scaling. The old curves stay.
 
 import { el, pretty, put } from "../dom";
-import { curvatures, largestEigenvalue, type Point, type Rows } from "../math";
+import { curvatures, largestEigenvalue, type Point, type Rows, sums } from "../math";
 import { type How, Path } from "../run";
 import type { Run, Store } from "../store";
 
@@ -57,8 +57,11 @@ export function forked(store: Store, part: Partial<How>, scaling: Scaling, epoch
   const [rows, training] = [rescaled(run.rows, center, scale), rescaled(run.training, center, scale)];
   const heldOut = run.heldOut && rescaled(run.heldOut, center, scale);
   const path = new Path(training, how, [[state.epoch, moved(store.point, center, scale)]], state.epoch + epochs);
+  // a penalty is on the weights of its own units
+  const isSame = how.alpha === run.how.alpha && (how.alpha === 0 || scaling === "run");
+  const optimum = isSame && run.optimum ? moved(run.optimum, center, scale) : null;
   const name = `from epoch ${state.epoch}: rate ${pretty(how.rate)}${how.size ? `, batches of ${how.size}` : ""}`;
-  return { name, how, rows, training, heldOut, path, from: state.epoch, isCertified: false };
+  return { name, how, rows, training, heldOut, path, from: state.epoch, optimum, isCertified: false };
 }
 
 /** Say in a sentence what a rate did. least: the lowest loss that is known. */
@@ -100,12 +103,13 @@ export function view(store: Store, place: Element): void {
   const judge = (run: Run): void => {
     const { training, how, path, from } = run;
     safe = 2 / largestEigenvalue(training, curvatures(training), how.alpha, how.fitIntercept);
-    const { optimum } = store.data;
-    const last = optimum && run.isCertified ? optimum.at : path.at(path.last);
-    there = 2 / largestEigenvalue(training, curvatures(training, last), how.alpha, how.fitIntercept);
+    const { optimum } = run;
+    const first = store.state.runs[0];
+    there = optimum ? 2 / largestEigenvalue(training, curvatures(training, optimum), how.alpha, how.fitIntercept) : NaN;
     const epochs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 100, 500, path.last - from].filter((k) => k <= path.last - from);
     const losses = epochs.map((k) => store.sums(from + k).objective);
-    const least = optimum?.objective ?? store.sums(store.state.runs[0].path.last, 0).objective;
+    const known = optimum ? sums(training, optimum, how.alpha).objective : how.alpha === first.how.alpha ? store.sums(first.path.last, 0).objective : Infinity;
+    const least = Math.min(known, ...losses.filter(Number.isFinite));
     put(what, `With this rate (${pretty(how.rate)}) ${verdict(losses, how.rate, safe, least)}.`);
     put(marks, mark("2/L_max", safe), Number.isFinite(there) ? mark("2/λ at the optimum", there) : null);
     put(far, `Below 2/L_max = ${pretty(safe)} no epoch can raise the loss, wherever it starts.`, Number.isFinite(there) ? ` Near the optimum, rates below 2/λ = ${pretty(there)} still converge; larger ones never do.` : "");

@@ -121,11 +121,13 @@ export function surface(store: Store, place: Element): void {
   const picture = el("figure");
   let [pathOf, path]: [Run | null, Point[]] = [null, []];
   const of = (point: Point, j: number): number => (j < point.w.length ? point.w[j] : point.b);
+  const isDrawn = (point: Point): boolean => Math.abs(of(point, a)) + Math.abs(of(point, b)) < 1e6; // false for NaN
   const show = (): void => {
     const { run, state } = store;
     const [point, n] = [store.point, run.rows.n];
     if (pathOf !== run) [pathOf, path] = [run, shownEpochs(run.path.last, run.from, 120).map((epoch) => run.path.at(epoch))];
-    const shown = [...path, point, ...(store.data.optimum && run.isCertified ? [store.data.optimum.at] : [])].filter((each) => Number.isFinite(of(each, a) + of(each, b)) && Math.abs(of(each, a)) + Math.abs(of(each, b)) < 1e6);
+    const shown = [...path, point, ...(store.data.optimum && run.isCertified ? [store.data.optimum.at] : [])].filter(isDrawn);
+    if (!shown.length) return put(picture, el("p", { class: "note" }, "The weights have grown too large to be drawn."));
     const [x, y] = [rangeOf(shown.map((each) => of(each, a)), 0.25), rangeOf(shown.map((each) => of(each, b)), 0.25)];
     const size = state.isPlaying ? 12 : 32;
     const values = grid(run.training, point, [a, b], x, y, size, run.how.alpha);
@@ -133,10 +135,10 @@ export function surface(store: Store, place: Element): void {
     const high = Math.max(...values);
     const levels = Array.from({ length: 12 }, (_, k) => low + (high - low) * ((k + 1) / 13) ** 2);
     const lines = areas(values, size, levels).map((d) => svg("path", { d, class: "contour" }));
-    const d = `M${path.filter((each) => Number.isFinite(of(each, a) + of(each, b))).map((each) => `${across(x, of(each, a)).toFixed(1)} ${up(y, of(each, b)).toFixed(1)}`).join("L")}`;
-    const here = svg("circle", { cx: across(x, of(point, a)), cy: up(y, of(point, b)), r: 6, class: "here" });
+    const d = `M${path.filter(isDrawn).map((each) => `${across(x, of(each, a)).toFixed(1)} ${up(y, of(each, b)).toFixed(1)}`).join("L")}`;
+    const here = isDrawn(point) ? svg("circle", { cx: across(x, of(point, a)), cy: up(y, of(point, b)), r: 6, class: "here" }) : null;
     const best = store.data.optimum && run.isCertified ? svg("path", { d: `M${across(x, of(store.data.optimum.at, a)) - 6} ${up(y, of(store.data.optimum.at, b))}h12m-6-6v12`, class: "best" }) : null;
-    const made = frame(x, y, short[a], short[b], ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), here);
+    const made = frame(x, y, short[a], short[b], ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), ...(here ? [here] : []));
     made.setAttribute("aria-label", `loss over two weights, from ${pretty(low)} to ${pretty(high)}; the run is at ${pretty(of(point, a))}, ${pretty(of(point, b))}`);
     put(picture, made, el("figcaption", {}, `Lines of equal loss, from ${pretty(low)} in the middle to ${pretty(high)}; the other ${n - 1} weights are as at this epoch. Orange: the path of the run${best ? "; cross: the certified optimum" : ""}.`));
   };
