@@ -156,6 +156,10 @@ def test_the_worst_predicted_row_comes_first_and_rows_are_found(page):
     page.get_by_label("find rows").fill("106")
     table.locator("tbody button").click()
     assert "Row 106: sex is male" in section(page, "The row's numbers").text_content()
+    heads = section(page, "The row's numbers").locator("thead th").all_text_contents()
+    assert heads[:3] == ["column", "in the table", "x"]
+    weighs = section(page, "The row's numbers").locator("tr", has=page.get_by_label("x of body_mass_g"))
+    assert weighs.locator("td").first.text_content() == "3,550"
     page.get_by_label("find rows").fill("female")
     assert "of 165" in table.text_content()
 

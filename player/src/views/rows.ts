@@ -38,7 +38,7 @@ export function view(store: Store, place: Element): void {
   function show(): void {
     const { state } = store;
     const at = store.point;
-    put(count, `${Math.min(first + 1, order.length)} to ${Math.min(first + PAGE, order.length)} of ${order.length}`);
+    put(count, `${Math.min(first + 1, order.length)} to ${Math.min(first + PAGE, order.length)} of ${order.length.toLocaleString("en")}`);
     const hadFocus = body.contains(document.activeElement);
     put(
       body,

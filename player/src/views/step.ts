@@ -1,12 +1,13 @@
 // From the rows to the step: the mean of the rows' derivatives, and the update with its numbers.
 
-import { el, pretty, put } from "../dom";
+import { allShortened, el, pretty, put } from "../dom";
 import { reached, type Store } from "../store";
 
 const SHOWN = 12;
 
 export function view(store: Store, place: Element): void {
   const { data } = store;
+  const short = [...allShortened(data.names, 40), "bias"];
   store.watch((state) => {
     const at = store.point;
     const sum = store.here;
@@ -27,7 +28,7 @@ export function view(store: Store, place: Element): void {
       return el(
         "tr",
         {},
-        el("th", { scope: "row" }, names[j]),
+        el("th", { scope: "row", title: names[j] }, short[j]),
         el("td", {}, pretty(of)),
         el("td", {}, isCounted ? pretty(share * of) : "0, held out"),
         el("td", {}, mean ? pretty(slope(j) - (isCounted ? share * of : 0) - (j < at.w.length ? alpha * at.w[j] : 0)) : later),
