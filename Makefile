@@ -12,6 +12,7 @@ demo: .venv/installed
 pictures: .venv/installed
 	$(BIN)/chainrule study learning-rate --quiet --out docs/pictures/learning-rate.svg
 	$(BIN)/chainrule study centering --quiet --out docs/pictures/centering.svg
+	-$(BIN)/python scripts/player-picture
 
 # The player's script, as one file in the package. It needs Node and npm.
 player: player/node_modules/.package-lock.json
@@ -57,6 +58,7 @@ check: .venv/installed .venv/installed-check
 bench: .venv/installed .venv/installed-bench
 	$(BIN)/python benchmarks/kernel.py
 	$(BIN)/python benchmarks/fit.py
+	$(BIN)/python benchmarks/player.py
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Chainrule needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

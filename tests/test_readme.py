@@ -22,7 +22,7 @@ COMMANDS = re.findall(r"^chainrule .*$", TEXT, re.MULTILINE)
 
 def test_readme_has_its_examples():
     assert len(PYTHON) == 2
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 11
 
 
 @pytest.mark.parametrize("example", PYTHON)

@@ -38,7 +38,7 @@ LAYERS = [
 # What shows itself (`print`, a notebook, a study's page) loads the documents in the method that is called. So does what
 # predicts, explains, plots and saves itself, with the rooms that do these.
 WHEN_CALLED = {("words", "documents"), ("studies", "documents")}
-WHEN_CALLED |= {("fitted", other) for other in ("fitting", "explain", "model", "training", "documents")}
+WHEN_CALLED |= {("fitted", other) for other in ("fitting", "explain", "model", "training", "documents", "playing")}
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FREE = {"__init__", "__main__", "_core"}  # the lazy front door, `python -m`, the native core
 ALONE = "graph"  # stands on NumPy alone

@@ -68,8 +68,17 @@ export function pretty(x: number | null | undefined, digits = 4): string {
 
 export const subscript = (k: number): string => [...String(k)].map((c) => "₀₁₂₃₄₅₆₇₈₉"[Number(c)]).join("");
 
-/** Shorten a name so that it ends with an ellipsis. */
+/** Shorten a name with an ellipsis in the middle, since long names often differ at their ends. */
 export function shortened(name: string, most: number): string {
   const letters = [...name];
-  return letters.length <= most ? name : `${letters.slice(0, most - 1).join("")}…`;
+  const tail = Math.floor(most / 2);
+  return letters.length <= most ? name : `${letters.slice(0, most - 1 - tail).join("")}…${letters.slice(-tail).join("")}`;
+}
+
+/** Shorten names so that they stay different: those that don't get their number. */
+export function allShortened(names: readonly string[], most: number): string[] {
+  const made = names.map((name) => shortened(name, most));
+  const seen = new Set<string>();
+  const twice = new Set(made.filter((name) => seen.has(name) || !seen.add(name)));
+  return made.map((name, j) => (twice.has(name) ? `${shortened(names[j], most - 6)} (${j + 1})` : name));
 }

@@ -154,6 +154,17 @@ export function largestEigenvalue(rows: Rows, h: Float64Array, alpha = 0, fitInt
   let S = 0;
   for (let i = 0; i < m; i++) S += s ? s[i] : 1;
   const size = n + (fitIntercept ? 1 : 0);
+  const H = new Float64Array(size * size); // of size^2 numbers, where a pass over the rows has m n of them
+  const row = new Float64Array(size).fill(1);
+  for (let i = 0; i < m; i++) {
+    row.set(x.subarray(i * n, (i + 1) * n));
+    const c = ((s ? s[i] : 1) * h[i]) / S;
+    for (let j = 0; j < size; j++) for (let k = 0, cj = c * row[j]; k <= j; k++) H[j * size + k] += cj * row[k];
+  }
+  for (let j = 0; j < size; j++) {
+    if (j < n) H[j * size + j] += alpha;
+    for (let k = 0; k < j; k++) H[k * size + j] = H[j * size + k];
+  }
   let v = Float64Array.from({ length: size }, (_, j) => 1 + 0.01 * ((j * 7) % 11));
   let value = 0;
   for (let k = 0; k < 500; k++) {
@@ -161,14 +172,7 @@ export function largestEigenvalue(rows: Rows, h: Float64Array, alpha = 0, fitInt
     if (length === 0) return 0;
     v = v.map((a) => a / length);
     const next = new Float64Array(size);
-    for (let i = 0; i < m; i++) {
-      let u = fitIntercept ? v[n] : 0;
-      for (let j = 0; j < n; j++) u += x[i * n + j] * v[j];
-      u *= ((s ? s[i] : 1) * h[i]) / S;
-      for (let j = 0; j < n; j++) next[j] += u * x[i * n + j];
-      if (fitIntercept) next[n] += u;
-    }
-    for (let j = 0; j < n; j++) next[j] += alpha * v[j];
+    for (let j = 0; j < size; j++) for (let k = 0; k < size; k++) next[j] += H[j * size + k] * v[k];
     const found = v.reduce((sum, a, j) => sum + a * next[j], 0);
     const done = Math.abs(found - value) <= 1e-12 * found;
     value = found;

@@ -19,6 +19,7 @@ from chainrule.words import Shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from chainrule.documents.player import Player
     from chainrule.explain import RowExplanation
     from chainrule.fitting.result import Result
     from chainrule.model.model import Model
@@ -195,6 +196,35 @@ class Fitted(Shown):
         design = encoded(self.model.schema, X, y, sample_weight)
         chosen = None if row is None else _numbered(row, design.blocks.m)
         write_report(Path(path), training_on(self.recorded, design), row=chosen, title=title)
+
+    def play(
+        self, X: Any, y: ArrayLike, path: str | Path | None = None, *, sample_weight: ArrayLike | None = None
+    ) -> Player:  # fmt: skip
+        """Make a page for the browser in which gradient descent learns the rows, step by step, as `chainrule play` does.
+
+        A `Result` of gradient descent plays its own run. For another method a run of gradient descent is made, with the same
+        penalty, on standardised numbers. Of more than 2,000 rows, a sample is played.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in the fit
+            The fit's data. The page holds these rows.
+        path : str or Path, optional
+            Write the page here, whole or not at all.
+
+        Returns
+        -------
+        player
+            A notebook shows it in place; `player.save(path)` writes it.
+        """
+        from chainrule.data.applied import encoded
+        from chainrule.documents.player import player
+        from chainrule.playing import play_result
+
+        made = player(play_result(self.recorded, encoded(self.model.schema, X, y, sample_weight)))
+        if path is not None:
+            made.save(path)
+        return made
 
     @property
     def recorded(self) -> Result:

@@ -259,6 +259,24 @@ def closest_call(training: Training) -> int:
     return int(rows[np.argmin(np.where(counts, margin, np.inf))]) + 1
 
 
+def next_step(
+    model: Model, design: Encoded, places: Places, w: Floats, b: float, dL_dw: Floats, dL_db: float
+) -> dict[str, Any]:
+    """Take gradient descent's step from (w, b): the rate, the new point, and F there. dL_dw : without the penalty."""
+    rate, alpha = float(model.info["learning_rate"]), float(model.info["alpha"])
+    rows = design.rows(places).see(Units(model.center, model.scale))
+
+    def objective(w: Floats, b: float) -> float:
+        sums = rows.read(What.LOSS, w, b)
+        return float(sums.loss / sums.weight) + 0.5 * alpha * float(w @ w)
+
+    new_w, new_b = w - rate * (dL_dw + alpha * w), b - rate * dL_db if model.info["fit_intercept"] else b
+    return {
+        "learning_rate": rate, "w": w, "b": b, "w_new": new_w, "b_new": new_b,
+        "objective": objective(w, b), "objective_new": objective(new_w, new_b),
+    }  # fmt: skip
+
+
 def explained(
     model: Model, design: Encoded, row: int, *, trace: Trace | None = None, epoch: int | None = None
 ) -> RowExplanation:
@@ -280,6 +298,8 @@ def explained(
     if len(places):
         dL_dw, dL_db, S = whole_gradient(model, design, places, w, b)
         whole = {"rows": len(places), "training_rows": of_training, "sum_weights": S, "dL_dw": dL_dw, "dL_db": dL_db}
+        if of_training and model.info["method"] == "gradient-descent":
+            whole["step"] = next_step(model, design, places, w, b, dL_dw, dL_db)
     y = None if math.isnan(design.y[i]) else float(design.y[i])
     given = expanded(design.blocks, np.array([i]))[0]
     explanation = explain_row(

@@ -204,7 +204,7 @@ def test_demo_into_a_pipe_that_closes_writes_its_files(tmp_path):
     assert done.returncode == 0, done
     written = sorted(path.name for path in (tmp_path / "demo").iterdir())
     models = ["descent.safetensors", "descent.trace", "model.safetensors", "model.trace"]
-    assert written == [*models, "penguins.csv", "report.html"]
+    assert written == [*models, "penguins.csv", "player.html", "report.html"]
 
 
 def test_notes_never_go_to_stdout_when_stderr_is_closed(tmp_path):

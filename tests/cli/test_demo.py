@@ -34,12 +34,12 @@ def test_demo_tells_the_whole_story(run, tmp_path):
     assert "rows not trained on filled in: bill_length_mm in 2 rows (mean 43.9639)" in outcome.err
     written = sorted(path.name for path in (tmp_path / "demo").iterdir())
     models = ["descent.safetensors", "descent.trace", "model.safetensors", "model.trace"]
-    assert written == [*models, "penguins.csv", "report.html"]
+    assert written == [*models, "penguins.csv", "player.html", "report.html"]
     page = (tmp_path / "demo" / "report.html").read_text()
     assert "Row 106 (" in page  # the report explains the closest call, and so does the demo
     # it is a list of commands, and what it proposes to try next runs as written
     ran = [line.split("$ chainrule ")[1].split() for line in text.splitlines() if "$ chainrule " in line]
-    assert [words[0] for words in ran] == ["fit", "fit", "explain"]
+    assert [words[0] for words in ran] == ["fit", "fit", "play", "explain"]
     commands = [line.split()[1:] for line in text.splitlines() if line.strip().startswith("chainrule ")]
     assert [words[0] for words in commands] == ["explain", "predict", "fit"]
     for words in (*ran, *commands[:2]):

@@ -16,6 +16,7 @@ LATER = (
     "relations",
     "ended",
     "n_checked",
+    "step",
     "n_entries",
     "variables",
     "infinite",

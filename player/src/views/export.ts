@@ -56,7 +56,7 @@ export function view(store: Store, place: Element): void {
     place,
     button("graph as SVG", () => save("graph.svg", "image/svg+xml", picture(document.querySelector<SVGElement>("svg.graph")!))),
     button("numbers as CSV", () => save("run.csv", "text/csv", csv(store))),
-    el("label", {}, "link to this state ", link),
+    location.protocol !== "about:" && el("label", {}, "link to this state ", link), // a page within a page has no address
   );
   store.watch((state) => (link.value = `${location.href.split("#")[0]}${fragment(state)}`));
 }

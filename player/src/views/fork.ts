@@ -1,7 +1,7 @@
 // Going on from the present epoch in another way: another rate, batch, penalty or scaling. The old curves stay.
 
 import { el, pretty, put } from "../dom";
-import { curvatures, largestEigenvalue, type Point, type Rows } from "../math";
+import { curvatures, largestEigenvalue, type Point, type Rows, sums } from "../math";
 import { type How, Path } from "../run";
 import type { Run, Store } from "../store";
 
@@ -57,8 +57,11 @@ export function forked(store: Store, part: Partial<How>, scaling: Scaling, epoch
   const [rows, training] = [rescaled(run.rows, center, scale), rescaled(run.training, center, scale)];
   const heldOut = run.heldOut && rescaled(run.heldOut, center, scale);
   const path = new Path(training, how, [[state.epoch, moved(store.point, center, scale)]], state.epoch + epochs);
+  // a penalty is on the weights of its own units
+  const isSame = how.alpha === run.how.alpha && (how.alpha === 0 || scaling === "run");
+  const optimum = isSame && run.optimum ? moved(run.optimum, center, scale) : null;
   const name = `from epoch ${state.epoch}: rate ${pretty(how.rate)}${how.size ? `, batches of ${how.size}` : ""}`;
-  return { name, how, rows, training, heldOut, path, from: state.epoch, isCertified: false };
+  return { name, how, rows, training, heldOut, path, from: state.epoch, optimum, isCertified: false };
 }
 
 /** Say in a sentence what a rate did. least: the lowest loss that is known. */
@@ -84,7 +87,9 @@ export function view(store: Store, place: Element): void {
   const marks = el("div", { class: "marks", "aria-hidden": "true" });
   const mark = (label: string, value: number): HTMLElement => {
     const made = el("span", {}, label);
-    made.style.left = `${Math.max(0, Math.min(100, ((Math.log10(value) - LOWEST) / (HIGHEST - LOWEST)) * 100))}%`;
+    const share = Math.max(0, Math.min(1, (Math.log10(value) - LOWEST) / (HIGHEST - LOWEST)));
+    made.style.left = `${share * 100}%`;
+    if (share > 0.55) made.classList.add("left");
     return made;
   };
   rate.addEventListener("input", tell);
@@ -92,31 +97,39 @@ export function view(store: Store, place: Element): void {
   go.addEventListener("click", () => {
     const run = forked(store, { rate: asked(), size: Number(size.value), alpha: Number(alpha.value) }, scaling.value as Scaling);
     store.change({ runs: [...store.state.runs, run], run: store.state.runs.length, isPlaying: false });
-    const epochs = [0, 1, 2, 3, 4, 5, 10, 20, 50, 100, 500, run.path.last - run.from].filter((k) => k <= run.path.last - run.from);
-    const losses = epochs.map((k) => store.sums(run.from + k).objective);
-    const limit = 2 / largestEigenvalue(run.training, curvatures(run.training), run.how.alpha, run.how.fitIntercept);
-    const least = store.data.optimum?.objective ?? store.sums(store.state.runs[0].path.last, 0).objective;
-    put(what, `With this rate ${verdict(losses, run.how.rate, limit, least)}.`);
   });
+  let [limitsOf, safe, there]: [Run | null, number, number] = [null, NaN, NaN];
+  /** What stays while a run plays: both limits of its rate, and what the rate did. */
+  const judge = (run: Run): void => {
+    const { training, how, path, from } = run;
+    safe = 2 / largestEigenvalue(training, curvatures(training), how.alpha, how.fitIntercept);
+    const { optimum } = run;
+    const first = store.state.runs[0];
+    there = optimum ? 2 / largestEigenvalue(training, curvatures(training, optimum), how.alpha, how.fitIntercept) : NaN;
+    const epochs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 100, 500, path.last - from].filter((k) => k <= path.last - from);
+    const losses = epochs.map((k) => store.sums(from + k).objective);
+    const known = optimum ? sums(training, optimum, how.alpha).objective : how.alpha === first.how.alpha ? store.sums(first.path.last, 0).objective : Infinity;
+    const least = Math.min(known, ...losses.filter(Number.isFinite));
+    put(what, `With this rate (${pretty(how.rate)}) ${verdict(losses, how.rate, safe, least)}.`);
+    put(marks, mark("2/L_max", safe), Number.isFinite(there) ? mark("2/λ at the optimum", there) : null);
+    put(far, `Below 2/L_max = ${pretty(safe)} no epoch can raise the loss, wherever it starts.`, Number.isFinite(there) ? ` Near the optimum, rates below 2/λ = ${pretty(there)} still converge; larger ones never do.` : "");
+    rate.value = String(Math.log10(how.rate));
+    tell();
+  };
   const back = el("button", { type: "button", click: () => store.change({ run: 0, epoch: Math.min(store.state.epoch, store.state.runs[0].path.last) }) }, `back to ${store.state.runs[0].name}`);
   put(place, el("div", { class: "rate" }, rate, marks),
-    el("div", { class: "bar" }, said, size, scaling, el("label", {}, "α ", alpha), go, back), limits, far, what);
+    el("div", { class: "bar" }, said, size, scaling, el("label", {}, "α ", alpha), go, back), what, limits, far);
   tell();
   store.watch((state, before) => {
     if (state !== before && state.epoch === before.epoch && state.run === before.run) return;
     const { training, how } = store.run;
-    const safe = 2 / largestEigenvalue(training, curvatures(training), how.alpha, how.fitIntercept);
+    if (limitsOf !== store.run) judge((limitsOf = store.run));
     const here = largestEigenvalue(training, curvatures(training, store.point), how.alpha, how.fitIntercept);
     put(
       limits,
-      `Below 2/L_max = ${pretty(safe)} no epoch raises the loss. The curvature here is ${pretty(here)}, and 2 over the run's rate is ${pretty(2 / how.rate)}: `,
-      here < 2 / how.rate ? "steps stay in the valley." : "steps jump over the lowest point.",
+      Number.isFinite(here) ? `At this epoch the largest eigenvalue of the Hessian, the curvature of the loss where it bends most, is λ = ${pretty(here)}. A step multiplies the distance to the lowest point in that direction by 1 − rate · λ = 1 − ${pretty(how.rate)} · ${pretty(here)} = ${pretty(Math.abs(1 - how.rate * here) < 1e-6 ? 0 : 1 - how.rate * here)}: ` : "The weights are no longer finite.",
+      Number.isFinite(here) && (how.rate * here <= 1 ? "it shrinks." : how.rate * here < 2 ? "the step jumps over that point, but ends nearer to it." : "the step jumps over that point and ends farther away, on the other side."),
     );
-    const { optimum } = store.data;
-    const last = optimum && store.run.isCertified ? optimum.at : store.run.path.at(store.run.path.last);
-    const there = 2 / largestEigenvalue(training, curvatures(training, last), how.alpha, how.fitIntercept);
-    put(marks, mark("2/L_max", safe), Number.isFinite(there) ? mark("2/λ_max at the optimum", there) : null);
-    put(far, Number.isFinite(there) ? `Near the optimum, rates up to 2/λ_max = ${pretty(there)} converge; beyond it none does.` : "");
     back.hidden = state.run === 0;
   });
 }

@@ -1,6 +1,6 @@
 // The computation graph of one row: values run forward, derivatives run back, step by step.
 
-import { pretty, put, shortened, subscript, svg, tex } from "../dom";
+import { allShortened, pretty, put, subscript, svg, tex } from "../dom";
 import { reached, type Row, type State, type Store } from "../store";
 
 const SHOWN = 8;
@@ -8,6 +8,7 @@ const NARROW = 640; // px, below which the graph runs from top to bottom
 
 interface Input {
   readonly name: string;
+  readonly short: string;
   /** Its subscript, "b" for the bias, "" for features folded into one line. */
   readonly label: string;
   readonly x: number;
@@ -17,17 +18,18 @@ interface Input {
 }
 
 /** The strongest features of a row, the others and those that are 0 folded into one line, and the bias. */
-export function inputs(names: readonly string[], row: Row, w: Float64Array, b: number, most = SHOWN): Input[] {
+export function inputs(names: readonly string[], row: Row, w: Float64Array, b: number, room: number, most = SHOWN): Input[] {
   const order = [...names.keys()].filter((j) => row.x[j] !== 0);
   order.sort((i, j) => Math.abs(row.x[j] * w[j]) - Math.abs(row.x[i] * w[i]));
   const folded = [...order.slice(most), ...[...names.keys()].filter((j) => row.x[j] === 0)];
-  const line = (name: string, label: string, x: number, wj: number): Input => ({ name, label, x, w: wj, product: x * wj, dL: row.dL_dz * x });
-  const lines = order.slice(0, most).map((j) => line(names[j], subscript(j + 1), row.x[j], w[j]));
+  const short = allShortened(names, room);
+  const line = (name: string, label: string, x: number, wj: number, shown = name): Input => ({ name, short: shown, label, x, w: wj, product: x * wj, dL: row.dL_dz * x });
+  const lines = order.slice(0, most).map((j) => line(names[j], subscript(j + 1), row.x[j], w[j], short[j]));
   if (folded.length) {
     const sum = folded.reduce((total, j) => total + row.x[j] * w[j], 0);
     const zeros = names.length - order.length;
     const name = zeros === folded.length ? `${zeros} with x = 0` : `${folded.length} more`;
-    lines.push({ name, label: "", x: NaN, w: NaN, product: sum, dL: NaN });
+    lines.push({ name, short: name, label: "", x: NaN, w: NaN, product: sum, dL: NaN });
   }
   return [...lines, line("bias", "b", 1, b)];
 }
@@ -92,9 +94,9 @@ class Look {
   }
 }
 
-function name(x: number, y: number, of: string, most: number): SVGElement {
-  const made = text(x, y, shortened(of, most), { class: "input" });
-  made.append(svg("title", {}, of));
+function name(x: number, y: number, of: Input): SVGElement {
+  const made = text(x, y, of.short, { class: "input" });
+  made.append(svg("title", {}, of.name));
   return made;
 }
 
@@ -103,44 +105,44 @@ function wide(look: Look, lines: readonly Input[]): SVGElement {
   const gap = 72;
   const height = Math.max(lines.length * gap, 250) + 20;
   const y0 = height / 2;
-  const [bend, z, g, L] = [618, 720, 870, 1020];
+  const [bend, z, g, L] = [585, 662, 830, 998];
   const out = svg("svg", { viewBox: `0 0 1070 ${height}` }, markers());
   lines.forEach((input, k) => {
     const y = y0 + (k - (lines.length - 1) / 2) * gap - 6;
     const to = y0 + (k - (lines.length - 1) / 2) * 4;
     const [product, dz, dL] = look.words(input);
     const start = input.label === "" ? 176 : 420;
-    out.append(name(0, y + 5, input.name, 22));
+    out.append(name(0, y + 5, input));
     look.boxes(out, input, 176, y);
     out.append(line([[start, y], [bend, y], [z - 26, to]], "forward", true));
     if (look.is("dz_dw") && input.label !== "") out.append(line([[z - 30, to + 5], [bend + 2, y + 6], [start + 2, y + 6]], "backward", true));
     out.append(text(432, y - 7, product), text(432, y + 23, dz, { class: "back" }), text(416, y + 32, dL, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted" }));
   });
   out.append(line([[z + 26, y0 - 5], [g - 26, y0 - 5]], "forward", true), line([[g + 26, y0 - 5], [L - 26, y0 - 5]], "forward", true));
-  if (look.is("dL_dg")) out.append(line([[L - 26, y0 + 7], [g + 26, y0 + 7]], "backward", true), text((g + L) / 2, y0 + 30, `∂L/∂g = ${pretty(look.row.dL_dg)}`, { ...middle, class: "back" }));
+  if (look.is("dL_dg")) out.append(line([[L - 26, y0 + 7], [g + 26, y0 + 7]], "backward", true), text((g + L) / 2, y0 + 41, `∂L/∂g = ${pretty(look.row.dL_dg)}`, { ...middle, class: "back" }));
   if (look.is("dg_dz")) {
-    out.append(line([[g - 26, y0 + 7], [z + 26, y0 + 7]], "backward", true), text((z + g) / 2, y0 + 30, `∂g/∂z = ${pretty(look.row.dg_dz)}`, { ...middle, class: "back" }));
-    out.append(text(z - 6, y0 + 62, look.product, { class: "back" }));
+    out.append(line([[g - 26, y0 + 7], [z + 26, y0 + 7]], "backward", true), text((z + g) / 2, y0 + 41, `∂g/∂z = ${pretty(look.row.dg_dz)}`, { ...middle, class: "back" }));
+    out.append(text(z - 6, y0 + 90, look.product, { class: "back" }));
   }
-  out.append(look.node(z, y0, "z", look.row.z, {}), look.node(g, y0, "g", look.row.g, {}), look.node(L, y0, "L", look.row.loss, {}));
-  out.append(text(L, y0 + 44, `y = ${look.row.y}`, middle));
+  out.append(look.node(z, y0, "z", look.row.z, { "text-anchor": "start", x: z - 10 }), look.node(g, y0, "g", look.row.g, {}), look.node(L, y0, "L", look.row.loss, {}));
+  out.append(text(L, y0 + 66, `y = ${look.row.y}`, middle));
   return out;
 }
 
 /** From top to bottom, for a phone. */
 function narrow(look: Look, lines: readonly Input[]): SVGElement {
-  const gap = 96;
-  const [trunk, x, first] = [372, 150, lines.length * gap + 60];
+  const gap = 108;
+  const [trunk, x, first] = [394, 150, lines.length * gap + 60];
   const [z, g, L] = [first, first + 110, first + 220];
-  const out = svg("svg", { viewBox: `0 0 380 ${L + 60}` }, markers());
+  const out = svg("svg", { viewBox: `0 0 400 ${L + 60}` }, markers());
   lines.forEach((input, k) => {
     const y = k * gap + 44;
     const [product, dz, dL] = look.words(input);
-    out.append(name(0, y - 22, input.name, 40));
+    out.append(name(0, y - 22, input));
     look.boxes(out, input, 0, y);
     out.append(line([[input.label === "" ? 0 : 244, y], [trunk, y], [trunk, z], [x + 26, z]], "forward", k === lines.length - 1));
     if (look.is("dz_dw") && input.label !== "") out.append(line([[trunk - 5, z - 6], [trunk - 5, y + 6], [246, y + 6]], "backward", true));
-    out.append(text(250, y - 7, product), text(250, y + 24, dz, { class: "back" }), text(0, y + 34, dL, { class: look.is("dz_dw") ? "back" : "muted" }));
+    out.append(text(250, y - 7, product), text(250, y + 24, dz, { class: "back" }), text(0, y + 45, dL, { class: look.is("dz_dw") ? "back" : "muted" }));
   });
   const side = { "text-anchor": "end", x: x - 34 };
   const down = (from: number, to: number): SVGElement => line([[x - 5, from + 26], [x - 5, to - 26]], "forward", true);
@@ -157,7 +159,7 @@ function narrow(look: Look, lines: readonly Input[]): SVGElement {
 /** Draw the graph of a row as far as `state.stage`. */
 export function draw(store: Store, state: State, isNarrow: boolean): SVGElement {
   const [at, row] = [store.point, store.row];
-  const lines = inputs(store.data.names, row, at.w, at.b);
+  const lines = inputs(store.data.names, row, at.w, at.b, isNarrow ? 40 : 22);
   const out = (isNarrow ? narrow : wide)(new Look(row, state), lines);
   for (const [key, value] of Object.entries({ class: "graph", role: "img", "aria-label": described(row, lines, state) })) out.setAttribute(key, value);
   return out;
@@ -186,6 +188,8 @@ export function formula(store: Store, state: State): Element {
     () => block(d("L", "g"), o("="), row.y ? r(o("−"), over(n("1"), i("g"))) : over(n("1"), rest()), o("="), n(row.dL_dg)),
     () => block(d("g", "z"), o("="), i("g"), o("("), rest(), o(")"), o("="), n(row.dg_dz), o(","), d("L", "z"), o("="), d("L", "g"), d("g", "z"), o("="), i("g"), o("−"), i("y"), o("="), n(row.dL_dz)),
     () => block(d("L", "w"), o("="), d("L", "g"), d("g", "z"), d("z", "w"), o("="), n(row.dL_dz), o("·"), i("x")),
+    () => block(d("L", "w"), o("="), over(n("1"), n(store.data.training.m)), o("∑"), r(tex.text("∂L/∂w of each training row"))),
+    () => block(i("w"), o("←"), i("w"), o("−"), n(store.run.how.rate), o("·"), d("L", "w")),
   ];
   return made[Math.min(state.stage, made.length - 1)]();
 }

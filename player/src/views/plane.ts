@@ -1,9 +1,9 @@
 // Two pictures of a plane: the decision map of two columns, and the loss surface of two weights with the path of training.
 
 import { contours } from "d3-contour";
-import { el, pretty, put, svg } from "../dom";
+import { allShortened, el, pretty, put, svg } from "../dom";
 import { loss, logOdds, type Point, type Rows, sigmoid } from "../math";
-import type { Store } from "../store";
+import type { Run, Store } from "../store";
 import { shownEpochs } from "./time";
 
 const [WIDTH, HEIGHT, EDGE] = [420, 340, 44];
@@ -82,50 +82,63 @@ export function map(store: Store, place: Element): void {
   let [a, b] = strongest(store);
   const picture = el("figure");
   const { names, classes } = store.data;
-  const show = (): void => {
+  const short = allShortened(names, 30);
+  const [fills, dots] = [svg("g"), svg("g")];
+  const mark = svg("circle", { r: 8, class: "mark" });
+  let [x, y]: [Range, Range] = [{ low: 0, high: 1 }, { low: 0, high: 1 }];
+  let made: SVGElement;
+  /** The axes and the rows, which stay from epoch to epoch. */
+  const make = (): void => {
     const { rows } = store.run;
-    const [point, row] = [store.point, store.row];
     const column = (j: number): number[] => Array.from({ length: rows.m }, (_, i) => rows.x[i * rows.n + j]);
     const [xs, ys] = [column(a), column(b)];
-    const [x, y] = [rangeOf(xs, 0.06), rangeOf(ys, 0.06)];
+    [x, y] = [rangeOf(xs, 0.06), rangeOf(ys, 0.06)];
+    put(dots, ...xs.map((_, i) => svg(rows.y[i] ? "circle" : "rect", rows.y[i] ? { cx: across(x, xs[i]), cy: up(y, ys[i]), r: 3.2, class: "one" } : { x: across(x, xs[i]) - 2.8, y: up(y, ys[i]) - 2.8, width: 5.6, height: 5.6, class: "zero" })));
+    made = frame(x, y, short[a], short[b], fills, dots, mark);
+    put(picture, made, el("figcaption", {}, `Darker: ${classes[1]} is more probable; the thick line is g = ½. The other columns are as in the row that is ringed. Circles are ${classes[1]}, squares ${classes[0]}.`));
+    show();
+  };
+  const show = (): void => {
+    const [point, row] = [store.point, store.row];
     const rest = row.z - row.x[a] * point.w[a] - (a === b ? 0 : row.x[b] * point.w[b]);
     const size = 40;
     const values = Array.from({ length: size * size }, (_, k) => sigmoid(rest + at(x, (k % size) / (size - 1)) * point.w[a] + at(y, Math.floor(k / size) / (size - 1)) * point.w[b]));
     const levels = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
-    const fills = areas(values, size, levels).map((d, k) => svg("path", { d, class: levels[k] === 0.5 ? "half" : "level" }));
-    const dots = xs.map((_, i) => svg(rows.y[i] ? "circle" : "rect", rows.y[i] ? { cx: across(x, xs[i]), cy: up(y, ys[i]), r: 3.2, class: "one" } : { x: across(x, xs[i]) - 2.8, y: up(y, ys[i]) - 2.8, width: 5.6, height: 5.6, class: "zero" }));
-    const { row: shown } = store.state;
-    const mark = svg("circle", { cx: across(x, row.x[a]), cy: up(y, row.x[b]), r: 8, class: "mark" });
-    const made = frame(x, y, names[a], names[b], ...fills, ...dots, mark);
-    made.setAttribute("aria-label", `probability of ${classes[1]} over ${names[a]} and ${names[b]}; g is ${pretty(row.g)} at row ${store.data.rowNumbers[shown]}`);
-    put(picture, made, el("figcaption", {}, `Darker: ${classes[1]} is more probable; the thick line is g = ½. The other columns are as in the row that is ringed. Circles are ${classes[1]}, squares ${classes[0]}.`));
+    put(fills, ...areas(values, size, levels).map((d, k) => svg("path", { d, class: levels[k] === 0.5 ? "half" : "level" })));
+    mark.setAttribute("cx", String(across(x, row.x[a])));
+    mark.setAttribute("cy", String(up(y, row.x[b])));
+    made.setAttribute("aria-label", `probability of ${classes[1]} over ${names[a]} and ${names[b]}; g is ${pretty(row.g)} at row ${store.data.rowNumbers[store.state.row]}`);
   };
-  put(place, el("div", { class: "bar" }, chooser(names, a, "column across", (j) => ((a = j), show())), chooser(names, b, "column up", (j) => ((b = j), show()))), picture);
-  store.watch(show);
+  put(place, el("div", { class: "bar" }, chooser(names, a, "column across", (j) => ((a = j), make())), chooser(names, b, "column up", (j) => ((b = j), make()))), picture);
+  store.watch((state, before) => (state === before || state.run !== before.run ? make() : show()));
 }
 
 /** F over two weights (or a weight and b), the others as they are; with the path of the run. */
 export function surface(store: Store, place: Element): void {
   const names = [...store.data.names, "bias"];
+  const short = [...allShortened(store.data.names, 30).map((name) => `w of ${name}`), "b"];
   let [a, b] = store.run.rows.n < 2 ? [0, 1] : strongest(store);
   const picture = el("figure");
+  let [pathOf, path]: [Run | null, Point[]] = [null, []];
   const of = (point: Point, j: number): number => (j < point.w.length ? point.w[j] : point.b);
+  const isDrawn = (point: Point): boolean => Math.abs(of(point, a)) + Math.abs(of(point, b)) < 1e6; // false for NaN
   const show = (): void => {
     const { run, state } = store;
     const [point, n] = [store.point, run.rows.n];
-    const path = shownEpochs(run.path.last, run.from, 120).map((epoch) => run.path.at(epoch));
-    const shown = [...path, point, ...(store.data.optimum && run.isCertified ? [store.data.optimum.at] : [])].filter((each) => Number.isFinite(of(each, a) + of(each, b)) && Math.abs(of(each, a)) + Math.abs(of(each, b)) < 1e6);
+    if (pathOf !== run) [pathOf, path] = [run, shownEpochs(run.path.last, run.from, 120).map((epoch) => run.path.at(epoch))];
+    const shown = [...path, point, ...(store.data.optimum && run.isCertified ? [store.data.optimum.at] : [])].filter(isDrawn);
+    if (!shown.length) return put(picture, el("p", { class: "note" }, "The weights have grown too large to be drawn."));
     const [x, y] = [rangeOf(shown.map((each) => of(each, a)), 0.25), rangeOf(shown.map((each) => of(each, b)), 0.25)];
-    const size = state.isPlaying ? 16 : 32;
+    const size = state.isPlaying ? 12 : 32;
     const values = grid(run.training, point, [a, b], x, y, size, run.how.alpha);
     const low = Math.min(...values);
     const high = Math.max(...values);
     const levels = Array.from({ length: 12 }, (_, k) => low + (high - low) * ((k + 1) / 13) ** 2);
     const lines = areas(values, size, levels).map((d) => svg("path", { d, class: "contour" }));
-    const d = `M${path.filter((each) => Number.isFinite(of(each, a) + of(each, b))).map((each) => `${across(x, of(each, a)).toFixed(1)} ${up(y, of(each, b)).toFixed(1)}`).join("L")}`;
-    const here = svg("circle", { cx: across(x, of(point, a)), cy: up(y, of(point, b)), r: 6, class: "here" });
+    const d = `M${path.filter(isDrawn).map((each) => `${across(x, of(each, a)).toFixed(1)} ${up(y, of(each, b)).toFixed(1)}`).join("L")}`;
+    const here = isDrawn(point) ? svg("circle", { cx: across(x, of(point, a)), cy: up(y, of(point, b)), r: 6, class: "here" }) : null;
     const best = store.data.optimum && run.isCertified ? svg("path", { d: `M${across(x, of(store.data.optimum.at, a)) - 6} ${up(y, of(store.data.optimum.at, b))}h12m-6-6v12`, class: "best" }) : null;
-    const made = frame(x, y, `w of ${names[a]}`.replace("w of bias", "b"), `w of ${names[b]}`.replace("w of bias", "b"), ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), here);
+    const made = frame(x, y, short[a], short[b], ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), ...(here ? [here] : []));
     made.setAttribute("aria-label", `loss over two weights, from ${pretty(low)} to ${pretty(high)}; the run is at ${pretty(of(point, a))}, ${pretty(of(point, b))}`);
     put(picture, made, el("figcaption", {}, `Lines of equal loss, from ${pretty(low)} in the middle to ${pretty(high)}; the other ${n - 1} weights are as at this epoch. Orange: the path of the run${best ? "; cross: the certified optimum" : ""}.`));
   };

@@ -1,6 +1,6 @@
 // One row: what each column adds in log-odds, odds and probability; and its values and the weights, to be edited.
 
-import { el, pretty, put } from "../dom";
+import { allShortened, el, pretty, put } from "../dom";
 import { sigmoid } from "../math";
 import { NOT_EDITED, type Store } from "../store";
 
@@ -27,11 +27,18 @@ export function view(store: Store, place: Element): void {
     numbers();
   }
   const field = (j: number, what: "x" | "w", value: number, label: string): HTMLInputElement => {
-    const input = el("input", { type: "number", step: "any", value: Number(value.toPrecision(6)), "aria-label": label });
+    const input = el("input", { type: "number", step: "any", value: Number(value.toPrecision(5)), "aria-label": label });
     input.addEventListener("input", () => input.value !== "" && changed(j, what, Number(input.value)));
     return input;
   };
   const undo = el("button", { type: "button", click: () => (store.change({ edited: NOT_EDITED }), show()) }, "undo all changes");
+  const short = allShortened(data.names, 26);
+  const inUnits = data.scale.some((scale, j) => scale !== 1 || data.center[j] !== 0);
+  /** A value of the row as the table has it. */
+  const given = (j: number): number => {
+    const x = store.run.rows === data.rows ? store.row.x[j] : data.rows.x[store.state.row * data.rows.n + j];
+    return Number((x * data.scale[j] + data.center[j]).toPrecision(9));
+  };
   let numbers = (): void => {};
   function show(): void {
     const row = store.row;
@@ -59,7 +66,7 @@ export function view(store: Store, place: Element): void {
       put(
         said,
         `z = ${pretty(now.z)}, g = ${pretty(now.g)}, loss ${pretty(now.loss)}. Its gradient has the length ${pretty(length)}`,
-        isHeld ? "; it is held out and adds nothing to the mean." : `, of which ${pretty(share * length)} is in the mean over ${data.training.m} rows.`,
+        isHeld ? "; it is held out and adds nothing to the mean." : `, of which ${pretty(share * length)} is in the mean over ${data.training.m.toLocaleString("en")} rows.`,
       );
     };
     put(
@@ -76,14 +83,14 @@ export function view(store: Store, place: Element): void {
         el(
           "table",
           {},
-          el("thead", {}, el("tr", {}, ...["column", "x", "w", "log-odds x w", "odds", "g so far"].map((head) => el("th", { scope: "col" }, head)))),
+          el("thead", {}, el("tr", {}, ...["column", ...(inUnits ? ["in the table"] : []), "x", "w", "log-odds x w", "odds", "g so far"].map((head) => el("th", { scope: "col" }, head)))),
           el(
             "tbody",
             {},
-            el("tr", {}, el("th", { scope: "row" }, "bias"), el("td"), el("td", {}, field(data.names.length, "w", store.point.b, "bias b")), ...biasCells),
+            el("tr", {}, el("th", { scope: "row" }, "bias"), inUnits && el("td"), el("td"), el("td", {}, field(data.names.length, "w", store.point.b, "bias b")), ...biasCells),
             ...order.map((j, k) => {
               const name = data.names[j];
-              return el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, field(j, "x", row.x[j], `x of ${name}`)), el("td", {}, field(j, "w", store.point.w[j], `w of ${name}`)), ...cells[k]);
+              return el("tr", {}, el("th", { scope: "row", title: name }, short[j]), inUnits && el("td", {}, pretty(given(j))), el("td", {}, field(j, "x", row.x[j], `x of ${name}`)), el("td", {}, field(j, "w", store.point.w[j], `w of ${name}`)), ...cells[k]);
             }),
           ),
         ),

@@ -23,7 +23,7 @@ export function view(store: Store, place: Element): void {
   put(
     place,
     el("div", { class: "bar" }, search, page(-PAGE, "previous"), page(PAGE, "next"), count),
-    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table of rows" }, el("table", {}, el("thead", {}, el("tr", {}, sorting("row", "row"), el("th", { scope: "col" }, "class"), sorting("g", `g: P(${one})`), sorting("loss", "loss"), el("th", { scope: "col" }, "dL_dz"))), body)),
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table of rows" }, el("table", {}, el("thead", {}, el("tr", {}, sorting("row", "row"), el("th", { scope: "col", class: "word" }, "class"), sorting("g", `g: P(${one})`), sorting("loss", "loss"), el("th", { scope: "col" }, "dL_dz"))), body)),
   );
   function sort(): void {
     const at = store.point;
@@ -38,7 +38,8 @@ export function view(store: Store, place: Element): void {
   function show(): void {
     const { state } = store;
     const at = store.point;
-    put(count, `${Math.min(first + 1, order.length)} to ${Math.min(first + PAGE, order.length)} of ${order.length}`);
+    put(count, `${Math.min(first + 1, order.length)} to ${Math.min(first + PAGE, order.length)} of ${order.length.toLocaleString("en")}`);
+    const hadFocus = body.contains(document.activeElement);
     put(
       body,
       ...order.slice(first, first + PAGE).map((i) => {
@@ -47,14 +48,15 @@ export function view(store: Store, place: Element): void {
         return el(
           "tr",
           { class: i === state.row ? "picked" : "" },
-          el("th", { scope: "row" }, pick),
-          el("td", {}, `${row.y ? one : zero}${data.isHeldOut[i] ? ", held out" : ""}`),
+          el("th", { scope: "row", class: "number" }, pick),
+          el("td", { class: "word" }, `${row.y ? one : zero}${data.isHeldOut[i] ? ", held out" : ""}`),
           el("td", {}, pretty(row.g)),
           el("td", {}, pretty(row.loss)),
           el("td", { class: "back" }, pretty(row.dL_dz)),
         );
       }),
     );
+    if (hadFocus) (body.querySelector<HTMLElement>("[aria-pressed=true]") ?? body.querySelector<HTMLElement>("button"))?.focus();
   }
   store.watch((state, before) => {
     if (state === before || state.epoch !== before.epoch || state.run !== before.run) sort();

@@ -32,7 +32,7 @@ export function controls(store: Store, place: Element): void {
   let last = 0;
   const tick = (now: number): void => {
     if (!store.state.isPlaying) return;
-    if (now - last > 90) {
+    if (now - last > 90 && store.isShown) {
       last = now;
       const { epoch } = store.state;
       if (epoch >= store.run.path.last) return store.change({ isPlaying: false });
@@ -94,7 +94,7 @@ export function curves(store: Store, place: HTMLElement): void {
       {
         width: canvas.clientWidth || 600,
         height: 230,
-        scales: { x: { time: false, distr: 3 }, y: { distr: what === "largest derivative" ? 3 : 1 } },
+        scales: { x: { time: false, distr: 3, range: () => [epochs[0] + 1, Math.max(epochs[epochs.length - 1] + 1, epochs[0] + 2)] }, y: { distr: what === "largest derivative" ? 3 : 1 } },
         axes: [{ ...axis, label: "epoch + 1" }, { ...axis, label: what }],
         series: lines,
         legend: { live: false },

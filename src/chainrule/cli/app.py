@@ -140,6 +140,9 @@ opt.command(
     "row": opt.option(
         OUTPUT, "--row", "K", "Row that the report explains. Default: the row that is right by the smallest margin.", int),
     "title": opt.option(OUTPUT, "--title", "TEXT", "Title of the report. Default: what is learned, TARGET = POSITIVE."),
+    "player": opt.option(
+        OUTPUT, "--player", None, "Put the player into the report, as `chainrule play` makes it: the page then holds the rows.",
+        bool, False),
     "relations": opt.option(
         OUTPUT, "--relations", None, "List all relations between collinear columns.", bool, False),
     **SAID,

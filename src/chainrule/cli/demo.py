@@ -20,10 +20,12 @@ COMMANDS = {
     "The optimum": FIT + " --standardize --out {dir}/model.safetensors --report {dir}/report.html",
     "The same optimum by gradient descent": FIT
     + " --method gradient-descent --epochs 10000 --out {dir}/descent.safetensors",
+    "A descent to watch in the browser": "play {dir}/penguins.csv --target sex --drop year --out {dir}/player.html",
     "The bird that the model gets right by the smallest margin": "explain {dir}/model.safetensors {dir}/penguins.csv --row 106",
 }
 NEXT = (
     "open {dir}/report.html",
+    "open {dir}/player.html",
     "chainrule explain {dir}/descent.safetensors {dir}/penguins.csv --row 106 --epoch 1",
     "chainrule predict {dir}/model.safetensors {dir}/penguins.csv",
     "chainrule fit YOUR.csv --target COLUMN --test-size 0.25 --report report.html",
@@ -61,8 +63,8 @@ def run(out_dir: Path, *, by_hand: bool, voice: Voice) -> int:
             return code
         told += [json.loads(out.getvalue())] if isinstance(out, io.StringIO) else []
     if voice.as_json:
-        fit, descent, explained = told
-        voice.tell({**explained, **fit, "command": "demo", "descent": descent}, lambda _: ())
+        fit, descent, player, explained = told
+        voice.tell({**explained, **fit, "command": "demo", "descent": descent, "player": player}, lambda _: ())
     results.print()
     terminal.show(results, [Heading("Next"), Code([line.format(dir=folder) for line in NEXT]), say(SOURCE, "note")])
     return DONE

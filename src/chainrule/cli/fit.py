@@ -11,6 +11,8 @@ from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.files import Source, read_table
 from chainrule.documents import results
 from chainrule.documents.fits import fit_document, write_report
+from chainrule.documents.player import Player
+from chainrule.documents.player import player as made
 from chainrule.documents.progress import FitProgress
 from chainrule.documents.quality import is_worse
 from chainrule.errors import ChainruleWarning, InputError
@@ -21,6 +23,7 @@ from chainrule.fitting.result import REASONS, Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import is_stream
 from chainrule.model.model import save_model, save_trace, trace_path
+from chainrule.playing import play_again
 from chainrule.training import Training, check_row, prepare_as_asked, train
 from chainrule.words import visible
 
@@ -35,6 +38,7 @@ def run(
     report: Path | None,
     row: int | None,
     title: str | None,
+    player: bool,
     threshold: str | None,
     cost: str | None,
     relations: bool,
@@ -46,7 +50,8 @@ def run(
     learned = {name: more.pop(name) for name in opt.LEARNED}
     spec = FitSpec.of(SHELL, seed=seed, **more)
     rule = Rule.of(threshold, cost, Rule("f1"))
-    for name, value in (("--row", row), ("--title", title), ("--threshold", threshold), ("--cost", cost)):
+    about = {"--row": row, "--title": title, "--threshold": threshold, "--cost": cost, "--player": player or None}
+    for name, value in about.items():
         if value is not None and report is None:
             raise InputError(f"{name} is about the report: add --report FILE")
     # nothing can be written beside a stream
@@ -61,7 +66,9 @@ def run(
         training = train(prepared, spec, progress=progress, written=table.dialect)
     result = training.result
     wanted = {"model": out, "trace": trace, "report": report}
-    of_report = {"table": table.name, "row": row, "title": title, "rule": rule}
+    of_report: dict[str, Any] = {"table": table.name, "row": row, "title": title, "rule": rule}
+    if player:
+        of_report["player"] = player_of(training)
     written = _write({name: path for name, path in wanted.items() if path}, training, of_report)
     document = {
         **headed("fit", prepared.schema, table=str(table)),
@@ -80,6 +87,13 @@ def run(
         voice.note(f"exit code 3, by --strict: {why}")
         return NOT_STRICT
     return DONE
+
+
+def player_of(training: Training) -> Player:
+    """Make the player of a training, without the warnings of a run that is made for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChainruleWarning)
+        return made(play_again(training.result, training.prepared))
 
 
 def _write(wanted: Mapping[str, Path], training: Training, of_report: Mapping[str, Any]) -> Mapping[str, Path]:

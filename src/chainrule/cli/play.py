@@ -9,7 +9,7 @@ from typing import Any
 from chainrule.cli.running import Voice, check_outputs, penguins
 from chainrule.data.files import Source, read_table
 from chainrule.documents.blocks import Facts
-from chainrule.documents.player import page
+from chainrule.documents.player import player
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.findings import SHELL
 from chainrule.fitting.spec import FitSpec
@@ -56,7 +56,7 @@ def run(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChainruleWarning)  # the page shows how far the run went
         played = play(prepared, spec, places, whole.num_rows)
-    text = page(played)
+    text = player(played).html
     write_atomically(out, text)
     if opens:
         webbrowser.open(out.resolve().as_uri())

@@ -116,6 +116,15 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """A whole page within the page, which can't reach it. script: the hash of its script, which the outer page must allow."""
+
+    html: str
+    script: str
+    title: str
+
+
+@dataclass(frozen=True)
 class Bullets:
     """A list of sentences."""
 
@@ -137,7 +146,7 @@ class Fold:
     blocks: Sequence[Block]
 
 
-Block = Text | Heading | Facts | Table | Formula | Code | Chart | Bullets | Beside | Fold
+Block = Text | Heading | Facts | Table | Formula | Code | Chart | Frame | Bullets | Beside | Fold
 
 
 def bullets(heading: str, items: Iterable[str]) -> list[Block]:

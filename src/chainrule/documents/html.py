@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from chainrule.charts.style import FONT, palette_css
-from chainrule.documents.blocks import Block, Speller
+from chainrule.documents.blocks import Block, Frame, Speller
 from chainrule.words import formula, shortened, typeset, visible
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def as_html(blocks: Sequence[Block], title: str = "") -> str:
     """Write a complete page with a title; without a title, an element for a notebook, with its own style."""
     palette = palette_css().replace(":root", ".chainrule")
     css = f"{palette}.chainrule {{ font-family: {FONT}; }}\n{resource('page.css')}"
-    return _template().render(title=title, blocks=blocks, css=css).strip()
+    scripts = [block.script for block in blocks if isinstance(block, Frame)]
+    allowed = f"; script-src {' '.join(scripts)}" if scripts else ""
+    return _template().render(title=title, blocks=blocks, css=css, allowed=allowed).strip()
 
 
 def resource(name: str) -> str:

@@ -5,15 +5,18 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.charts.style import FONT, palette_css
-from chainrule.documents.html import resource
+from chainrule.documents.blocks import Frame
+from chainrule.documents.html import as_html, resource
+from chainrule.model.files import write_atomically
 from chainrule.solvers.trace import Trace
-from chainrule.words import visible
+from chainrule.words import counted, visible
 
 Vector = NDArray[np.float64]
 
@@ -77,14 +80,42 @@ def data(played: Played) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def page(played: Played) -> str:
+@dataclass(frozen=True)
+class Player:
+    """The player's page: `save` writes it; a notebook shows it in place."""
+
+    html: str
+    script: str  # its hash, as a policy names it
+    rows: int
+    sampled_from: int | None
+
+    def save(self, path: str | Path) -> None:
+        """Write the page to a file, whole or not at all. It holds the rows."""
+        write_atomically(Path(path), self.html)
+
+    def __repr__(self) -> str:
+        """One line."""
+        of = "" if self.sampled_from is None else f", a sample of {self.sampled_from:,}"
+        return f"<Player: {counted(self.rows, 'row')}{of}; save(path) writes the page>"
+
+    def _repr_html_(self) -> str:
+        return as_html([self.block])
+
+    @property
+    def block(self) -> Frame:
+        """The page as a block of another page."""
+        return Frame(self.html, self.script, "player")
+
+
+def player(played: Played) -> Player:
     """Write the page: it loads nothing, and runs one script, whose hash its policy names."""
     script, css = resource("player.js"), f"{palette_css()}:root {{ font-family: {FONT}; }}\n{resource('player.css')}"
     # "<" in a name must not end the element
     given = json.dumps(data(played), allow_nan=False).replace("<", "\\u003c")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:"
-    return _PAGE.format_map({"policy": policy, "css": css, "data": given, "script": script})
+    digest = f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+    policy = f"default-src 'none'; script-src {digest}; style-src 'unsafe-inline'; img-src data:"
+    html = _PAGE.format_map({"policy": policy, "css": css, "data": given, "script": script})
+    return Player(html, digest, len(played.y), played.sampled_from)
 
 
 _PAGE = """<!DOCTYPE html>

@@ -7,6 +7,7 @@ from typing import Any
 from chainrule.documents import results
 from chainrule.documents.blocks import Beside, Block, Bullets, Chart, Facts, Fold, Heading, Text, bullets, say
 from chainrule.documents.learned import pictures, rate_told, story
+from chainrule.documents.player import Player
 from chainrule.documents.quality import OVERFITTED, decided, figures, worse
 from chainrule.documents.rows import explanation
 from chainrule.documents.variables import SHOWN_IN_REPORT, coefficients, odds_chart
@@ -41,11 +42,18 @@ GLOSSARY = {
 }  # fmt: skip
 
 
-def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: Learned | None = None) -> list[Block]:
+def report(
+    document: Document,
+    trace: Trace,
+    parts: Sequence[Spread],
+    learned: Learned | None = None,
+    player: Player | None = None,
+) -> list[Block]:
     """Tell the story of a fit: what it is, how near the optimum, how it learned, how well it predicts, one row, the model.
 
     document: of a fit, with "explanation" and "whole_gradient" of a row if one is to be shown. trace: what the run
-    recorded. parts: log-odds and classes of the training rows, and of the held-out rows if there are any.
+    recorded. parts: log-odds and classes of the training rows, and of the held-out rows if there are any. player: put into
+    the page, which then holds its rows.
     """
     result = document["result"]
     row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
@@ -69,6 +77,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
         figures({"training": document["training"], "held out": document["held_out"]}),
         *_decisions(document),
         *(explanation(row) if document.get("explanation") else []),
+        *([] if player is None else _played(player)),
         heading,
         Beside([[odds_chart(document)], tables]),
         Heading("The probabilities"),
@@ -80,6 +89,14 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
         say("These are associations in these rows, not causes.", "note"),
         *bullets("Sources", [f"The computation graph and its derivatives: {ARTICLE}."]),
     ]
+
+
+def _played(player: Player) -> list[Block]:
+    """Show the player, and say what it holds."""
+    sample = "" if player.sampled_from is None else f", a sample of {player.sampled_from:,}"
+    says = (f"This page holds {{rows:row}} of the table{sample}, from which the player computes every number. Share it as you "
+            "would share the table.")  # fmt: skip
+    return [Heading("See it learn"), say(says, "note", rows=player.rows), player.block]
 
 
 def _lead(document: Document) -> Text:

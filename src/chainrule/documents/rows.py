@@ -63,6 +63,7 @@ def explanation(document: Document) -> list[Block]:
         ),
         *left,
         Facts(_shares(document)),
+        *_step(document),
     ]  # fmt: skip
 
 
@@ -110,6 +111,47 @@ def _backward(document: Document) -> tuple[list[dict[str, Any]], list[Text]]:
     absent, more = len(ordered) - len(present), rest(len(present))
     zeros = [say("and {n:coefficient} with x = 0, and so dL_dw = 0", "note", n=absent)] if absent else []
     return [bias, *present[:SHOWN]], [*more, *zeros]
+
+
+def _step(document: Document) -> list[Block]:
+    """Describe gradient descent's next step: this row, the other rows, their sum, the update, F before and after."""
+    told, whole = document["explanation"], document.get("whole_gradient")
+    step = whole and whole.get("step")
+    if not whole or not step:
+        return []
+    counts = told.get("part") == "training"
+
+    def line(name: str, share: float, total: float, penalty: float, w: float, new: float) -> dict[str, Any]:
+        own = share if counts else 0.0
+        return {
+            "name": name,
+            "own": own,
+            "others": total - own,
+            "penalty": penalty,
+            "dL_dw": total + penalty,
+            "w": w,
+            "new": new,
+        }
+
+    lines = [
+        line(entry["name"], entry["share"], total, entry["penalty_gradient"], w, new)
+        for entry, total, w, new in zip(told["features"], whole["dL_dw"], step["w"], step["w_new"], strict=True)
+    ]
+    lines.append(line(BIAS, told["share_b"], whole["dL_db"], 0.0, step["b"], step["b_new"]))
+    lines.sort(key=lambda of: -abs(of["dL_dw"]))
+    rises = step["objective_new"] > step["objective"]
+    text = "w_new = w - {learning_rate:g} dL_dw, where {learning_rate:g} is the learning rate. "
+    text += "F goes from {objective:g} to {objective_new:g}"
+    return [
+        Heading("from the rows to the step", 3),
+        Table.from_entries(
+            lines[:SHOWN], ("feature", "name", "name"), ("this row", "own", "e"), ("other rows", "others", "e"),
+            ("alpha w", "penalty" if told["alpha"] > 0 else "", "e"), ("dL_dw", "dL_dw", "e"), ("w", "w", "4"),
+            ("w_new", "new", "4"),
+        ),
+        *rest(len(lines)),
+        say(text + (", and so it rises." if rises else "."), **step),
+    ]  # fmt: skip
 
 
 def _strongest(told: Document) -> list[Formula]:

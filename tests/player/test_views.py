@@ -1,0 +1,347 @@
+"""The player's views in a real browser, on the penguins and on large and hostile tables: each does what its heading says."""
+
+import csv
+import io
+import re
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from chainrule.cli import main
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="no playwright: the player's page is not tested in a browser"
+)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: the player's page is not tested in a browser")
+
+ROWS, COLUMNS = 2_000, 100
+LONG = "a name that is as long as the header of a table in a laboratory can be, number {:03d} of them"
+
+
+def played(folder, *words):
+    out = folder / "player.html"
+    assert main(["play", *map(str, words), "--out", str(out), "--quiet"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def penguins(tmp_path_factory):
+    return played(tmp_path_factory.mktemp("penguins"), "--epochs", "60")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """The most that a page holds; of more rows than that."""
+    folder, rng = tmp_path_factory.mktemp("large"), np.random.default_rng(0)
+    X = rng.normal(size=(ROWS + 500, COLUMNS)).round(3)
+    y = X[:, 0] + rng.logistic(size=len(X)) > 0
+    with (folder / "t.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([LONG.format(j) for j in range(COLUMNS)] + ["y"])
+        writer.writerows([*row, int(one)] for row, one in zip(X.tolist(), y, strict=True))
+    return played(folder, folder / "t.csv", "--target", "y", "--epochs", "20")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        with started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]) as browser:
+            yield browser
+
+
+def opened(browser, path, fragment="", **how):
+    page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **how})
+    page.said = []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.goto(path.as_uri() + fragment)
+    page.wait_for_selector("svg.graph")
+    return page
+
+
+@pytest.fixture
+def page(browser, penguins):
+    page = opened(browser, penguins)
+    yield page
+    assert page.said == []
+    page.close()
+
+
+def go_to(page, epoch):
+    page.get_by_label("epoch", exact=True).fill(str(epoch))
+
+
+def number(text):
+    return float(text.replace("−", "-").replace(",", ""))
+
+
+def section(page, heading):
+    return page.locator("section", has=page.get_by_role("heading", name=heading, exact=True))
+
+
+def canvas(page):
+    return page.locator("canvas").evaluate("canvas => canvas.toDataURL()")
+
+
+def test_curves_of_both_parts_mark_the_epoch(page):
+    legend = section(page, "How the loss falls").locator(".u-legend")
+    for curve in ("training rows", "held-out rows", "certified optimum"):
+        assert curve in legend.text_content()
+    before = canvas(page)
+    go_to(page, 30)
+    assert canvas(page) != before
+    for curve in ("accuracy", "largest derivative"):
+        before = canvas(page)
+        page.get_by_label("curve", exact=True).select_option(curve)
+        page.wait_for_function("old => document.querySelector('canvas').toDataURL() !== old", arg=before)
+    assert "held-out rows" not in legend.text_content()
+
+
+def test_both_limits_of_the_rate_are_marked_where_they_are(page):
+    said = section(page, "The learning rate").text_content()
+    limits = [number(re.search(pattern + r" = ([\d.]+)", said).group(1)) for pattern in ("2/L_max", "rates below 2/λ")]
+    marks = page.locator(".marks span")
+    assert marks.all_text_contents() == ["2/L_max", "2/λ at the optimum"]
+    for mark, limit in zip(marks.all(), limits, strict=True):
+        left = float(re.search(r"left: ([\d.]+)%", mark.get_attribute("style")).group(1))
+        assert left == pytest.approx((np.log10(limit) + 6) / 9 * 100, abs=0.05)
+
+
+@pytest.mark.parametrize(("rate", "word"), [("20", "oscillates|diverges"), ("0.00001", "crawls"), ("auto", "falls at")])
+def test_the_page_says_what_the_trainer_s_own_rate_did(browser, tmp_path, rate, word):
+    page = opened(browser, played(tmp_path, "--epochs", "30", "--learning-rate", rate))
+    assert re.search(word, page.get_by_text("With this rate").text_content())
+    page.close()
+
+
+def test_map_and_surface_change_with_the_epoch(page):
+    def seen():
+        half = page.locator(".plane .half").first.get_attribute("d")
+        here = page.locator(".plane .here")
+        return half, here.get_attribute("cx"), here.get_attribute("cy")
+
+    go_to(page, 2)
+    early = seen()
+    go_to(page, 60)
+    assert all(a != b for a, b in zip(early, seen(), strict=True))
+    assert page.locator(".plane .path").count() == 1
+    assert page.locator(".plane .one, .plane .zero").count() == 333
+    page.get_by_label("column across").select_option(label="flipper_length_mm")
+    assert "flipper_length_mm" in page.locator("svg.plane").first.text_content()
+
+
+def test_the_other_rows_and_this_row_add_up_to_the_mean(page):
+    go_to(page, 5)
+    rows = section(page, "From the rows to the step").locator("tbody tr")
+    cells = [row.locator("td").all_text_contents() for row in rows.all()]
+    added = 0
+    for _, own, others, mean, step in cells:
+        if "held out" not in own:
+            assert number(own) + number(others) == pytest.approx(number(mean), rel=2e-3, abs=1e-6)
+            added += 1
+        w, rate, slope, new = map(number, re.fullmatch(r"(\S+) − (\S+) · (\S+) = (\S+)", step).groups())
+        assert w - rate * slope == pytest.approx(new, rel=2e-3, abs=1e-3)
+    assert added > 0
+    assert "The loss goes from" in section(page, "From the rows to the step").text_content()
+
+
+def test_the_worst_predicted_row_comes_first_and_rows_are_found(page):
+    go_to(page, 60)
+    table = section(page, "All rows")
+    losses = [number(cell) for cell in table.locator("tbody td:nth-child(4)").all_text_contents()]
+    assert losses == sorted(losses, reverse=True)
+    page.get_by_label("find rows").fill("106")
+    table.locator("tbody button").click()
+    assert "Row 106: sex is male" in section(page, "The row's numbers").text_content()
+    heads = section(page, "The row's numbers").locator("thead th").all_text_contents()
+    assert heads[:3] == ["column", "in the table", "x"]
+    weighs = section(page, "The row's numbers").locator("tr", has=page.get_by_label("x of body_mass_g"))
+    assert weighs.locator("td").first.text_content() == "3,550"
+    page.get_by_label("find rows").fill("female")
+    assert "of 165" in table.text_content()
+
+
+def test_a_row_chosen_by_the_keyboard_keeps_the_focus(page):
+    table = section(page, "All rows")
+    table.locator("tbody button").nth(4).focus()
+    chosen = table.locator("tbody button").nth(4).text_content()
+    page.keyboard.press("Enter")
+    assert f"Row {chosen}: " in section(page, "The row's numbers").text_content()
+    assert page.evaluate("document.activeElement.textContent") == chosen
+
+
+def test_a_fork_keeps_the_old_curve_and_takes_batches_and_a_penalty(page):
+    go_to(page, 10)
+    page.get_by_label("rows in a batch").select_option("32")
+    page.get_by_label("penalty alpha").fill("0.1")
+    page.get_by_role("button", name="go on from here").click()
+    legend = section(page, "How the loss falls").locator(".u-legend").text_content()
+    assert "the trainer's run" in legend
+    assert "batches of 32" in legend
+    assert "after each batch of 32 rows" in section(page, "From the rows to the step").text_content()
+    page.get_by_role("button", name="one epoch on").click()
+    assert "epoch 11 of" in page.locator("output.epoch").text_content()
+
+
+def test_a_fork_that_goes_wrong_keeps_the_limit_of_the_optimum(page):
+    place = section(page, "The learning rate")
+    limit = re.search(r"rates below 2/λ = ([\d.]+)", place.text_content()).group(1)
+    page.get_by_label("learning rate, as a power of ten").fill("2.5")
+    page.get_by_role("button", name="go on from here").click()
+    assert f"rates below 2/λ = {limit} still converge" in place.text_content()
+    page.get_by_label("penalty alpha").fill("0.1")  # whose optimum is not known
+    page.get_by_role("button", name="go on from here").click()
+    assert "still converge" not in place.text_content()
+
+
+def test_the_step_after_the_update_begins_the_next_epoch(page):
+    page.get_by_role("button", name="step", exact=True).click()
+    assert "epoch 1 of 60" in page.locator("output.epoch").text_content()
+    assert "1 of 9: the row" in page.text_content("main")
+
+
+def test_a_changed_weight_is_not_certified(page):
+    go_to(page, 20)
+    page.get_by_label("w of body_mass_g").fill("50")
+    assert "not certified" in page.get_by_text("The floor of the loss").text_content()
+    page.get_by_label("w of body_mass_g").fill("500")
+    assert "meets log(0) in" in section(page, "Checks").text_content()
+    page.get_by_role("button", name="undo all changes").click()
+    assert "certified optimum" in page.get_by_text("The floor of the loss").text_content()
+
+
+def test_numbers_and_picture_are_exported(page):
+    go_to(page, 7)
+    with page.expect_download() as given:
+        page.get_by_role("button", name="numbers as CSV").click()
+    head, *lines = csv.reader(io.StringIO(given.value.path().read_text(encoding="utf-8")))
+    assert head[:2] == ["epoch", "loss"]
+    assert head[-1] == "b"
+    assert [int(line[0]) for line in lines] == list(range(61))
+    losses = [float(line[1]) for line in lines]
+    assert losses[0] == pytest.approx(np.log(2.0), rel=1e-12)
+    assert losses == sorted(losses, reverse=True)
+    with page.expect_download() as given:
+        page.get_by_role("button", name="graph as SVG").click()
+    text = given.value.path().read_text(encoding="utf-8")
+    assert text.startswith("<svg")
+    assert 'xmlns="http://www.w3.org/2000/svg"' in text
+    assert "∂L/∂z" in text
+
+
+def test_a_link_restores_the_state_and_a_wrong_one_does_nothing(page, browser, penguins):
+    go_to(page, 33)
+    page.get_by_role("button", name="step back").click()
+    link = page.get_by_label("link to this state").input_value()
+    again = opened(browser, penguins, "#" + link.split("#")[1])
+    assert "epoch 33 of 60" in again.locator("output.epoch").text_content()
+    assert "8 of 9" in again.get_by_text("of 9:").text_content()
+    again.close()
+    wrong = opened(browser, penguins, "#epoch=61&row=-1&step=<b>")
+    assert "epoch 0 of 60" in wrong.locator("output.epoch").text_content()
+    assert wrong.said == []
+    wrong.close()
+
+
+DROP = """text => {
+  const data = new DataTransfer();
+  data.items.add(new File([text], "own.csv", { type: "text/csv" }));
+  document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_a_dropped_table_is_trained_in_the_page(page):
+    hostile = '<img src=x onerror="document.title=1">'
+    head = f'"{hostile.replace(chr(34), chr(34) * 2)}",=cmd|calc,bought'
+    lines = [f"{i % 7},{(i * 3) % 5},{'<script>document.title=2</script>' if i % 3 else 'no'}" for i in range(60)]
+    page.evaluate(DROP, "\n".join([head, *lines]))
+    page.get_by_role("button", name="train on it").click()
+    page.get_by_role("heading", name="bought:").wait_for()
+    page.get_by_role("button", name="one epoch on").click()
+    assert page.title() == "See it learn"
+    assert page.locator("img, main script").count() == 0
+    assert page.get_by_text("<img src=x", exact=False).count() > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "needs a line of column names"),
+        ("a,b\n", "needs a line of column names"),
+        ("a,b\n1,2\n3\n", "Row 2 has 1 cells and the header 2"),
+        ('a,b\n1,"2\n3,4\n', "can't be read"),
+        ("a,b\n1,x\n2,y\n3,z\n", "exactly two values"),
+        ("a,b\nu,0\nu,1\n", "No column is left"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused_in_a_sentence(page, text, why):
+    page.evaluate(DROP, text)
+    said = section(page, "Your own data")
+    train = said.get_by_role("button", name="train on it")
+    page.wait_for_timeout(50)
+    if train.count():
+        train.click()
+    playwright.expect(said.get_by_text(why)).to_be_visible()
+
+
+def test_an_exercise_is_right_and_wrong(page):
+    go_to(page, 3)
+    place = section(page, "Exercises")
+    field = page.get_by_label("your answer")
+    for _ in range(30):  # until it asks for what can be read off
+        ask = place.locator("p").nth(1).text_content()
+        found = re.search(r"has g = (\S+) and y = (\d)\. What is ∂L/∂z", ask)
+        if found:
+            break
+        place.get_by_role("button", name="another").click()
+    answer = number(found.group(1)) - int(found.group(2))
+    field.fill(str(-answer))
+    place.get_by_role("button", name="check", exact=True).click()
+    assert "Look at the sign" in place.text_content()
+    field.fill(str(answer))
+    place.get_by_role("button", name="check", exact=True).click()
+    assert "Right" in place.text_content()
+
+
+def test_the_derivation_opens_at_each_step(page):
+    page.get_by_role("button", name="start over").click()
+    page.get_by_text("Why is that so?").click()
+    seen = set()
+    for _ in range(9):
+        seen.add(page.locator("details").text_content())
+        page.get_by_role("button", name="step", exact=True).click()
+    assert len(seen) == 9
+
+
+def test_the_largest_page_is_small_opens_at_once_and_says_that_it_is_a_sample(browser, large):
+    assert large.stat().st_size < 4e6
+    started = time.perf_counter()
+    page = opened(browser, large, viewport={"width": 390, "height": 900})
+    assert time.perf_counter() - started < 10.0
+    assert "holds a sample of 2,000" in page.text_content("main").replace("1,999", "2,000")
+    assert "2,500 rows" in page.text_content("main")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    names = page.locator("svg.graph text.input").all_text_contents()
+    assert len(set(names)) == len(names)  # long names stay different
+    page.get_by_role("button", name="one epoch on").click()
+    assert page.said == []
+    page.close()
+
+
+def test_the_player_runs_within_a_report(browser, tmp_path):
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(f"{i % 7},{i % 5},{(i * i) % 11 > 4}\n" for i in range(90)))
+    words = ["fit", tmp_path / "t.csv", "--target", "y", "--alpha", "0.01", "--report", tmp_path / "r.html", "--player"]
+    assert main([*map(str, words), "--quiet"]) == 0
+    page, said = browser.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto((tmp_path / "r.html").as_uri())
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("button", name="one epoch on").click()
+    assert "epoch 1 of" in frame.locator("output.epoch").text_content()
+    assert frame.locator(".badge strong").text_content() == "checked"
+    assert frame.get_by_label("link to this state").count() == 0
+    assert said == []
+    page.close()
