@@ -80,7 +80,12 @@ def ward(folder, rng):
         }
     )
     pq.write_table(table, folder / "ward.parquet")
-    clean = {"dose = mg": dose, "smokes 🚬": np.where(smokes, "true", "false"), "ward": ward_, "admitted": np.array(when)}
+    clean = {
+        "dose = mg": dose,
+        "smokes 🚬": np.where(smokes, "true", "false"),
+        "ward": ward_,
+        "admitted": np.array(when),
+    }
     return ["ward.parquet"], ["--target", "died", "--drop", "note"], clean, y
 
 
