@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.rows.moments import means_and_deviations
 from chainrule.data.rows.rare import row_counts
 from chainrule.data.rows.spread import spread_rows
 from chainrule.data.schema import MISSING_LEVEL, Column
@@ -40,12 +41,12 @@ class Facts:
     @classmethod
     def of(cls, rows: Rows) -> Facts:
         """Measure the columns: on all rows if these are few or their moments are known, else on a sample of 65,536."""
-        some = rows.as_given()
+        some = rows
         if "moments" not in rows.learned and rows.n_visited > MOST_ROWS:
-            some = some.take(np.flatnonzero(rows.is_kept)[spread_rows(rows.n_visited, MOST_ROWS)])
-        found = some.moments(correlations=False)
+            some = rows.take(np.flatnonzero(rows.is_kept)[spread_rows(rows.n_visited, MOST_ROWS)])
+        mean, sd = means_and_deviations(some)
         counts = None if rows.encodings is None else rows.once("row counts", lambda: row_counts(rows))
-        return cls(found.mean, found.sd, counts, rows.n_visited)
+        return cls(mean, sd, counts, rows.n_visited)
 
 
 @dataclass(frozen=True)
