@@ -241,10 +241,13 @@ def _part_of(days: Field, part: str) -> Field:
 
 def _refuse_text_among_numbers(field: Field) -> None:
     """Refuse a text column in which 10 % of the cells or fewer aren't numbers (or dates): they made the whole column text."""
-    levels, codes = field.levels or (), field.values
-    rows = np.bincount(codes[codes >= 0.0].astype(np.intp), minlength=len(levels))
+    levels = field.levels or ()
     for key in _likely_readings(levels):
         fits = np.array([READINGS[key].number(level) is not None for level in levels])
+        if not fits.any():
+            continue
+        codes = field.values
+        rows = np.bincount(codes[codes >= 0.0].astype(np.intp), minlength=len(levels))
         numbers, known = int(rows @ fits), int(rows.sum())
         if numbers < known and 10 * numbers >= 9 * known:
             row, cell = first_row(field, [level for level, good in zip(levels, fits, strict=True) if not good])
