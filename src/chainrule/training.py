@@ -222,7 +222,7 @@ def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
     if split:
         with suppress(InputError):  # labels that can't be split like this aren't the training labels
             rows, _ = stratified_split(design.y, split["test_size"], split["seed"])
-            rows = np.intersect1d(rows, design.labelled, assume_unique=True)
+            rows = rows if design.is_whole is None else rows[design.is_whole[rows]]
             s = None if design.weights is None else design.weights[rows]
             loss = log_loss(model.decision(design.blocks)[rows], design.y[rows], s)
             was = split.get("loss", model.info["loss"])  # files of 0.1.0 have only the latter
