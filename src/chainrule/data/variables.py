@@ -22,7 +22,7 @@ Vector = NDArray[np.float64]
 # With so few rows, the standard error of a level's coefficient is at least 2/sqrt(20) = 0.45: its odds ratio is uncertain by
 # a factor of 2.4 in both directions.
 RARE_ROWS = 20
-MOST_ROWS = 1 << 16  # from which means and deviations are computed; the error of a deviation is then about 0.3 %
+MOST_ROWS = 1 << 13  # from which means and deviations are computed; the error of a deviation is then about 1 %
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Facts:
 
     @classmethod
     def of(cls, rows: Rows) -> Facts:
-        """Measure the columns: on all rows if these are few or their moments are known, else on a sample of 65,536."""
+        """Measure the columns: on all rows if these are few or their moments are known, else on a sample of 8,192."""
         some = rows
         if "moments" not in rows.learned and rows.n_visited > MOST_ROWS:
             some = rows.take(np.flatnonzero(rows.is_kept)[spread_rows(rows.n_visited, MOST_ROWS)])
