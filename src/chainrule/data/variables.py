@@ -43,7 +43,8 @@ class Facts:
         """Measure the columns: on all rows if these are few or their moments are known, else on a sample of 8,192."""
         some = rows
         if "moments" not in rows.learned and rows.n_visited > MOST_ROWS:
-            some = rows.take(np.flatnonzero(rows.is_kept)[spread_rows(rows.n_visited, MOST_ROWS)])
+            places = spread_rows(rows.n_visited, MOST_ROWS)
+            some = rows.take(places if rows.s is None else np.flatnonzero(rows.is_kept)[places])
         mean, sd = means_and_deviations(some)
         counts = None if rows.encodings is None else rows.once("row counts", lambda: row_counts(rows))
         return cls(mean, sd, counts, rows.n_visited)
