@@ -22,7 +22,8 @@ Vector = NDArray[np.float64]
 # With so few rows, the standard error of a level's coefficient is at least 2/sqrt(20) = 0.45: its odds ratio is uncertain by
 # a factor of 2.4 in both directions.
 RARE_ROWS = 20
-MOST_ROWS = 1 << 13  # from which means and deviations are computed; the error of a deviation is then about 1 %
+# Means and deviations are computed from all rows, or of more rows from a sample; the error of a deviation is then about 1 %.
+MOST_ROWS, SAMPLE = 1 << 15, 1 << 13
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ class Facts:
 
     @classmethod
     def of(cls, rows: Rows) -> Facts:
-        """Measure the columns: on all rows if these are few or their moments are known, else on a sample of 8,192."""
+        """Measure the columns: on all rows if these are at most 32,768 or their moments are known, else on 8,192."""
         some = rows
         if "moments" not in rows.learned and rows.n_visited > MOST_ROWS:
-            places = spread_rows(rows.n_visited, MOST_ROWS)
+            places = spread_rows(rows.n_visited, SAMPLE)
             some = rows.take(places if rows.s is None else np.flatnonzero(rows.is_kept)[places])
         mean, sd = means_and_deviations(some)
         counts = None if rows.encodings is None else rows.once("row counts", lambda: row_counts(rows))
