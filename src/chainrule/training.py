@@ -23,7 +23,7 @@ from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.decode import expanded
 from chainrule.data.tables import Encoded, Prepared, prepare, stratified_split
 from chainrule.data.variables import Facts
-from chainrule.data.words import shown
+from chainrule.data.words import column_names, shown
 from chainrule.errors import InputError
 from chainrule.explain import RowExplanation, by_variable, explain_row
 from chainrule.fitting.fit import fit_rows
@@ -96,17 +96,6 @@ def split_option(option: str, text: str, known: Sequence[str]) -> tuple[str, str
         raise InputError(f"{option} {shown(text)} has no '=': write COLUMN=VALUE")
     at = next((k for k in places if text[:k] in known), places[0])
     return text[:at], text[at + 1 :]
-
-
-def column_names(given: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Split names given one by one or separated by commas; a column whose name has a comma must be given alone.
-
-    known: the table's columns. Names that the table lacks are kept: the caller reports them.
-    """
-    names: list[str] = []
-    for text in given:
-        names += [text] if text in known else [part.strip() for part in text.split(",") if part.strip()]
-    return names
 
 
 def train(
@@ -235,7 +224,9 @@ def training_rows(model: Model, z: Floats, y: Floats, weights: Floats | None, la
     if split:
         with suppress(InputError):  # labels that can't be split like this aren't the training labels
             rows, _ = stratified_split(y, split["test_size"], split["seed"])
-            rows = np.intersect1d(rows, labelled, assume_unique=True)
+            is_labelled = np.zeros(len(y), dtype=bool)
+            is_labelled[labelled] = True
+            rows = rows[is_labelled[rows]]
             loss = log_loss(z[rows], y[rows], None if weights is None else weights[rows])
             was = split.get("loss", model.info["loss"])  # files of 0.1.0 have only the latter
             near = 1e-8 if model.infinite.any() else 1e-12  # finite numbers that stand for infinity cost 1e-8 a row

@@ -18,7 +18,8 @@ from cli_tools import COMMAND, FIT, copy_penguins, run
 
 __all__ = ["run"]
 
-HEAVY = ("numpy", "scipy", "sklearn", "pyarrow", "matplotlib", "jinja2", "safetensors", "pandas")
+HEAVY = ("numpy", "scipy", "sklearn", "pyarrow", "matplotlib", "jinja2", "safetensors", "pandas",
+         "chainrule.fitting.fit", "chainrule.graph")  # fmt: skip
 
 
 def loaded_after(code: str) -> list[str]:
@@ -53,8 +54,13 @@ def test_no_command_loads_scikit_learn(tmp_path):
 def test_predicting_draws_nothing(tmp_path):
     table, model = copy_penguins(tmp_path), str(tmp_path / "m.safetensors")
     assert main(["fit", str(table), *FIT, "--out", model, "--epochs", "3", "--quiet", "--json"]) == 0
+    for command in ("predict", "evaluate"):
+        loaded = loaded_after(
+            f"from chainrule.cli import main\nassert main([{command!r}, {model!r}, {str(table)!r}]) == 0"
+        )
+        assert not {"matplotlib", "jinja2", "sklearn", "scipy"} & set(loaded)
     loaded = loaded_after(f"from chainrule.cli import main\nassert main(['predict', {model!r}, {str(table)!r}]) == 0")
-    assert not {"matplotlib", "jinja2", "sklearn", "scipy"} & set(loaded)
+    assert not {"chainrule.fitting.fit", "chainrule.graph"} & set(loaded)
 
 
 def test_version_and_help(run):

@@ -126,6 +126,14 @@ print("pandas" in sys.modules)
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"False\n"
 
 
+@pytest.mark.parametrize(("content", "times"), [("a,b\n1.5,x\n2.5,y\n", 3), ("a,b\n1,x\n2,y\n", 4)])
+def test_numbers_with_a_decimal_mark_at_the_top_are_not_read_again_for_codes(tmp_path, monkeypatch, content, times):
+    opened, of = [], text_files.TextFile._opened
+    monkeypatch.setattr(text_files.TextFile, "_opened", lambda file: opened.append(file) or of(file))
+    table = read_table(write(tmp_path, content))
+    assert (table.num_rows, len(opened)) == (2, times)
+
+
 def test_a_folder_name_makes_no_column(tmp_path):
     folder = tmp_path / "year=2024"
     folder.mkdir()

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from chainrule import IdentifierWarning, InputError, LogisticRegression, certify, fit
+from chainrule.data import kinds
 from chainrule.data.files import read_batches, read_table
+from chainrule.data.frames import fields_of
 from chainrule.data.schema import Schema
 from chainrule.data.tables import encode_table, prepare
 from cli_tools import refused
@@ -376,3 +378,18 @@ def test_another_table_is_read_as_the_fit_was():
     ]:
         with refused(f"column {name} {words}"):
             encode_table(schema, pa.table({**base, name: cells}), first=100)
+
+
+def test_a_column_of_many_numbers_is_told_by_its_first_rows(monkeypatch):
+    looked, of = [], kinds.part_values
+
+    def counted(part, rows):
+        values = of(part, rows)
+        looked.append(len(values))
+        return values
+
+    monkeypatch.setattr(kinds, "part_values", counted)
+    numbers = {"many": np.arange(100_000.0), "few": np.arange(100_000.0) % 5}
+    told = kinds.columns_as(fields_of(numbers))
+    assert [of.values["columns"] for of in told.findings] == [[("few", 5)]]
+    assert sum(looked) == 100_064

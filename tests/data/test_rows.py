@@ -4,8 +4,8 @@ import pytest
 
 from chainrule import InputError
 from chainrule.data.designs import rows_of
-from chainrule.data.rows import Rows, Units, power_of_two
-from chainrule.data.rows.moments import standardized
+from chainrule.data.rows import Rows, Units, moments, power_of_two
+from chainrule.data.rows.moments import means_and_deviations, standardized
 from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reading import What
 from chainrule.objective import DataObjective
@@ -57,6 +57,31 @@ def test_moments_beside_a_gradient_cost_no_read(kind, rng):
     np.testing.assert_array_equal([found.low, found.high], [known.low, known.high])
     assert found.weight == pytest.approx(known.weight, rel=1e-15)
     assert beside.moments().correlation is not None
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_means_and_deviations_are_the_moments_in_one_read_without_extremes(rng, monkeypatch, weighted):
+    X = np.column_stack([rng.normal(size=(3000, 3)) * [1.0, 1e150, 1e-150] + [1e3, 0.0, 1e-150], np.full(3000, 0.1)])
+    X[7:, 1] *= 1e-3
+    y, s = rng.integers(0, 2, 3000).astype(np.uint8), rng.choice([0.0, 1.0, 2.0], 3000) if weighted else None
+    asked, read = [], moments.read
+    monkeypatch.setattr(
+        moments, "read", lambda design, what, **given: asked.append(what) or read(design, what, **given)
+    )
+    rows = dense(X, y, s)
+    mean, sd = means_and_deviations(rows)
+    assert asked == [What.SUMS | What.SQUARES]
+    known = rows.moments(correlations=False)
+    np.testing.assert_array_equal([mean, sd], [known.mean, known.sd])
+    assert sd[3] == 0.0
+
+
+def test_a_column_unlike_its_guess_has_its_deviation(rng):
+    X = np.full((3000, 1), 1e9)
+    X[1::2] = rng.normal(size=(1500, 1))  # none of which is among the rows that the units are guessed from
+    X[::2] += 1e-3 * rng.normal(size=(1500, 1))
+    mean, sd = means_and_deviations(dense(X, rng.integers(0, 2, 3000).astype(np.uint8)))
+    np.testing.assert_allclose([mean, sd], [X.mean(axis=0), X.std(axis=0)], rtol=1e-12)
 
 
 def test_moments_where_squares_would_cancel_are_read(rng):

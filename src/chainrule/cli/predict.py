@@ -20,13 +20,12 @@ from chainrule.data.encoding import UNSEEN, Met
 from chainrule.data.files import Source, read_batches, read_cells
 from chainrule.data.inputs import choice
 from chainrule.data.tables import Encoded, encode_table
-from chainrule.data.words import check_name, shown
+from chainrule.data.words import check_name, column_names, shown
 from chainrule.errors import InputError
 from chainrule.findings import Finding, say
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
 from chainrule.model.model import UNDETERMINED, Model, load_model, trace_path
-from chainrule.training import column_names
 from chainrule.words import plain, visible
 
 AT_ONCE = 1 << 13  # rows that are written together
@@ -190,13 +189,13 @@ class Rows:
 
 def rounded(z: NDArray[np.float64], digits: int) -> list[float | None]:
     """Turn log-odds into probabilities with `digits` significant digits of the smaller of p and 1 - p; NaN into None."""
-    p = [None if math.isnan(g) else g for g in sigmoid(z).tolist()]
-    if digits >= ALL:
-        return p
-    with np.errstate(divide="ignore"):
-        smaller = np.log10(sigmoid(-np.abs(z)))
-    places = np.where(np.isfinite(smaller), digits - 1 - np.floor(smaller), 0).astype(int).tolist()
-    return [None if g is None else round(g, k) for g, k in zip(p, places, strict=True)]
+    p = sigmoid(z).tolist()
+    if digits < ALL:
+        with np.errstate(divide="ignore"):
+            smaller = np.log10(sigmoid(-np.abs(z)))
+        places = np.where(np.isfinite(smaller), digits - 1 - np.floor(smaller), 0).astype(int)
+        p = list(map(round, p, places.tolist()))
+    return [None if math.isnan(g) else g for g in p] if np.isnan(z).any() else p
 
 
 def _lines(rows: Iterable[Sequence[object]]) -> str:

@@ -187,6 +187,8 @@ def layout_of(
     order = dict.fromkeys([*usual.get("sep", ""), *("\t" * prefers_tabs), *list(SEPARATORS)[:4]])
     best: tuple[tuple[float, int], str, list[list[str]]] | None = None
     for mark in [sep] if sep else order:
+        if best is not None and mark not in text:
+            continue
         records = _records(text, is_whole, mark, quote)
         wide = len(records[0]) if records else 0
         score = (sum(len(row) == wide for row in records[1:]) / max(len(records) - 1, 1) if wide > 1 else -1.0, wide)

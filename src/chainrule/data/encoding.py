@@ -125,8 +125,8 @@ def learn(
         missing += [record] if record else []
         marked = record is not None and record.done == "marked"
         lost = "" if marked else treatment.lost(field.source or field.name, record is not None)
-        column = _column(field, found.fill[k], rows, marked, lost, coding == "all")
-        column = replace(column, constant=leave_out_constants and field.levels is None and low == high)
+        constant = leave_out_constants and field.levels is None and low == high
+        column = _column(field, found.fill[k], rows, marked, lost, coding == "all", constant)
         if leave_out_constants and not column.design_names():
             constants.append(field.name)
             if record:
@@ -134,23 +134,26 @@ def learn(
             continue
         if field.levels is not None:
             level_rows[len(columns)] = rows[rows > 0]
-        columns.append(replace(column, source=field.source, reads=field.reads, part=field.part))
+        columns.append(column)
         extremes.append((low, high))
     order = {field.name: k for k, field in enumerate(fields)}
     missing.sort(key=lambda of: order[of.column])
     return Learnt(tuple(columns), level_rows, extremes, tuple(missing), tuple(constants), index, n_dropped)
 
 
-def _column(field: Field, fill: float | str, rows: Index, marked: bool, lost: Lost, all_levels: bool) -> Column:
+def _column(
+    field: Field, fill: float | str, rows: Index, marked: bool, lost: Lost, all_levels: bool, constant: bool
+) -> Column:
     """Make the schema's column. rows : of each level; those without one are added to the level that they are filled with."""
+    of_field: dict[str, Any] = {"lost": lost, "source": field.source, "reads": field.reads, "part": field.part}
     if field.levels is None:
-        return Column(field.name, "number", marked, float(fill), lost=lost)
+        return Column(field.name, "number", marked, float(fill), constant, **of_field)
     levels = tuple(level for level, count in zip(field.levels, rows, strict=False) if count)
     if lost:
         rows[field.levels.index(str(fill))] += rows[-1]
         rows[-1] = 0
     common = str(fill) if lost else None
-    return Column(field.name, "category", marked, levels=levels, all_levels=all_levels, lost=lost, common=common)
+    return Column(field.name, "category", marked, levels=levels, all_levels=all_levels, common=common, **of_field)
 
 
 def _survey(

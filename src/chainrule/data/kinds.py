@@ -28,6 +28,7 @@ Kinds = Mapping[str, str | Sequence[str]]
 
 FEW_VALUES = 10  # whole numbers with at most so many values may be codes,
 OFTEN = 10  # if each occurs this often on average
+FIRST_LOOK = 64  # rows that show for most columns that they have more values
 MANY_LEVELS = 20  # a column of fewer levels is no identifier
 OWN_VALUES = 0.75  # with so many distinct values a row, at least half of the rows have a value of their own
 
@@ -154,7 +155,7 @@ def _with_references(fields: Sequence[Field], reference: Mapping[str, Any]) -> l
 def check_references(columns: Sequence[Column], reference: Mapping[str, Any] | None) -> None:
     """Refuse reference levels that no row of the fit has."""
     asked = _by_column("reference", reference)
-    for column in columns:
+    for column in columns if asked else ():
         level = displayed(asked.get(column.name, ""))
         if column.name in asked and column.levels[0] != level:
             raise mistaken(column.name, f"has no training row of the level {shown(level)}", "choose another reference")
@@ -240,10 +241,13 @@ def _part_of(days: Field, part: str) -> Field:
 
 def _refuse_text_among_numbers(field: Field) -> None:
     """Refuse a text column in which 10 % of the cells or fewer aren't numbers (or dates): they made the whole column text."""
-    levels, codes = field.levels or (), field.values
-    rows = np.bincount(codes[codes >= 0.0].astype(np.intp), minlength=len(levels))
+    levels = field.levels or ()
     for key in _likely_readings(levels):
         fits = np.array([READINGS[key].number(level) is not None for level in levels])
+        if not fits.any():
+            continue
+        codes = field.values
+        rows = np.bincount(codes[codes >= 0.0].astype(np.intp), minlength=len(levels))
         numbers, known = int(rows @ fits), int(rows.sum())
         if numbers < known and 10 * numbers >= 9 * known:
             row, cell = first_row(field, [level for level, good in zip(levels, fits, strict=True) if not good])
@@ -275,17 +279,17 @@ def _few_whole_numbers(field: Field) -> int:
     found: list[float] = []
     rows = 0
     for part in field.parts if not field.reads else ():
-        for start in range(0, part.rows, 1 << 16):
-            left = part_values(part, slice(start, min(start + (1 << 16), part.rows)))
-            left = left[~np.isnan(left)]
-            rows += len(left)
+        start, size = 0, FIRST_LOOK
+        while start < part.rows:
+            values = part_values(part, slice(start, min(start + size, part.rows)))
+            new = values == values  # not missing
+            rows += int(np.count_nonzero(new))
             for value in found:
-                left = left[left != value]
-            while len(left):
-                found.append(float(left[0]))
-                if len(found) > FEW_VALUES or not found[-1].is_integer():
-                    return 0
-                left = left[left != left[0]]
+                new &= values != value
+            found += np.unique(values[new]).tolist()
+            if len(found) > FEW_VALUES or not all(map(float.is_integer, found)):
+                return 0
+            start, size = start + size, 1 << 16
     return len(found) if 2 < len(found) <= rows / OFTEN else 0
 
 

@@ -1,5 +1,6 @@
 """Numbers that are written with a decimal comma or with marks between thousands: found by their cells, and converted."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ from chainrule.data.words import some, unusable
 from chainrule.words import short
 
 MOSTLY = 0.9  # a column in which fewer cells are numbers is text
-_MARKED = r"\d[.,'’ \x{a0}\x{2009}\x{202f}]|[.,]\d"
+_MARKED = r"\d[.,'’ \x{a0}\x{2009}\x{202f}]|[.,]\d"  # as Arrow writes it; the same for Python:
+_IS_MARKED = re.compile("[0-9][.,'’ \u00a0\u2009\u202f]|[.,][0-9]")
 _NUMERIC = r"^\s*[+-]?[\d.,]*\d[\d.,]*\s*$"
 _OTHER = r"[+-]?(?i:inf|infinity|nan)"
 _MARKS = {"": "", ",": ",", ".": r"\.", " ": "[ \u00a0\u2009\u202f]", "'": "['’]"}
@@ -65,6 +67,10 @@ class Cells(NamedTuple):
         values = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
         return cls(values.filter(values.is_valid()), counts.field(1).filter(values.is_valid()))
 
+    def have(self, text: str) -> bool:
+        """Whether a cell has a text in it."""
+        return bool(pc.any(pc.match_substring(self.values, text)).as_py())
+
     def count(self, pattern: str) -> int:
         """Count the rows whose cell matches a regular expression."""
         return int(pc.sum(self.rows.filter(pc.match_substring_regex(self.values, pattern=pattern))).as_py() or 0)
@@ -72,6 +78,11 @@ class Cells(NamedTuple):
     def first(self, pattern: str) -> str:
         """Return the first cell that matches a regular expression."""
         return str(self.values.filter(pc.match_substring_regex(self.values, pattern=pattern))[0].as_py())
+
+
+def may_have_marks(cells: Sequence[str]) -> bool:
+    """Whether a cell may be a number with marks."""
+    return _IS_MARKED.search("\n".join(cells)) is not None
 
 
 def has_marks(column: Any) -> bool:

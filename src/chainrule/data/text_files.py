@@ -52,8 +52,12 @@ class TextFile:
         self.forms: dict[str, Form] = {}  # of columns whose numbers have marks
         self._open: dict[str, str] = {}  # a cell of each column whose cells don't tell its form
         self.layout, records = self._start()
-        self._find_marks(_columns_of(records, {*MISSING, *na}))
+        columns = _columns_of(records, {*MISSING, *na})
+        self._find_marks(columns)
         self.decimal = asked.decimal or self._main_mark()
+        self._fractions = {
+            name for name, cells in columns.items() if cells.have(self.decimal)
+        }  # seen in the first rows
 
     # --- how it is written
 
@@ -226,9 +230,11 @@ class TextFile:
         with self._opened() as stream, pa_csv.open_csv(stream, **options) as reader:
             types = {field.name: field.type for field in reader.schema}
             last, numbers = reader.schema.names[-1], numbers_of(reader.schema)
-        options["convert_options"].column_types = types | dict.fromkeys(numbers, pa.string())
-        with self._opened() as stream, pa_csv.open_csv(stream, **options) as reader:
-            numbers = may_be_codes(numbers, next(iter(reader), None), self.decimal)
+        numbers = {name: kind for name, kind in numbers.items() if name not in self._fractions}
+        if numbers:
+            options["convert_options"].column_types = types | dict.fromkeys(numbers, pa.string())
+            with self._opened() as stream, pa_csv.open_csv(stream, **options) as reader:
+                numbers = may_be_codes(numbers, next(iter(reader), None), self.decimal)
         options["convert_options"].column_types = types | dict.fromkeys(numbers, pa.string())
         for table in self._stream(options, last):
             yield as_numbers(table, numbers, self.decimal)
@@ -300,10 +306,14 @@ class TextFile:
 
 
 def _columns_of(records: Sequence[Sequence[str]], missing: Collection[str]) -> dict[str, Cells]:
-    """Count the cells of each column in the rows that are as long as the header, missing ones left out."""
+    """Count the cells of the columns that may have numbers with marks, missing ones left out.
+
+    Only rows as long as the header count.
+    """
     rows = [row for row in records[1:] if len(row) == len(records[0])]
     columns = zip(records[0], zip(*rows, strict=True), strict=True) if rows else ()
-    return {name: Cells.of(marks.strings([cell for cell in cells if cell not in missing])) for name, cells in columns}
+    given = {name: [cell for cell in cells if cell not in missing] for name, cells in columns}
+    return {name: Cells.of(marks.strings(cells)) for name, cells in given.items() if marks.may_have_marks(cells)}
 
 
 def kept_columns(names: Sequence[str], schema: Schema) -> list[str]:

@@ -51,6 +51,17 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]+", " ", name.lower()).strip() or name
 
 
+def column_names(given: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Split names given one by one or separated by commas; a column whose name has a comma must be given alone.
+
+    known: the table's columns. Names that the table lacks are kept: the caller reports them.
+    """
+    names: list[str] = []
+    for text in given:
+        names += [text] if text in known else [part.strip() for part in text.split(",") if part.strip()]
+    return names
+
+
 def check_columns(wanted: Sequence[str], names: Sequence[str]) -> None:
     """Refuse a table without a model's columns: say which it lacks, and which it has, first those that may be meant."""
     missing = [name for name in wanted if name not in set(names)]

@@ -76,19 +76,24 @@ def _confusion(parts: Parts, labels: tuple[str, str]) -> Table:
 
 def _curves(parts: Parts, labels: tuple[str, str]) -> Beside:
     """Draw the ROC curve, precision over recall and the calibration, beside the counts."""
-    from chainrule.charts import quality
-
     bins = {name: part["calibration"] for name, part in parts.items()}
     return Beside([
-        [Chart(partial(quality.roc_picture, parts),
+        [Chart(partial(_picture, "roc_picture", parts),
                "ROC curve: for each threshold, the share of y = 1 that is found, over the share of y = 0 called so too.")],
-        [Chart(partial(quality.precision_recall_picture, parts),
+        [Chart(partial(_picture, "precision_recall_picture", parts),
                "Precision: the share of the rows called positive that are. Recall: the share of y = 1 that is found.")],
-        [Chart(partial(quality.calibration_picture, bins, labels[1]),
+        [Chart(partial(_picture, "calibration_picture", bins, labels[1]),
                "Calibration: rows in bins of equal size by their probability, with 95 % intervals (Wilson). On the dotted "
                "line, probabilities are right.")],
         [_confusion(parts, labels)],
     ])  # fmt: skip
+
+
+def _picture(name: str, *given: Any) -> str:
+    """Draw a picture of `charts.quality`, which loads matplotlib: a terminal shows none."""
+    from chainrule.charts import quality
+
+    return str(getattr(quality, name)(*given))
 
 
 def calibration(bins: Sequence[Document]) -> list[Block]:

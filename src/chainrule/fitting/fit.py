@@ -17,18 +17,16 @@ from chainrule.data.rows import Rows
 from chainrule.data.rows.batches import as_batches, digest
 from chainrule.data.variables import Facts
 from chainrule.errors import InputError
-from chainrule.findings import say, warn_of
+from chainrule.findings import warn_of
 from chainrule.fitting.choice import Shape, choose_method, is_for_newton
 from chainrule.fitting.methods import NEWTON
 from chainrule.fitting.problem import Ending, Problem, objective_line, refuse_beyond_float64
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
-from chainrule.fitting.verdict import relations_of, verdict
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import kernel_name
 from chainrule.losses import is_native
 from chainrule.solvers import Callback, NewtonState
-from chainrule.words import Lines, visible
 
 if TYPE_CHECKING:  # it brings SciPy
     from chainrule.fitting.reference import Reference
@@ -173,7 +171,8 @@ def fit(
     )  # fmt: skip
     try:
         rows, classes = rows_of(X, y, sample_weight, feature_names, coding, spec.n_threads, missing, columns, reference)
-        return replace(fit_rows(spec, rows, classes, started), **names_of(X, y))
+        result, names = fit_rows(spec, rows, classes, started), names_of(X, y)
+        return replace(result, **names) if names else result
     except KeyboardInterrupt as stop:
         so_far = getattr(stop, "result", None)
         stop.result = so_far and replace(so_far, **names_of(X, y))  # type: ignore[attr-defined]
@@ -236,14 +235,13 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
         (w, b), state = units.to_user(ending.w_fit, ending.b_fit), outcome.state
     refuse_beyond_float64(w, names)
     said = (*rows.said, *ending.said_at_once, *ending.said)
-    front, before, batches = options.front, options.resume, options.batches
+    before, batches = options.resume, options.batches
     seconds = time.perf_counter() - problem.started
-    findings = (ending.how, *said)
     in_numpy = "" if is_native(options.loss) else f", {options.loss.name} loss in NumPy"
     return Result(
         w=w, b=b, w_fit=ending.w_fit, b_fit=ending.b_fit, center=units.center, scale=units.scale,
         feature_names=names, infinite=infinite, classes=classes, method=method[0], method_reason=method[1],
-        reason=outcome.reason, message=visible(say(ending.how, front)), ended=visible(say(ending.how.without("proof"), front)),
+        reason=outcome.reason, findings=(ending.how, *said), front=options.front,
         objective=ending.objective, loss=state.evaluation.loss, objective_line=objective_line(problem, ending),
         accuracy=state.evaluation.accuracy, grad_norm=state.evaluation.grad_norm,
         alpha=options.alpha, fit_intercept=options.fit_intercept, tol=options.tol,
@@ -254,9 +252,6 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
         seconds=seconds + (0.0 if before is None else before.seconds),
         kernel=kernel + in_numpy, storage=rows.design.storage, threads=rows.threads, copies=rows.copies + ending.copies,
         certificate=replace(ending.certificate, reads=rows.reads, seconds=seconds),
-        warnings=tuple(say(found, front) for found in said if found.warning is not None), findings=findings,
-        verdict=visible(verdict(findings, ending.certificate, front)),
-        relations=Lines(visible(each) for each in relations_of(findings, ending.certificate, front)),
         batch_size=None if batches is None else batches.size,
         seed=None if batches is None else batches.seed,
         schedule=None if batches is None else batches.schedule,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
 from chainrule.data.missing import Missing
-from chainrule.findings import Finding
+from chainrule.findings import PYTHON, Finding, Front, say
 from chainrule.fitted import Fitted
+from chainrule.fitting.verdict import relations_of, verdict
 from chainrule.solvers.trace import Trace
-from chainrule.words import Lines, counted, plain
+from chainrule.words import Lines, counted, plain, visible
 
 if TYPE_CHECKING:
     from chainrule.data.variables import Facts
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 
 SCHEMA_VERSION = 1
+# what a result says of its findings, by the field that it follows in `to_dict`
+SENTENCES = {"reason": ("message",), "certificate": ("verdict", "relations", "ended", "warnings")}
 
 REASONS = {
     "converged": "the proven bound on F - F* is at most tol, or as small as rounding allows",
@@ -69,11 +73,12 @@ class Result(Fitted):
     classes : tuple
         Labels of y = 0 and y = 1.
     reason : str
-        One of `REASONS`; `message` is a sentence with the numbers, and `ended` the same without what is proven.
-    verdict : str
-        The result in one sentence: how near the optimum it is, or "Warning: ", what is wrong, and the way out.
-    relations : Lines
-        If columns are collinear: all relations between them that were found, as sentences; `print` shows one a line.
+        One of `REASONS`.
+    findings : tuple of Finding
+        What is said about the run, first how it ended: `verdict`, `message`, `ended`, `warnings` and `relations` say it in
+        sentences.
+    front : Front
+        Whom the sentences are for: users of Python or of the command line.
     objective, loss : float
         F at the returned point, and the mean log-loss in it, in nats.
     objective_line : str
@@ -126,7 +131,6 @@ class Result(Fitted):
     method: str
     method_reason: str
     reason: str
-    message: str
     objective: float
     loss: float
     objective_line: str
@@ -150,11 +154,8 @@ class Result(Fitted):
     threads: int
     copies: int
     certificate: Certificate
-    verdict: str = ""
-    relations: Lines = field(default_factory=Lines)
-    ended: str = ""
-    warnings: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...]
+    front: Front = PYTHON
     batch_size: int | None = None
     seed: int | None = None
     schedule: str | None = None
@@ -174,6 +175,31 @@ class Result(Fitted):
         n = counted(len(self.w), "coefficient")
         return f"{self.target}, {counted(self.n_rows, 'row')}, {n}; {self.method}, {self.reason}"
 
+    @cached_property
+    def message(self) -> str:
+        """How the run ended, in a sentence with the numbers."""
+        return visible(say(self.findings[0], self.front))
+
+    @cached_property
+    def ended(self) -> str:
+        """`message` without what is proven."""
+        return visible(say(self.findings[0].without("proof"), self.front))
+
+    @cached_property
+    def verdict(self) -> str:
+        """The result in one sentence: how near the optimum it is, or "Warning: ", what is wrong, and the way out."""
+        return visible(verdict(self.findings, self.certificate, self.front))
+
+    @cached_property
+    def relations(self) -> Lines:
+        """If columns are collinear: all relations between them that were found, as sentences; `print` shows one a line."""
+        return Lines(visible(each) for each in relations_of(self.findings, self.certificate, self.front))
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings that were issued at the end, as sentences."""
+        return tuple(say(found, self.front) for found in self.findings[1:] if found.warning is not None)
+
     @property
     def recorded(self) -> Result:
         """The result itself."""
@@ -184,10 +210,10 @@ class Result(Fitted):
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """Return JSON values of the fields, with a `schema_version`.
+        """Return JSON values of the fields and sentences, with a `schema_version`.
 
-        Left out are the points of the trace, and `carried`, `encodings`, `facts`, `library`, `loss_name`, `reference`, and
-        `target`. Numbers that are not finite are None.
+        Left out are the points of the trace, and `carried`, `encodings`, `facts`, `front`, `library`, `loss_name`,
+        `reference`, and `target`. Numbers that are not finite are None.
 
         Parameters
         ----------
@@ -195,9 +221,10 @@ class Result(Fitted):
             False leaves out seconds and threads, the only fields that differ between runs of the same fit.
         """
         left_out = {"trace", "certificate", "carried", "encodings", "facts", "findings", "reference", "target"}
-        left_out |= {"loss_name", "library"}
+        left_out |= {"front", "loss_name", "library"}
         left_out |= set() if timings else {"seconds", "threads"}
-        shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left_out}
+        names = (each for name in self.__dataclass_fields__ for each in (name, *SENTENCES.get(name, ())))
+        shown = {name: getattr(self, name) for name in names if name not in left_out}
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **plain(shown)}
         document["findings"] = [found.to_dict() for found in self.findings]
         document["certificate"] = self.certificate.to_dict(timings=timings)

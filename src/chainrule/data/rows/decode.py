@@ -39,6 +39,8 @@ def present(part: Part, is_code: bool = False) -> NDArray[np.bool_]:
 
 def part_values(part: Part, rows: slice | Index) -> Vector:
     """Return values of a part's rows as float64, NaN where one is missing."""
+    if not part.bits and part.valid is None:
+        return np.asarray(part.values[rows].astype(np.float64))
     places = np.arange(*rows.indices(part.rows)) if isinstance(rows, slice) else rows
     if part.bits:
         values = _bits(part.values.view(np.uint8), places + part.values_at).astype(np.float64)

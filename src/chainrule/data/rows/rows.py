@@ -143,7 +143,7 @@ class Rows:
     @cached_property
     def n_visited(self) -> int:
         """Number of rows with a positive weight, which an epoch of mini-batches visits: M."""
-        return int(np.count_nonzero(self.is_kept))
+        return self.n_rows if self.s is None else int(np.count_nonzero(self.is_kept))
 
     @cached_property
     def sum_depth(self) -> float:
