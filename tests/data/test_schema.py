@@ -134,7 +134,12 @@ def test_numbers_categories_and_booleans():
 
 
 def test_missing_in_training_makes_marks():
-    table = table_of(x=[1.0, None, 4.0, float("nan")], word=["b", None, "a", "b"], flag=[True, False, None, True], y=Y4)
+    table = table_of(
+        x=[1.0, None, 4.0, float("nan")],
+        word=["b", None, "a", "b"],
+        flag=[True, False, None, True],
+        y=["no", "no", "yes", "yes"],
+    )
     schema = learn_schema(table, "y")
     assert schema.feature_names == ("x", "x missing", "word=b", "word=(missing)", "flag=true", "flag=(missing)")
     np.testing.assert_array_equal(schema.numeric, [True, False, False, False, False, False])

@@ -21,7 +21,6 @@ from chainrule.words import counted, listed
 
 WAYS = ("mark", "mean", "drop-rows", "error")
 ENOUGH = 10  # rows of each class that a mark or a level of missing values needs; docs/decisions/0022-marks-of-missing-values.md
-
 TELLING = 0.05  # of the smaller class: with fewer rows to the contrary, missing values give the class away
 
 Mask = NDArray[np.bool_]
@@ -198,7 +197,7 @@ def telling(missing: Sequence[Missing], of_class: tuple[int, int], classes: tupl
         counts = tuple(zip(column.by_class, of_class, strict=True))
         (lost, rows), (other, others) = counts
         wrong = min(lost + others - other, rows - lost + other)  # rows of which the missing value tells the wrong class
-        if wrong <= TELLING * min(of_class):
+        if wrong <= TELLING * min(of_class) and min(of_class) >= ENOUGH:
             found.append((column.column, *counts))
     return [Finding("tell the class", {"columns": found, "classes": classes})] if found else []
 
