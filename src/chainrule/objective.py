@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rare, Rows
 from chainrule.data.rows.batches import descend_rows
+from chainrule.data.rows.moments import learn_spreads
 from chainrule.data.sampling import Stratum, sample
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, Sums, What
@@ -185,7 +186,7 @@ class DataObjective(Objective):
         ----------
         what : What
             HESSIAN: the Hessian and its lower part; with HESSIAN32 multiplied in float32, twice as fast on many columns.
-            SQUARES: the columns' mean squares; SUMS and EXTREMES may be added, and `rows` keeps them.
+            SQUARES: the columns' mean squares, and their means, which `rows` keeps; EXTREMES may be added.
         z : (m,), optional
             Filled with the rows' z; for a sample, stratum by stratum.
         q : (n + 1,), optional
@@ -193,6 +194,7 @@ class DataObjective(Objective):
         """
         w, b = theta[:-1], float(theta[-1])
         what |= What.LOSS | What.GRADIENT | (NOTHING if q is None else What.NORMS)
+        what |= What.SUMS if what & What.SQUARES else NOTHING
         read = []
         for stratum, part in self._parts():
             fill = None if z is None else z[part]
@@ -211,6 +213,9 @@ class DataObjective(Objective):
         gradient = np.empty(self.size)
         gradient[:-1] = slope / weight + self.penalty.gradient(w)
         gradient[-1] = b_slope / weight if self.fit_intercept else 0.0
+        squares = total("squares") / weight if what & What.SQUARES else None
+        if squares is not None and not self.is_sample:
+            learn_spreads(self.rows, total("sums") / weight, squares)
         matrix, lower = self._matrices([sums.matrix for sums in read if sums.matrix is not None], weight)
         return Evaluation(
             loss + self.penalty.value(w),
@@ -221,7 +226,7 @@ class DataObjective(Objective):
             matrix,
             lower,
             max(sums.norm for sums in read),
-            total("squares") / weight if what & What.SQUARES else None,
+            squares,
             bool(what & What.HESSIAN32),
         )
 

@@ -580,7 +580,7 @@ nb::object newton(const Design& design, nb::object y, nb::object s, nb::object c
   nb::object hessian = nb::none(), z_there = nb::none(), last = nb::none();
   if (!z.is_none()) {
     const auto side = static_cast<std::size_t>(job.n_numbers + 1);
-    job.what = kLoss | kGradient | kSquares | kNorms | (path.hessian.empty() ? unsigned{kHessian} : 0U);
+    job.what = kLoss | kGradient | kSums | kSquares | kNorms | (path.hessian.empty() ? unsigned{kHessian} : 0U);
     if (!path.hessian.empty()) hessian = owned_array(std::move(path.hessian), {side, side}), z_there = owned_array(std::move(path.z));
     const std::vector<double> at = in_slots(job, path.next.data());
     std::vector<double> q = in_slots(job, path.q.data());

@@ -14,7 +14,7 @@ from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reader import Partial, sums_of
 from chainrule.kernels.reading import Matrix, Sums, Vector, View, What, useful_threads
 
-ARRIVAL = What.LOSS | What.GRADIENT | What.SQUARES | What.NORMS
+ARRIVAL = What.LOSS | What.GRADIENT | What.SUMS | What.SQUARES | What.NORMS
 SCHEDULES = ("constant", "inverse", "inverse-sqrt")
 
 

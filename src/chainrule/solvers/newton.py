@@ -342,7 +342,7 @@ class Newton:
         known = mean_squares(whole.rows) if before is None else before.squares
         if hessian:
             # Columns that may be collinear will be examined: the sums for that cost little here.
-            more = (What.SUMS | What.EXTREMES) if is_poor else NOTHING
+            more = What.EXTREMES if is_poor else NOTHING
             more = NOTHING if known is not None else What.SQUARES | more
             # What float32 couldn't represent at the last point it can't here.
             is_double = factored is not None and factored.index is None and not factored.float32

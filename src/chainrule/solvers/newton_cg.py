@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from chainrule.certificate import Bound, bound_by_dual
 from chainrule.certificate.bounds import TINY
 from chainrule.certificate.rounding import UNIT
+from chainrule.data.rows.moments import learn_spreads
 from chainrule.kernels.reading import Secant
 from chainrule.kernels.vectors import Feasible
 from chainrule.objective import PAIRWISE, DataObjective, Evaluation, Objective
@@ -190,7 +191,9 @@ def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
     reach = math.sqrt(read.norm + TINY) * OUTWARD
     if not reach < LARGEST:
         raise TooLarge
-    drift, center = _fresh_drift(on, reach, theta), _center(on, read)
+    drift, center, weight = _fresh_drift(on, reach, theta), _center(on, read), float(read.curvature[-1])
+    if not theta[:-1].any() and weight > 0.0:  # all rows have the same curvature
+        learn_spreads(on.rows, read.curvature[:-1] / weight, read.diagonal[:-1] / weight)
     made, none = Preconditioner.of_read(on, read, center), Evaluation(math.inf, v)
     largest = _largest(z, on.rows.s is None or on.rows.is_kept)
     state = CGState(theta, none, on, z, line, v, (), made, None, drift, drift, largest, center, reach)

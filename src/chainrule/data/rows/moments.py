@@ -101,22 +101,28 @@ def means_and_deviations(rows: Rows) -> tuple[Vector, Vector]:
 
     They are read with the extremes if the guessed units don't fit a column.
     """
-    if "moments" not in rows.learned:
-        units = guess_units(rows, centred=True)
+    if not {"moments", "spreads"} & rows.learned.keys():
+        seen = rows.see(guess_units(rows, centred=True))
         rows.count_read()
-        sums = read(
-            rows.design, What.SUMS | What.SQUARES, **{**rows.how, "view": View(units.center, 1.0 / units.scale)}
-        )
+        sums = read(rows.design, What.SUMS | What.SQUARES, **seen.how)
         assert sums.sums is not None
         assert sums.squares is not None
-        shift = sums.sums / sums.weight
-        square = shift * shift
-        variance = np.maximum(sums.squares / sums.weight - square, 0.0)
-        # a constant column's centre is its value
-        if ((square <= CANCELS * variance) & (variance < np.inf) | ~rows.design.numeric).all():
-            return units.center + shift * units.scale, np.sqrt(variance) * units.scale
+        learn_spreads(seen, sums.sums / sums.weight, sums.squares / sums.weight)
+    if "spreads" in rows.learned:
+        spreads: tuple[Vector, Vector] = rows.learned["spreads"]
+        return spreads
     moments = rows.moments(correlations=False)
     return moments.mean, moments.sd
+
+
+def learn_spreads(rows: Rows, mean: Vector, square: Vector) -> None:
+    """Keep means and deviations, in the user's units, from the means of x and x^2 in the rows' units, if they are accurate."""
+    of_mean = mean * mean
+    variance = np.maximum(square - of_mean, 0.0)
+    # a constant column's centre is its value
+    if ((of_mean <= CANCELS * variance) & (variance < np.inf) | ~rows.design.numeric).all():
+        center, scale = rows.units.center, rows.units.scale
+        rows.learned["spreads"] = center + mean * scale, np.sqrt(variance) * scale
 
 
 def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.bool_]]:

@@ -225,6 +225,7 @@ class Rows:
             sums,
             gradient=sums.gradient / ratio,
             matrix=None if sums.matrix is None else sums.matrix / outer / outer[:, None],
+            sums=None if sums.sums is None else sums.sums / ratio,
             squares=None if sums.squares is None else sums.squares / ratio**2,
         )
 
