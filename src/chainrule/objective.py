@@ -314,7 +314,11 @@ class DataObjective(Objective):
 
     def norm(self, gradient: Vector) -> Any:
         """Compute `Evaluation.grad_norm` for a gradient (n + 1,), or for k gradients (k, n + 1)."""
-        return np.abs(gradient / np.append(self.column_scale, 1.0)).max(axis=-1)
+        return np.abs(gradient / self._norm_scale).max(axis=-1)
+
+    @cached_property
+    def _norm_scale(self) -> Vector:
+        return np.append(self.column_scale, 1.0)
 
     @cached_property
     def weight(self) -> float:

@@ -258,7 +258,8 @@ def _minimum_of_pivots(
         falls.append(here.evaluation.objective - new.state.evaluation.objective)
         if falls[-1] > 0.0:
             found, part = new, 1.0
-            if not patient and len(falls) >= FEW_STEPS and falls[-1] > LINEAR * falls[-2] > LINEAR**2 * falls[-3] > 0.0:
+            is_unknown = not patient and not new.bound.proven  # whether there is an optimum
+            if is_unknown and len(falls) >= FEW_STEPS and falls[-1] > LINEAR * falls[-2] > LINEAR**2 * falls[-3] > 0.0:
                 break  # as if the classes were separated
         elif part < LEAST_PART:
             break

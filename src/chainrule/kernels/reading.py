@@ -123,8 +123,6 @@ class Secant:
 
     def over(self, ratio: Vector) -> Secant:
         """Return the sums with columns divided by `ratio` (n + 1,), the bias's 1; `norm` becomes an upper bound."""
-        if (ratio == 1.0).all():
-            return self
         return replace(
             self,
             gradient=self.gradient / ratio,

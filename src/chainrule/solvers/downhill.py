@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chainrule.certificate.rounding import UNIT
 from chainrule.objective import Evaluation, HasHessian, Objective
 from chainrule.solvers.loop import State
-from chainrule.solvers.pairs import PAIRS, Pair, corrected
+from chainrule.solvers.pairs import PAIRS, Pair, corrected, pair_of
 
 Vector = NDArray[np.float64]
 
@@ -64,5 +64,5 @@ def step_from(on: Objective, state: Downhill) -> tuple[Vector, Evaluation, tuple
             break
         t /= 2.0
     moved, change = t * v, new.gradient - before.gradient
-    pairs = (*state.pairs, (moved, change))[-PAIRS:] if float(moved @ change) > 0.0 else state.pairs
+    pairs = (state.pairs + pair_of(moved, change))[-PAIRS:]
     return state.theta + moved, new, pairs

@@ -21,7 +21,7 @@ from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
 from chainrule.solvers.downhill import Downhill, newton_at, step_from
 from chainrule.solvers.loop import State
 from chainrule.solvers.newton_cg import CGState, NewtonCG, TooLarge
-from chainrule.solvers.pairs import Pair
+from chainrule.solvers.pairs import Pair, pair_of
 from chainrule.solvers.plan import FEWEST, NOISE, ROWS_PER_COLUMN
 from chainrule.solvers.proof import FactoredHessian, error_of_objective, norm_weights
 from chainrule.solvers.rare import settle
@@ -453,7 +453,7 @@ def _pairs(before: NewtonState, evaluation: Evaluation, theta: Vector) -> tuple[
     """Add the last step and the gradient's change along it, unless the step shows no curvature."""
     moved = theta - before.theta
     change = evaluation.gradient - before.evaluation.gradient
-    return (*before.pairs, (moved, change)) if float(moved @ change) > 0.0 else before.pairs
+    return before.pairs + pair_of(moved, change)
 
 
 def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) -> float:

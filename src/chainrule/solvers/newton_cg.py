@@ -18,7 +18,7 @@ from chainrule.kernels.vectors import Feasible
 from chainrule.objective import PAIRWISE, DataObjective, Evaluation, Objective
 from chainrule.solvers.downhill import Downhill, conjugate_at, step_from
 from chainrule.solvers.loop import State
-from chainrule.solvers.pairs import PAIRS, Pair, corrected
+from chainrule.solvers.pairs import PAIRS, Pair, corrected, pair_of
 from chainrule.solvers.preconditioner import Preconditioner
 
 Vector = NDArray[np.float64]
@@ -47,8 +47,8 @@ class CGState(State):
 
     z : (m,), updated at each step without a read. line : (3, m), from the last read: x~.v, dL_dz and its change along v
     (`kernels.secant`). The next step overwrites z and line.
-    residual : gradient of F in w with b at its optimum, exact just after a read, otherwise predicted by the read's secant.
-    pairs : (step, change of the residual) of the last steps. bound : what is proven.
+    evaluation : its gradient is predicted by the last read's secant, in w with b at its optimum. curvature : (n + 1,), that
+    read's. pairs : of the last steps, with changes of that gradient. bound : what is proven.
     drift : largest possible difference between z and the z of (w, b) in any row. fresh : drift just after a read.
     is_due : whether the preconditioner needs a new sample before the next step.
     """
@@ -56,17 +56,21 @@ class CGState(State):
     on: DataObjective
     z: Vector
     line: Matrix
-    residual: Vector
+    curvature: Vector
     pairs: tuple[Pair, ...]
     preconditioner: Preconditioner
     bound: Bound | None
     drift: float
     fresh: float
     largest: float
-    center: Vector
     reach: float
     is_due: bool = False
     hessian_rows: ClassVar = "none: a point of the dual problem, from all rows"
+
+    @property
+    def center(self) -> Vector:
+        """The columns' means, weighted by curvature, (n,)."""
+        return _center(self.on, self.curvature)
 
     def change(self, d: Vector) -> float:
         """Bound how much a row's z changes if theta_j moves by at most d_j, (n + 1,)."""
@@ -161,26 +165,28 @@ class NewtonCG:
             made = state.preconditioner.with_sample(on, state.z, state.evaluation.objective)
             state = replace(state, preconditioner=made, is_due=False)
         v = np.empty(on.size)
-        v_w = np.negative(corrected(state.residual, state.pairs, state.preconditioner.solve, scaled=True), out=v[:-1])
-        v[-1] = -float(state.center @ v_w) if on.fit_intercept else 0.0
+        gradient = state.evaluation.gradient[:-1]
+        v_w = np.negative(corrected(gradient, state.pairs, state.preconditioner.solve, scaled=True), out=v[:-1])
+        weight = float(state.curvature[-1])
+        v[-1] = -float(state.curvature[:-1] @ v_w) / weight if on.fit_intercept and weight > 0.0 else 0.0
         read = on.secant(state.z, v, state.line[0], state.line[1:])
-        slopes = _slopes(on, state, v, read)
-        _, exact, change = slopes
-        slope = float(exact @ v_w)
-        if not slope < 0.0 or not np.isfinite(change).all():
+        # With b at its optimum all the way: the slope at t = 0, and the gradient's change to t = 1.
+        slope = float((_at_best_b(on, read, read.gradient) + on.ridge * state.w) @ v_w)
+        change = _at_best_b(on, read, read.change) + on.ridge * v_w
+        pair, bend = pair_of(v_w, change), float(v_w @ change)
+        if not slope < 0.0 or not math.isfinite(bend):
             # The predicted gradient misled: start again from the exact one, which bounds this point too.
             state.line[0] = state.line[2] = 0.0
             still = np.zeros(on.size)
-            here = replace(read, change=still)
-            return replace(_moved(on, state, still, here, _slopes(on, state, still, here)), pairs=())
+            return replace(_moved(on, state, still, replace(read, change=still)), pairs=())
         near, before = -slope <= PROMISES * state.evaluation.objective, state.evaluation.objective
-        line = _by_secant(on, slope, v_w, change, read) if near else _search(on, state, v)
-        moved = _moved(on, state, v, read, slopes, *line)
+        line = _by_secant(on, slope, bend, read) if near else _search(on, state, v)
+        moved = _moved(on, state, v, read, *line, pair)
         if near and not moved.evaluation.objective <= before * (1.0 + on.secant_depth * UNIT):
             # The secant misled: go back, and search along the line.
             state.z[:] -= line[0] * state.line[0] + line[1]
             back = replace(state, drift=state.drift + 8.0 * UNIT * moved.largest)
-            moved = _moved(on, back, v, read, slopes, *_search(on, back, v))
+            moved = _moved(on, back, v, read, *_search(on, back, v), pair)
         return moved
 
 
@@ -191,20 +197,14 @@ def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
     reach = math.sqrt(read.norm + TINY) * OUTWARD
     if not reach < LARGEST:
         raise TooLarge
-    drift, center, weight = _fresh_drift(on, reach, theta), _center(on, read), float(read.curvature[-1])
+    weight = float(read.curvature[-1])
     if not theta[:-1].any() and weight > 0.0:  # all rows have the same curvature
         learn_spreads(on.rows, read.curvature[:-1] / weight, read.diagonal[:-1] / weight)
-    made, none = Preconditioner.of_read(on, read, center), Evaluation(math.inf, v)
+    drift = _rounding(on, reach * _length(theta[:-1]), float(theta[-1]))
+    made, none = Preconditioner.of_read(on, read, _center(on, read.curvature)), Evaluation(math.inf, v)
     largest = _largest(z, on.rows.s is None or on.rows.is_kept)
-    state = CGState(theta, none, on, z, line, v, (), made, None, drift, drift, largest, center, reach)
-    return _moved(on, state, v, read, _slopes(on, state, v, read))
-
-
-def _slopes(on: DataObjective, state: CGState, v: Vector, read: Secant) -> tuple[Vector, Vector, Vector]:
-    """Return the columns' means weighted by curvature, and, with b at its optimum, the gradient in w and its change along v."""
-    center = _center(on, read)
-    exact, change = (_centred(sums, center) / on.weight for sums in (read.gradient, read.change))
-    return center, exact + on.ridge * state.w, change + on.ridge * v[:-1]
+    state = CGState(theta, none, on, z, line, read.curvature, (), made, None, drift, drift, largest, reach)
+    return _moved(on, state, v, read)
 
 
 def _moved(
@@ -212,63 +212,69 @@ def _moved(
     state: CGState,
     v: Vector,
     read: Secant,
-    slopes: tuple[Vector, Vector, Vector],
     t: float = 0.0,
     shift: float = 0.0,
+    pair: tuple[Pair, ...] = (),
 ) -> CGState:
-    """Move to theta + t v, shift b, and bound F - F* there. slopes : `_slopes` of the read."""
-    center, exact, change = slopes
-    theta, v_w = state.theta + t * v, v[:-1]
+    """Move to theta + t v, shift b, and bound F - F* there. pair : of the step, if it has one."""
+    theta = state.theta + t * v
     theta[-1] += shift
-    w, b = theta[:-1], float(theta[-1])
-    gradient, curvature = read.gradient + t * read.change, float(read.curvature[-1])
-    pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
+    w, b, penalty_slope = theta[:-1], float(theta[-1]), on.ridge * theta[:-1]
+    gradient = read.gradient + t * read.change
+    of_b = float(gradient[-1]) if on.fit_intercept else 0.0
+    pull = _pull(on, read, gradient)
+    gradient -= pull * read.curvature
+    gradient /= on.weight
+    gradient[:-1] += penalty_slope
+    gradient[-1] = of_b / on.weight
     found = on.feasible(state.z, state.line[0], state.line[1:], t, shift, pull)
-    error = (on.rows.design.terms + 4) * UNIT * abs(t) * (state.reach * _length(v_w) + abs(float(v[-1])))
+    of_w, of_v = state.reach * _length(w), abs(t) * state.reach * _length(v[:-1])
+    error = _rounding(on, of_v, abs(t) * float(v[-1]))
     error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(shift) + abs(b))
-    drift = state.drift + error + 2.0 * UNIT * state.reach * (_length(w) + abs(t) * _length(v_w))
-    rho = (gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * w
-    bound = _proven(on, state.reach, rho, found, read, w, drift, (t, pull))
-    residual, pairs = exact + t * change, state.pairs
-    if float(v_w @ change) > 0.0:
-        pairs = (*pairs, (v_w, change))[-PAIRS:]
+    drift = state.drift + error + 2.0 * UNIT * (of_w + of_v)
+    bound = _proven(on, state.reach, gradient[:-1], found, read, penalty_slope, w, drift, (t, pull))
     value = found.loss / on.weight
-    full = np.append(residual, float(gradient[-1]) / on.weight if on.fit_intercept else 0.0)
     F = value + on.penalty.value(w)
     made, fall = state.preconditioner, state.evaluation.objective - F
     is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective
     return CGState(
         theta,
-        Evaluation(F, full, value, found.correct / on.weight, on.norm(full)),
+        Evaluation(F, gradient, value, found.correct / on.weight, on.norm(gradient)),
         on,
         state.z,
         state.line,
-        residual,
-        pairs,
-        Preconditioner.of_read(on, read, center) if is_due else made,
+        read.curvature,
+        (state.pairs + pair)[-PAIRS:],
+        Preconditioner.of_read(on, read, _center(on, read.curvature)) if is_due else made,
         bound,
         drift,
-        _fresh_drift(on, state.reach, theta),
+        _rounding(on, of_w, b),
         found.largest,
-        center,
         state.reach,
         is_due,
     )
 
 
-def _fresh_drift(on: DataObjective, reach: float, theta: Vector) -> float:
-    """Bound the error of z just after a read."""
-    return (on.rows.design.terms + 4) * UNIT * (reach * _length(theta[:-1]) + abs(float(theta[-1])))
+def _rounding(on: DataObjective, reach: float, b: float) -> float:
+    """Bound the rounding of z = x.w + b in a read. reach : the longest row times |w|."""
+    return (on.rows.design.terms + 4) * UNIT * (reach + abs(b))
 
 
-def _center(on: DataObjective, read: Secant) -> Vector:
+def _center(on: DataObjective, curvature: Vector) -> Vector:
     """Return the columns' means, weighted by curvature; steps along columns centred on these leave b at its optimum."""
+    weight = float(curvature[-1])
+    return curvature[:-1] / weight if on.fit_intercept and weight > 0.0 else np.zeros(on.n_features)
+
+
+def _pull(on: DataObjective, read: Secant, sums: Vector) -> float:
+    """Return the multiple of the curvatures (n + 1,) to subtract from sums (n + 1,) for a b at its optimum."""
     weight = float(read.curvature[-1])
-    return read.curvature[:-1] / weight if on.fit_intercept and weight > 0.0 else np.zeros(on.n_features)
+    return float(sums[-1]) / weight if on.fit_intercept and weight > 0.0 else 0.0
 
 
-def _centred(sums: Vector, center: Vector) -> Vector:
-    return np.asarray(sums[:-1] - center * sums[-1])
+def _at_best_b(on: DataObjective, read: Secant, sums: Vector) -> Vector:
+    """Turn sums over the rows (n + 1,) into means (n,) for a b at its optimum."""
+    return np.asarray((sums[:-1] - _pull(on, read, sums) * read.curvature[:-1]) / on.weight)
 
 
 def _length(v: Vector) -> float:
@@ -285,9 +291,8 @@ def _with_rows(on: Objective) -> DataObjective | None:
     return on if isinstance(on, DataObjective) and on.given is None else None
 
 
-def _by_secant(on: DataObjective, slope: float, v_w: Vector, change: Vector, read: Secant) -> tuple[float, float]:
+def _by_secant(on: DataObjective, slope: float, bend: float, read: Secant) -> tuple[float, float]:
     """Minimise over (t, shift) the model of F from the read itself: the slopes at t = 0 and their changes to t = 1."""
-    bend = float(v_w @ change)  # with b at its optimum all the way
     t = -slope / bend if bend > 0.0 else 1.0
     weight = float(read.curvature[-1])
     shift = 0.0
@@ -346,6 +351,7 @@ def _proven(
     rho: Vector,
     found: Feasible,
     read: Secant,
+    penalty_slope: Vector,
     w: Vector,
     drift: float,
     weights: tuple[float, float],
@@ -362,7 +368,7 @@ def _proven(
     t, pull = abs(weights[0]), abs(weights[1])
     r_rms = on.rms_residual(read.loss / S) + 2.0 * on.loss.steepest * t + on.loss.curvature * pull
     depth = on.secant_depth + 24.0
-    rounding = UNIT * depth * reach * r_rms + 8.0 * UNIT * _length(on.ridge * w)
+    rounding = UNIT * depth * reach * r_rms + 8.0 * UNIT * _length(penalty_slope)
     larger, imbalance, of_rounding = max(found.ones, found.zeros), 0.0, 0.0
     if on.fit_intercept and larger > 0.0:
         of_rounding = 2.0 * UNIT * depth
@@ -379,7 +385,7 @@ def _proven(
         imbalance=imbalance,
         pull=reach * larger / S,
         loss=loss,
-        objective=loss + 0.5 * float(w @ (on.ridge * w)) * OUTWARD,
+        objective=loss + 0.5 * float(w @ penalty_slope) * OUTWARD,
     )
     length = rounding + of_rounding * reach * larger / S
     return replace(bound, noise=length * length / (2.0 * alpha) + bent + of_rounding * found.loss / S)

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 PAIRS = 6  # most pairs that make a direction without a Hessian
-Pair = tuple[Vector, Vector]  # a step, and the change of the gradient along it
+Pair = tuple[Vector, Vector, float]  # a step, the change of the gradient along it, and their product, which is positive
+
+
+def pair_of(step: Vector, change: Vector) -> tuple[Pair, ...]:
+    """Return the pair of a step; none if the gradient's change along it shows no curvature."""
+    product = float(step @ change)
+    return ((step, change, product),) if product > 0.0 else ()
 
 
 def corrected(gradient: Vector, pairs: Sequence[Pair], solve: Callable[[Vector], Vector], scaled: bool) -> Vector:
@@ -17,15 +23,17 @@ def corrected(gradient: Vector, pairs: Sequence[Pair], solve: Callable[[Vector],
 
     solve : r -> H0^-1 r. scaled : whether to scale H0^-1 by the last pair's curvature.
     """
+    from scipy.linalg.blas import daxpy  # adds in place, without a product of its own to store
+
     q, weights = gradient.copy(), []
-    for step, change in reversed(pairs):
-        weights.append(float(step @ q) / float(step @ change))
-        q -= weights[-1] * change
+    for step, change, product in reversed(pairs):
+        weights.append(float(step @ q) / product)
+        daxpy(change, q, a=-weights[-1])
     direction = solve(q)
     if scaled and pairs:
-        step, change = pairs[-1]
+        _, change, product = pairs[-1]
         size = float(change @ solve(change))
-        direction *= float(step @ change) / size if size > 0.0 else 1.0
-    for (step, change), weight in zip(pairs, reversed(weights), strict=True):
-        direction += (weight - float(change @ direction) / float(step @ change)) * step
+        direction *= product / size if size > 0.0 else 1.0
+    for (step, change, product), weight in zip(pairs, reversed(weights), strict=True):
+        daxpy(step, direction, a=weight - float(change @ direction) / product)
     return direction
