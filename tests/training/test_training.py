@@ -491,7 +491,7 @@ def test_an_interrupt_before_the_first_step_carries_nothing(penguins, options):
     ],
 )
 def test_ways_out_name_options_that_the_command_line_takes_beside_those_given(options, limit, newton):
-    values = {"steps": 3, "proof": "nothing", "tol": 0.1, "ways": ((asked(**options).more, 9), ("newton", None))}
+    values = {"steps": 3, "tol": 0.1, "ways": ((asked(**options).more, 9), ("newton", None))}
     told = say(Finding("stopped", values), asked(**options).front)
     assert told.endswith(f": raise {limit} to about 9, or {newton}")
 

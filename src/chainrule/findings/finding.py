@@ -171,8 +171,8 @@ def run(values: Values) -> str:
 
 
 def with_proof(text: str, values: Values) -> str:
-    """Add what is proven to a sentence, unless it was left out."""
-    return f"{text}: {values['proof']}" if "proof" in values else text
+    """Add what a certificate proves to a sentence, unless it was left out."""
+    return f"{text}: {values['certificate'].sentence}" if "certificate" in values else text
 
 
 # What a result's first line tells, the most important first; if there is none of these, how the run ended.

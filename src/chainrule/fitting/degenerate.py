@@ -157,7 +157,7 @@ def _ending(
         values = {
             "why": diagnosed.finding,
             "is_reached": is_near,
-            "proof": certificate.sentence,
+            "certificate": certificate,
             "ridge": SEPARATED_RIDGE,
         }
         how = Finding("no optimum", values)

@@ -51,7 +51,7 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem, Findin
     whole = replace(whole, values=np.where(limit.infinite != 0, limit.finite(spread, b), 0.0))
     w_fit, b_fit = whole.points(ending.w_fit, np.array(ending.b_fit))
     certificate, reason = whole.certificate(ending.certificate, found), ending.outcome.reason
-    how = Finding(ending.how.code, {**ending.how.values, "proof": certificate.sentence})
+    how = Finding(ending.how.code, {**ending.how.values, "certificate": certificate})
     said = {found.code: found} | {each.code: _of_rest(each) for each in ending.said} | {found.code: found}
     if how.code in said:
         said[how.code] = how

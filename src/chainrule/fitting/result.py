@@ -183,7 +183,7 @@ class Result(Fitted):
     @cached_property
     def ended(self) -> str:
         """`message` without what is proven."""
-        return visible(say(self.findings[0].without("proof"), self.front))
+        return visible(say(self.findings[0].without("certificate"), self.front))
 
     @cached_property
     def verdict(self) -> str:

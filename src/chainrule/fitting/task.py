@@ -196,7 +196,7 @@ def how_it_ended(
     **values: float,
 ) -> Finding:
     """Say how a run ended, what is proven, what is still missing (`more`) and the ways out. values : for the sentence."""
-    told: dict[str, object] = {"steps": outcome.n_epochs, "proof": certificate.sentence, "tol": tol, **values}
+    told: dict[str, object] = {"steps": outcome.n_epochs, "certificate": certificate, "tol": tol, **values}
     if outcome.reason == "converged":
         return Finding("converged", told | {"is_rounding": certificate.kind == "bound" and certificate.gap > tol})
     code = CODES.get(outcome.reason, outcome.reason)

@@ -18,7 +18,7 @@ def verdict(findings: Sequence[Finding], certificate: Certificate, front: Front)
     first = next((by_code[code] for code in TOLD_FIRST if code in by_code), how)
     told = first if first.warning or first.code == "interrupted" else by_code.get("collinear")
     if told is not None:
-        return WARNED + say(told.without("proof"), front)
+        return WARNED + say(told.without("certificate"), front)
     return f"Converged: {certificate.accuracy or f'F is at most {upward(certificate.gap)} nats above its optimum'}"
 
 
