@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
 from chainrule.data.rows import Rare, rare_rows
-from chainrule.data.rows.costs import hessian_steps
+from chainrule.data.rows.costs import SAMPLED, hessian_numbers, hessian_steps
 from chainrule.data.rows.moments import mean_squares
 from chainrule.kernels.reading import What
 from chainrule.kernels.runs import Path
@@ -226,7 +226,7 @@ class Newton:
             return [], self._arrive(objective, self.start)
         passed: list[State] = []
         size, theta = max(ROWS_PER_COLUMN * n, FEWEST), self.start
-        if m >= 2 * size:
+        if m >= 2 * size and hessian_numbers(objective.rows) >= SAMPLED:
             zeros, ones = objective.class_weights
             on = objective.sample(size, 8.0 * zeros * ones / (zeros + ones) ** 2 / size)
             passed, path, _ = _by_core(on, theta, near=objective.size / size, most=self.most)

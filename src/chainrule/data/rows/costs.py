@@ -15,6 +15,7 @@ LEAST_ROWS = 40  # per column of the block; with fewer, the block is worse than 
 FEWEST = 200  # least columns of a block from a sample; 166 saved no read on text
 STEP = 3e5  # numbers that are read in the time of a step's Python
 FEW_COLUMNS, FEW_NUMBERS = 128, 2e6  # columns, and numbers in the reads that a Hessian costs: about a millisecond
+SAMPLED = 1e5  # such numbers from which the core's steps on a sample first save more than the sample costs
 
 
 def mean_terms(rows: Rows) -> float:
@@ -51,10 +52,14 @@ def matrix_reads(rows: Rows) -> float:
     return (8.0 * n * n + n**3 / 72.0) / (rows.n_rows * each)
 
 
+def hessian_numbers(rows: Rows) -> float:
+    """Numbers that are read in the time of a read with the Hessian and its factor."""
+    return rows.n_rows * mean_terms(rows) * hessian_reads(rows)
+
+
 def is_few(rows: Rows) -> bool:
     """Whether rows and columns are so few that the core runs Newton, a Hessian of all rows at each step, sooner than Python."""
-    few = rows.n_rows * mean_terms(rows) * hessian_reads(rows) <= FEW_NUMBERS
-    return few and rows.n_features <= FEW_COLUMNS
+    return hessian_numbers(rows) <= FEW_NUMBERS and rows.n_features <= FEW_COLUMNS
 
 
 def block_of(rows: Rows) -> tuple[int, int]:
