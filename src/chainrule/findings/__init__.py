@@ -27,8 +27,9 @@ from chainrule.findings.structure import factor_of, linear_text
 
 SENTENCES |= {**runs.SENTENCES, **structure.SENTENCES, **kinds.SENTENCES}
 HEADS |= structure.HEADS
+OF_COLUMNS = frozenset(kinds.SENTENCES)  # codes: what a table's columns were taken for
 
 __all__ = [
-    "HEADS", "PYTHON", "SENTENCES", "SHELL", "TOLD_FIRST", "WARNINGS", "Finding", "Front", "Said", "Way", "factor_of",
-    "linear_text", "said_by", "say", "two_fronts", "warn_of", "warnings_as", "ways_out",
+    "HEADS", "OF_COLUMNS", "PYTHON", "SENTENCES", "SHELL", "TOLD_FIRST", "WARNINGS", "Finding", "Front", "Said", "Way",
+    "factor_of", "linear_text", "said_by", "say", "two_fronts", "warn_of", "warnings_as", "ways_out",
 ]  # fmt: skip
