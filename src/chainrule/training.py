@@ -169,7 +169,7 @@ def _measured(prepared: Prepared, result: Result, rows: Rows, written: Mapping[s
 
 def training_on(result: Result, design: Encoded) -> Training:
     """Measure a fit in Python on its rows, encoded for its model."""
-    known, nothing = np.flatnonzero(np.isfinite(design.y)), np.empty(0, dtype=np.int64)
+    known, nothing = design.labelled, np.empty(0, dtype=np.int64)
     if not len(known):
         raise InputError("y has no known label: there is nothing to measure the fit with")
     unknown = np.flatnonzero(np.isnan(design.y))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from shlex import quote
 
 from chainrule.findings.finding import MOST_NAMES, Front, Sentence, Values
-from chainrule.words import listed
+from chainrule.words import counted, listed
 
 
 def _kind(names: Sequence[str], kind: str, on: Front) -> str:
@@ -66,6 +66,10 @@ _NO_USE = "nearly every row has a value of its own, so the coefficients say noth
 SENTENCES: dict[str, Sentence] = {
     "read as numbers": _read_as_numbers,
     "tell the class": _tell_the_class,
+    "filled in": lambda v, on: (
+        f"{counted(v['rows'], 'row')} without a value in {listed(v['columns'], MOST_NAMES)}: the fit leaves such rows out, "
+        "and here the mean or the most frequent level is filled in"
+    ),
     "parts in UTC": lambda v, on: f"parts of dates in UTC, not in local time: {listed(v['columns'], MOST_NAMES)}",
     "codes": lambda v, on: (
         f"codes with leading zeros are categories: {listed(v['columns'], MOST_NAMES)}; "
