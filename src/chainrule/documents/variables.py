@@ -88,7 +88,8 @@ def _head(variable: Document, entries: Sequence[Document], has_levels: bool) -> 
     """Return the line of a column: its name, its spread, and the coefficient of a number."""
     levels, place, name = variable["levels"], variable["place"], variable["name"]
     if variable["kind"] == "number" or has_levels:
-        entry = {} if place is None else entries[place]
+        entry = {} if place is None else dict(entries[place])
+        entry |= _infinite(entry["infinite"]) if entry.get("infinite") else {}
         return {**entry, "name": name + _mark(entry), "spread": variable["spread"]}
     of = [level for level in levels if level["place"] is not None]
     if len(of) != 1:
@@ -128,8 +129,7 @@ def _levels(variable: Document, entries: Sequence[Document], room: int) -> list[
     lines += [_together(others, entries, "more level")] if others else []
     lines += [_together(rare, entries, "rare level")] if rare else []
     for some, sign in zip(infinite, (1, -1), strict=True):
-        odds = {"w": sign * math.inf, "odds_ratio": math.inf if sign > 0 else 0.0, "digits": None}
-        lines += [_together(some, entries, "level") | odds] if some else []
+        lines += [_together(some, entries, "level") | _infinite(sign)] if some else []
     return [{**line, "inner": True} for line in lines]
 
 
@@ -137,6 +137,10 @@ def _line(level: Document, entries: Sequence[Document]) -> Line:
     entry = entries[level["place"]]
     name = level["name"] + " (rare)" * level["is_rare"] + _mark(entry)
     return {**entry, "name": name, "rows": level["rows"], "is_rare": level["is_rare"]}
+
+
+def _infinite(sign: int) -> Line:
+    return {"w": sign * math.inf, "odds_ratio": math.inf if sign > 0 else 0.0, "digits": None}
 
 
 def _mark(entry: Document) -> str:

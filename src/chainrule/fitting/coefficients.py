@@ -30,8 +30,8 @@ def by_column(result: Result) -> dict[str, Any]:
     collinear = collinear_columns(result.findings, proven)
     numbers = [variable.place for variable in found if variable.place is not None]
     sd, signs = np.full(len(result.w), np.nan), np.zeros(len(result.w), dtype=np.int8)
-    for level in (level for variable in found for level in variable.levels if level.infinite):
-        signs[level.place] = level.infinite
+    if len(result.infinite):
+        signs = np.sign(result.infinite)
     if result.facts is not None:
         sd[numbers] = result.facts.sd[numbers]
     with np.errstate(over="ignore"):
