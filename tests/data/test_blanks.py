@@ -1,6 +1,8 @@
 """Blanks around the cells and names of a text file."""
 
 import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
 import pytest
 
 from chainrule.data.files import Source, read_batches, read_cells, read_table
@@ -81,3 +83,20 @@ def test_the_number_of_a_bad_row_counts_from_the_header(tmp_path):
     (tmp_path / "t.csv").write_text("a, b\n1,2\n1,2,3\n")
     with pytest.raises(ValueError, match="row 2 has 3 cells and the header 2"):
         read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("is_coded", [False, True])
+@pytest.mark.parametrize("write", [pq.write_table, feather.write_feather])
+def test_padded_text_of_a_database_is_read_alike(tmp_path, write, is_coded):
+    cells = pa.chunked_array([["yes  ", "no   ", "     ", None], ["yes", "no", "NA ", " no"]], pa.string())
+    table = pa.table({"c": cells.dictionary_encode() if is_coded else cells, "y": [0, 1] * 4})
+    write(table, tmp_path / "t")
+    assert read_table(tmp_path / "t")["c"].to_pylist() == ["yes", "no", None, None, "yes", "no", None, "no"]
+
+
+def test_levels_of_an_ordered_dictionary_stay_as_they_are(tmp_path):
+    levels = pa.DictionaryArray.from_arrays([1, 0, 1], ["low ", "high"], ordered=True)
+    pq.write_table(pa.table({"c": levels}), tmp_path / "t.parquet")
+    column = read_table(tmp_path / "t.parquet")["c"]
+    assert column.type.ordered
+    assert column.to_pylist() == ["high", "low ", "high"]
