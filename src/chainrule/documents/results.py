@@ -1,6 +1,6 @@
 """Describes a fit, its certificate, predictions, and what `certify` proved, from the documents that `--json` prints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from chainrule.data.missing import ENOUGH
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, bullets, say
 from chainrule.documents.quality import OVERFITTED, figures, worse
 from chainrule.documents.variables import SHOWN, coefficients, odds_chart, worst
-from chainrule.findings import OF_COLUMNS, WARNINGS, Finding
+from chainrule.findings import WARNINGS, of_columns
 from chainrule.fitting.coefficients import by_column
 from chainrule.fitting.methods import METHODS, Method
 from chainrule.fitting.verdict import WARNED
@@ -115,11 +115,6 @@ def notes(result: Document) -> list[str]:
         for code, text in zip(codes, result["warnings"], strict=True)
         if code != how and WARNED + text != result["verdict"]
     ]
-
-
-def _of_columns(findings: Sequence[Finding]) -> list[str]:
-    """Say what a table's columns were taken for, where no warning says it."""
-    return [str(found) for found in findings if found.code in OF_COLUMNS and found.warning is None]
 
 
 def missing(document: Document) -> list[Block]:
@@ -248,7 +243,7 @@ def of_result(result: Any) -> list[Block]:
         *missing(document),
         heading,
         Beside([[odds_chart(document)], tables]),
-        *bullets("Notes", [*_of_columns(result.findings), *notes(told)]),
+        *bullets("Notes", [*of_columns(result.findings), *notes(told)]),
         Heading("How it learned"),
         *certificate(told, result.trace),
         learning_curves(result.trace, method_of(told).by_reads, {}),
