@@ -146,9 +146,8 @@ def measured(commands: list[list[str]]) -> tuple[float, float, float]:
     for command in commands:
         done = subprocess.run([sys.executable, "-c", LAUNCHER, *command], capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(
-                done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}"
-            )
+            said = [line.strip() for line in done.stderr.splitlines() if line.strip() not in ("", "Execution halted")]
+            raise RuntimeError(said[-1] if said else f"exit {done.returncode}")
         spent, computed, size = map(float, done.stdout.split())
         took, busy, peak = (
             took + spent,

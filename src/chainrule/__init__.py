@@ -27,7 +27,8 @@ __version__ = "0.1.0"
 
 _ERRORS = (
     "ChainruleWarning", "CollinearityWarning", "CrawlingWarning", "DivergenceWarning", "IdentifierWarning", "InputError",
-    "LearningRateWarning", "NotConvergedWarning", "OscillationWarning", "SeparationWarning", "ThinnedTraceWarning",
+    "LearningRateWarning", "MissingWarning", "NotConvergedWarning", "OscillationWarning", "SeparationWarning",
+    "ThinnedTraceWarning",
 )  # fmt: skip
 _HOMES = dict.fromkeys(_ERRORS, "chainrule.errors") | {
     "Certificate": "chainrule.certificate",

@@ -56,6 +56,10 @@ class IdentifierWarning(ChainruleWarning):
     """A text column has a value of its own in nearly every row, so its coefficients say nothing about other rows."""
 
 
+class MissingWarning(ChainruleWarning):
+    """A prediction fills in missing values, where the fit left such rows out."""
+
+
 class ThinnedTraceWarning(ChainruleWarning):
     """The trace would have outgrown its memory, so only every k-th epoch was kept."""
 

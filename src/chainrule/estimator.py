@@ -217,12 +217,12 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         return np.asarray(self.classes_[(z > 0).astype(np.intp)])
 
     def _log_odds(self, X: Any, of: Callable[[Fitted, Any, str], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return the log-odds that a method of the result gives for a table; for an array x.w + b."""
+        """Return the log-odds that a method of the result gives for a table; for numbers x.w + b."""
         check_is_fitted(self)
-        if self._encodings is None:
+        if self._encodings is None and not is_table(X):
             X = _validated(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
             return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)
-        if not is_frame(X) and self.missing is not None:
+        if self._encodings is not None and self.missing is not None and not is_frame(X):
             array = _validated(self, X, dtype=FLOATS, reset=False, ensure_all_finite=False)
             X = dict(zip([column.name for column in self._encodings], array.T, strict=True))
         return of(self.result_, X, self.unseen)

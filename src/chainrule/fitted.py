@@ -147,6 +147,8 @@ class Fitted(Shown):
     def as_arrays(self, X: Any, y: ArrayLike) -> tuple[Vector, Vector]:
         """Encode rows as dense numbers (m, n) in the user's units, a copy, and labels as 0 and 1, (m,).
 
+        Rows that the fit would leave out, as values are missing, are left out here too.
+
         `chainrule.graph.logistic_graph(X, y, fitted)` calls it.
         """
         from chainrule.data.applied import encoded
@@ -155,7 +157,8 @@ class Fitted(Shown):
         if np.isnan(design.y).any():
             row = int(np.argmax(np.isnan(design.y))) + 1
             raise InputError(f"y has no label in row {row}: drop the rows without a label")
-        return design.X, design.y
+        rows = slice(None) if design.is_whole is None else design.is_whole
+        return design.X[rows], design.y[rows]
 
     def save(self, path: str | Path) -> None:
         """Write the model to a file, for `chainrule.load` and for the commands of `chainrule`. Written whole or not at all."""
@@ -280,8 +283,8 @@ class Plots:
         model = self._fitted.model
         design = encoded(model.schema, X, y, sample_weight, unseen)
         z, s = model.predicted(design.blocks, model.decision(design.blocks)), design.weights
-        known = ~np.isnan(design.y) & ~np.isnan(z)
-        if not known.any():
+        known = design.labelled[~np.isnan(z[design.labelled])]
+        if not len(known):
             raise InputError("y has no known label: there is nothing to compare the probabilities with")
         s, probability = None if s is None else s[known], model.loss_function.probability
         bins = compared(z[known], design.y[known], s, probability=probability)

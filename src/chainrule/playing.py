@@ -63,7 +63,7 @@ def play(prepared: Prepared, spec: FitSpec, places: NDArray[np.int64], of: int) 
 
 def play_result(result: Result, design: Encoded) -> Played:
     """Return what the page shows of a fit in Python, on its rows as encoded for its model."""
-    known = np.flatnonzero(np.isfinite(design.y))
+    known = design.labelled
     if len(np.unique(design.y[known])) < 2:
         raise InputError("y has rows of one class only: the player needs both")
     nothing = np.empty(0, dtype=np.int64)

@@ -26,6 +26,7 @@ from chainrule.data.variables import Facts
 from chainrule.data.words import column_names, shown
 from chainrule.errors import InputError
 from chainrule.explain import RowExplanation, by_variable, explain_row
+from chainrule.findings import of_columns
 from chainrule.fitting.fit import fit_rows
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.metrics import Rule, figures, log_loss, quality
@@ -169,11 +170,11 @@ def _measured(prepared: Prepared, result: Result, rows: Rows, written: Mapping[s
 
 def training_on(result: Result, design: Encoded) -> Training:
     """Measure a fit in Python on its rows, encoded for its model."""
-    known, nothing = np.flatnonzero(np.isfinite(design.y)), np.empty(0, dtype=np.int64)
+    known, nothing = design.labelled, np.empty(0, dtype=np.int64)
     if not len(known):
         raise InputError("y has no known label: there is nothing to measure the fit with")
     unknown = np.flatnonzero(np.isnan(design.y))
-    prepared = Prepared(design, None, known, nothing, unknown, 0.0, 0, (), ())
+    prepared = Prepared(design, None, known, nothing, unknown, 0.0, 0, (), of_columns(result.findings))
     return _measured(prepared, result, prepared.training_rows(result.threads), None)
 
 

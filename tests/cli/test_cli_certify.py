@@ -130,6 +130,20 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
     assert run("certify", path, table, "--target", "y", "--alpha", "0.1").code == 0
 
 
+def test_the_way_out_is_an_option_of_the_command(run, tmp_path):
+    table = tmp_path / "t.csv"
+    rows = [(k % 7, int(k > 30), "high" if k > 30 or k % 3 == 0 else "low") for k in range(40)]
+    table.write_text("x,u,y\n" + "".join(f"{x},{u},{y}\n" for x, u, y in rows))
+    path = write_coefficients(tmp_path / "c.csv", ["x", "u"], [0.1, -1.0], 0.0)
+    told = run("certify", path, table, "--target", "y")
+    assert told.code == 0
+    assert "use a penalty, e.g. --alpha 0.025" in " ".join(told.out.split())
+    assert (
+        "--alpha 0.025"
+        in json.loads(run("certify", path, table, "--target", "y", "--json").out)["certificate"]["reason"]
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [

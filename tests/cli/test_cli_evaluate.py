@@ -76,6 +76,7 @@ def test_groups_of_cells():
 def test_a_page_with_the_curves(run, penguins_model, tmp_path):
     page = tmp_path / "e.html"
     outcome = run("evaluate", *penguins_model, "--by", "island", "--report", page)
+    assert "<title>sex = male: predicted and observed</title>" in page.read_text()
     assert f"wrote {page}" in outcome.err
     html = page.read_text()
     assert html.count("<svg") == 3

@@ -518,3 +518,13 @@ def test_play_says_of_how_many_rows_it_plays_a_sample(run, tmp_path):
     assert "sample of 2,500" in told.out
     table.write_text("x,y\n" + "".join(f"{k % 17},{k % 3 // 2}\n" for k in range(50)))
     assert "sample" not in run("play", table, "--target", "y", "--epochs", "5", "--out", page).out
+
+
+def test_a_played_run_that_oscillates_is_named(run, tmp_path):
+    told = run("play", "--learning-rate", "20", "--epochs", "50", "--out", tmp_path / "p.html")
+    assert told.code == 0
+    assert "--learning-rate 20 is above the stable limit" in told.err
+    assert "the loss oscillates; use a --learning-rate below" in told.err
+    calm = run("play", "--epochs", "250", "--out", tmp_path / "p.html")
+    assert "loss" not in calm.err
+    assert "crawling" not in calm.err

@@ -45,6 +45,13 @@ def test_a_table_that_fits_has_its_columns_in_line():
     assert lines == ["           w", "  ----------".replace("-", "─"), "  a      1.5", "  bb  -22.25"]
 
 
+def test_a_name_without_room_beside_its_numbers_stands_above_them():
+    table = Table.of(["group", "rows", "share"], [["a name of words", "1", "12.5 %"], ["b", "23", "7.1 %"]])
+    assert as_text([table], width=20).splitlines() == [
+        "    rows   share", "  ──────────────", "  a name of words", "       1  12.5 %", "  b", "      23   7.1 %",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("width", [60, 20])
 def test_wrapping_breaks_between_words_only(width):
     text = "dL/dz = dL/dg · dg/dz = -1.2345678901 · 0.2345678901 = -0.2896"

@@ -573,11 +573,10 @@ def test_rows_that_the_fit_could_not_know_are_named():
             model.predict(table.assign(c=c))
     never = pd.Categorical(letters(), categories=[*"abc", "new"])
     np.testing.assert_array_equal(model.predict(table.assign(c=never)), model.predict(table))
+    mend = "fill it in, or fit with missing='mean', or use unseen='reference'"
     sentences = {
-        "column 'c' has no value in row 4, and had one in every row of the fit: fill it in, or use unseen='reference'": {
-            "c": at(letters(), 3, None)
-        },
-        "column 'x' has no value in row 6, and had one in every row of the fit: fill it in, or use unseen='reference'": {
+        f"column 'c' has no value in row 4, and had one in every row of the fit: {mend}": {"c": at(letters(), 3, None)},
+        f"column 'x' has no value in row 6, and had one in every row of the fit: {mend}": {
             "x": at(numbers(), 5, np.nan).astype(float),
             "k": at(np.arange(M), 7, np.nan).astype(float),
         },

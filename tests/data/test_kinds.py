@@ -132,6 +132,40 @@ def test_few_whole_numbers_may_be_categories(values, is_named):
     assert any("may be categories: x" in note for note in notes) == is_named
 
 
+@pytest.mark.parametrize(
+    ("values", "is_named"),
+    [
+        (np.arange(1, 91), True),
+        (np.arange(0.0, 90.0), True),
+        (np.random.default_rng(0).permutation(90) + 7000, True),
+        (np.arange(0, 119)[np.random.default_rng(0).permutation(119)[:90]], True),  # of a split of numbered rows
+        (np.arange(1, 91) * 2, True),
+        (np.arange(1, 91) * 3, False),
+        (np.r_[np.arange(1, 90), 89], False),
+        (np.r_[np.arange(1.0, 90.0), np.nan], False),
+        (np.r_[np.arange(1.0, 90.0), 1e300], False),
+        (np.r_[-(2**63), np.arange(88), 2**63 - 1], False),
+        (np.arange(1, 91) + 0.5, False),
+        (np.arange(1, 21), False),  # too few rows to tell
+    ],
+)
+def test_numbers_that_count_the_rows_are_named(values, is_named):
+    fields = fields_of(pa.table({"id": values}))
+    told = kinds.columns_as(fields)
+    assert [found.code for found in told.findings] == ["count the rows"] * is_named
+    assert [field.name for field in told.fields] == ["id"]
+    assert kinds.columns_as(fields, {"id": "numeric"}).findings == ()
+
+
+def test_what_is_said_of_numbers_that_count_the_rows():
+    X, y = {"id": np.arange(90), "x": np.cos(np.arange(90))}, np.arange(90) % 2
+    (note,) = prepare(pa.table({**X, "y": y}), "y").notes
+    assert note == "numbers that seem to count the rows: id (0 to 89); --drop id leaves them out"
+    told = fit(X, y, alpha=1.0)
+    assert "count the rows" in [found.code for found in told.findings]
+    assert told.warnings == ()
+
+
 # --- zones, missing values, times
 
 
@@ -389,7 +423,7 @@ def test_a_column_of_many_numbers_is_told_by_its_first_rows(monkeypatch):
         return values
 
     monkeypatch.setattr(kinds, "part_values", counted)
-    numbers = {"many": np.arange(100_000.0), "few": np.arange(100_000.0) % 5}
+    numbers = {"many": np.arange(100_000.0) / 3, "few": np.arange(100_000.0) % 5}
     told = kinds.columns_as(fields_of(numbers))
     assert [of.values["columns"] for of in told.findings] == [[("few", 5)]]
-    assert sum(looked) == 100_064
+    assert sum(looked) == 100_128  # of many, both for categories and for counters

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from chainrule import InputError, LogisticRegression, certify, fit
 from chainrule.data.missing import ENOUGH, WAYS, Treatment, absent
 from chainrule.data.schema import Schema
 from chainrule.data.tables import encode_table, prepare
-from chainrule.errors import NotConvergedWarning
+from chainrule.errors import MissingWarning, NotConvergedWarning
 
 M = 600
 
@@ -270,7 +271,9 @@ def test_a_way_that_was_given_holds_for_predictions_also_if_the_fit_had_no_need_
     model = LogisticRegression(missing={"rate": way, "home": way}).fit(frame, y)
     holes = holed(holed(frame, "rate", [2]), "home", [4])
     filled = holes.fillna({"rate": frame["rate"].mean(), "home": "RENT"})
-    np.testing.assert_allclose(model.decision_function(holes), model.decision_function(filled), rtol=1e-12)
+    with pytest.warns(MissingWarning) if way == "drop-rows" else nullcontext():
+        found = model.decision_function(holes)
+    np.testing.assert_allclose(found, model.decision_function(filled), rtol=1e-12)
     with pytest.raises(InputError, match="'income' has no value in row 3"):
         model.predict(holed(frame, "income", [2]))
 
@@ -283,7 +286,33 @@ def test_rows_that_the_fit_left_out_are_predicted_with_the_values_of_the_others(
     filled = holes.copy()
     filled.loc[lost, "rate"] = frame["rate"].drop(lost).mean()
     filled.loc[lost[:9], "home"] = "RENT"
-    np.testing.assert_allclose(model.decision_function(holes), model.decision_function(filled), rtol=1e-12)
+    with pytest.warns(
+        MissingWarning, match="33 rows without a value in rate, home: the fit leaves such rows out"
+    ) as told:
+        found = model.decision_function(holes)
+    assert len(told) == 1
+    np.testing.assert_allclose(found, model.decision_function(filled), rtol=1e-12)
+
+
+def test_rows_that_the_fit_left_out_are_not_among_its_rows(loans):
+    frame, y = loans
+    lost = some(y, 30, 3)
+    holes = holed(frame, "rate", lost)
+    result = fit(holes, y, missing="drop-rows")
+    told = result.explain(holes, y, int(np.delete(np.arange(len(y)), lost)[0]))
+    assert told.context["part"] == "training"
+    assert result.explain(holes, y, int(lost[0])).context["part"] == "left out"
+    X, classes = result.as_arrays(holes, y)
+    assert X.shape == (result.n_rows, len(result.w))
+    assert len(classes) == result.n_rows
+
+
+def test_a_part_of_numbers_alone_that_lacks_what_another_has_is_told_the_way_out(loans):
+    frame, y = loans
+    numbers = frame[["income", "rate"]]
+    model = LogisticRegression().fit(numbers, y)
+    with pytest.raises(InputError, match=r"'rate' has no value in row 3, .*missing='mean'$"):
+        model.predict(holed(numbers, "rate", [2]))
 
 
 def test_a_column_without_a_mark_takes_new_levels_as_missing_if_that_is_asked(loans):

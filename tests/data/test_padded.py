@@ -27,7 +27,7 @@ def is_text(column):
 def test_codes_are_text_as_written(tmp_path, cells):
     column = column_of(tmp_path, cells)
     assert is_text(column)
-    assert column.to_pylist() == [cell.strip('"') or None for cell in cells]
+    assert column.to_pylist() == [cell.strip('" ') or None for cell in cells]
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,7 @@ def test_target_may_be_absent_or_unknown():
         ({"y": [1, 0, 1, 0]}, "column y has the label 1 in row 1"),
         ({"y": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column y has the label 2020-01-01 in row 1"),
         ({"s": [1.0, 2.0, None, 1.0]}, "column s has no weight in row 3"),
+        ({"s": [1e300, 1.0, 1e-300, 1e300]}, "column s has 1e-300 in row 3"),
         ({"s": [1.0, -2.0, 1.0, 1.0]}, "column s has a negative weight in row 2"),
     ],
 )

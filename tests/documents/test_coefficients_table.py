@@ -127,3 +127,19 @@ def test_a_result_shows_tables_of_any_kind(coding):
     for name in ("one", "b\\u202e", "(missing)", "constant"):
         assert name in text
     assert "&lt;i&gt;" in result._repr_html_()
+
+
+def test_collinear_columns_are_marked():
+    x = np.linspace(-1.0, 1.0, 60)
+    frame = pd.DataFrame(
+        {"a": x, "twice": 2.0 * x, "k": np.where(np.arange(60) % 2, "u", "v"), "free": np.cos(9.0 * x)}
+    )
+    frame["same"] = frame["k"]
+    with pytest.warns(chainrule.CollinearityWarning):
+        result = chainrule.fit(frame, np.arange(60) % 3 == 0)
+    text = as_text(chainrule.documents.shown(result))
+    marked = {line.split(" (collinear)")[0].strip() for line in text.splitlines() if " (collinear)" in line}
+    assert {name.removesuffix("=v") for name in marked} == {"a", "twice", "v"}
+    assert "(collinear)" not in as_text(
+        chainrule.documents.shown(chainrule.fit(frame[["a", "free"]], np.arange(60) % 3 == 0))
+    )

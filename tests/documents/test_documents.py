@@ -4,6 +4,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import chainrule
@@ -46,6 +47,20 @@ def test_a_result_says_its_numbers(result):
         assert typeset(number(float(w))) in html
     assert "more than " + spelled(result.certificate.gap, "up") in text
     assert html.count("<svg") == 4
+
+
+def test_a_result_and_its_report_say_what_columns_were_taken_for(tmp_path):
+    hours = np.arange("2024-01-01T00", "2024-01-11T00", dtype="datetime64[h]").astype("datetime64[s]")
+    X = {"when": pa.array(hours, pa.timestamp("s", "Europe/Berlin")), "n": np.arange(240) % 5, "id": np.arange(240)}
+    result = chainrule.fit(pa.table(X), np.arange(240) % 3 == 0, alpha=0.1, columns={"when": ["weekday"]})
+    text = " ".join(str(result).split())
+    assert all(f" - {said}" in text for said in map(str, result.findings[1:]))
+    result.report(tmp_path / "r.html", pa.table(X), np.arange(240) % 3 == 0)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "in UTC, not in local time" in page
+    assert "id (0 to 239)" in page
+    codes = {"parts in UTC", "perhaps categories", "count the rows"}
+    assert codes <= {found.code for found in result.findings[1:]}
 
 
 def test_a_sentence_keeps_its_values_until_it_is_written():

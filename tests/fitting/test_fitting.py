@@ -396,6 +396,7 @@ BAD = [
     (dict(sample_weight=[1, -1, 1]), "row 2"),
     (dict(sample_weight=[0, 0, 0]), "all sample weights are zero"),
     (dict(sample_weight=[1, 0, 1]), "one class"),
+    (dict(sample_weight=[1e300, 1e300, 1e-300]), "sample_weight has 1e-300 in row 3 and adds up to 2e"),
     (dict(sample_weight=[1, 1]), "one number a row"),
     (dict(alpha=-1.0), "alpha must be a finite number from 0"),
     (dict(alpha=np.nan), "alpha"),

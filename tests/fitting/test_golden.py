@@ -20,6 +20,7 @@ LATER = (
     "n_entries",
     "variables",
     "infinite",
+    "collinear",
     "threshold",
     "quality",
     "groups",

@@ -464,3 +464,25 @@ def test_printed_limits_have_proven_digits_and_no_stand_ins(table):
         assert "-19.73" not in shown
         assert re.search(r"\b(c=)?A +(22 +)?-inf +0\b", shown)
         assert re.search(r"\b(c=)?D +(85 +)?inf +inf\b", shown)
+
+
+def test_a_column_of_0_and_1_in_a_table_of_numbers_is_counted_as_a_level_is():
+    rng = np.random.default_rng(4)
+    x, u = rng.normal(size=(2, 90))
+    y = (rng.random(90) < 1 / (1 + np.exp(-x))).astype(int)
+    dummy = np.where(y == 1, rng.random(90) < 0.3, False).astype(int)
+    result = quiet(pa.table({"x": x, "dummy": dummy, "u": u}), y)
+    of_level = quiet(pa.table({"x": x, "u": u, "dummy": np.where(dummy, "yes", "no")}), y)
+    assert dict(zip(result.feature_names, result.infinite.tolist(), strict=True)) == {"x": 0, "dummy": 1, "u": 0}
+    assert result.certificate.kind == "limit"
+    np.testing.assert_allclose(result.w[[0, 2]], of_level.w[:2], rtol=1e-6)
+    shown = {line.split()[0]: line.split() for line in str(result).splitlines() if line.strip()}
+    assert shown["dummy"][1:] == ["inf", "inf", "0"]
+    probability = result.predict_proba({"x": [-9.0], "dummy": [1], "u": [0.0]})
+    np.testing.assert_array_equal(probability, [[0.0, 1.0]])
+
+
+def test_numbers_of_an_array_are_not_counted():
+    X = np.column_stack([np.tile([0.0, 1.0, 2.0], 20), np.repeat([0.0, 1.0], 30)])
+    y = (np.arange(60) >= 30) | (np.arange(60) % 2 == 0)
+    assert quiet(X, y).certificate.kind == "ridge"

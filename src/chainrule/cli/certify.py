@@ -20,7 +20,7 @@ from chainrule.data.tables import encode_table
 from chainrule.data.words import shown
 from chainrule.documents import results
 from chainrule.errors import InputError
-from chainrule.findings import SHELL
+from chainrule.findings import SHELL, say
 from chainrule.fitting.reference import prove
 from chainrule.fitting.spec import FitSpec
 from chainrule.fitting.verdict import relations_of
@@ -76,7 +76,7 @@ def run(
     classes = schema.negative, schema.positive
     rows = design.rows(np.arange(len(measured)), n_threads)
     certificate = prove(spec, rows, (model.w, model.b), classes, time.perf_counter())
-    told = certificate.to_dict()
+    told = certificate.to_dict() | {"reason": "" if certificate.why is None else say(certificate.why, SHELL)}
     met = None if tol is None else certificate.proven and certificate.gap <= tol
     document = headed("certify", schema, coefficients_of=coefficients, table=table) | {
         "rows": len(places),

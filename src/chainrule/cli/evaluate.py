@@ -21,7 +21,7 @@ from chainrule.fitting.metrics import Rule, by_group, figures, quality
 from chainrule.model.files import write_atomically
 from chainrule.model.model import Model, load_model, trace_path
 from chainrule.training import training_rows
-from chainrule.words import counted, plain
+from chainrule.words import counted, plain, shortened
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -85,7 +85,8 @@ def run(
     }
     document = plain(document)
     if report is not None:
-        write_atomically(report, as_html(told.evaluation(document), f"{model.name} on {table.name}"))
+        title = f"{shortened(trained.schema.target)} = {shortened(trained.schema.positive)}: predicted and observed"
+        write_atomically(report, as_html(told.evaluation(document), title))
         voice.note(f"wrote {report}")
     voice.tell(document, told.evaluation)
 

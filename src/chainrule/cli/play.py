@@ -10,12 +10,14 @@ from chainrule.cli.running import Voice, check_outputs, penguins
 from chainrule.data.files import Source, read_table
 from chainrule.documents.blocks import Facts
 from chainrule.documents.player import player
-from chainrule.errors import ChainruleWarning, InputError
-from chainrule.findings import SHELL
+from chainrule.errors import ChainruleWarning, DivergenceWarning, InputError, LearningRateWarning, OscillationWarning
+from chainrule.findings import SHELL, said_by, say
 from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import write_atomically
 from chainrule.playing import play, sampled
 from chainrule.training import prepare_as_asked
+
+OF_RATE = (LearningRateWarning, OscillationWarning, DivergenceWarning)
 
 
 def run(
@@ -53,9 +55,12 @@ def run(
     part, places = sampled(whole, target)
     prepared = prepare_as_asked(part, target, test_size=test_size, seed=seed, na=na, **learned)
     voice.note(*prepared.notes)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore", ChainruleWarning)  # the page shows how far the run went
+        for kind in OF_RATE:
+            warnings.simplefilter("always", kind)
         played = play(prepared, spec, places, whole.num_rows)
+    voice.note(*(say(said_by(each.message), SHELL) for each in caught))
     text = player(played).html
     write_atomically(out, text)
     if opens:

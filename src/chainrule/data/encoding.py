@@ -322,11 +322,12 @@ def encode(
         met.levels.setdefault(column.name, Counter()).update(strange)
         lost = 0 if column.missing else int(misses)
         is_new = lost and not column.lost
-        if is_new and (unseen != "reference" or (column.kind == "number" and column.mean is None)):
+        has_filling = column.kind == "category" or column.mean is not None
+        if is_new and not (unseen == "reference" and has_filling):
             row = first + int(np.argmax(np.isnan(field.values))) + 1
             what = f"has no value in row {row}, and had one in every row of the fit"
-            ways = ("use unseen='reference'", "use --unseen reference") if unseen != "reference" else ("", "")
-            raise mistaken(field.name, what, *(f"fill it in{', or ' * bool(way)}{way}" for way in ways))
+            way = "fill it in, or fit with missing='mean'" + ", or use unseen='reference'" * has_filling
+            raise mistaken(field.name, what, way, "fill it in, or use --unseen reference")
         met.missing[column.name] += lost
     return blocks_of(fields, columns, unseen)[0]
 

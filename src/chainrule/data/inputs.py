@@ -175,15 +175,25 @@ def check_weights(
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(f"sample_weight is {s[row]} in row {row + 1}: weights are finite and not negative")
-    with np.errstate(over="ignore"):
-        if np.isinf(s.sum()):
-            raise InputError("sample_weight adds up to more than a float64 holds: divide the weights by a constant")
+    check_sum("sample_weight", s)
     if not s.any():
         raise InputError("all sample weights are zero: give some rows a positive weight")
     for label in (0, 1) if needs_both_classes else ():
         if not s[codes == label].any():
             raise InputError("all rows of one class have weight 0: a fit needs rows of both classes")
     return s
+
+
+def check_sum(name: str, s: Vector, first: int = 0) -> None:
+    """Refuse weights (m,), finite and not negative, whose sum or whose shares of it are no float64. first : rows before."""
+    with np.errstate(over="ignore"):
+        total = s.sum()
+    if np.isinf(total):
+        raise InputError(f"{name} adds up to more than a float64 holds: divide the weights by a constant")
+    least = s.min(initial=np.inf, where=s > 0)
+    if least < np.finfo(np.float64).tiny * total:
+        what = f"{name} has {least:.1g} in row {first + int(np.argmax(s == least)) + 1} and adds up to {total:.1g}"
+        raise InputError(f"{what}, of which this is no share that a float64 holds: give such rows weight 0")
 
 
 def real(given: ArrayLike) -> Vector:

@@ -61,7 +61,7 @@ def columns_as(
     for name in kinds:
         check_name(name, given, "feature", ", whose kind is given")
     made: list[Field] = []
-    codes, dates, numbers = [], [], []
+    codes, dates, numbers, counters = [], [], [], []
     for field in fields:
         kind = kinds.get(field.name)
         read = [_inferred(field)] if kind is None else _as_asked(field, kind)
@@ -73,6 +73,8 @@ def columns_as(
             dates += [(field.name, len(read[0].levels))] * all(map(looks_like_date, read[0].levels))
         elif kind is None and (values := _few_whole_numbers(read[0])):
             numbers.append((field.name, values))
+        elif kind is None and (ends := _counted_rows(read[0])):
+            counters.append((field.name, *ends))
     _refuse_twice(made)
     own = [(f.name, *_distinct(f)) for f in made if f.name not in kinds and _is_identifier(f)]
     gone = {name for name, *_ in own if of_file and name not in wanted}
@@ -83,6 +85,7 @@ def columns_as(
         ("codes", [name for name in codes if name not in gone]),
         ("other dates", dates),
         ("perhaps categories", numbers),
+        ("count the rows", counters),
         ("left out", [each for each in own if each[0] in gone]),
         ("identifiers", [each for each in own if each[0] not in gone]),
     ]
@@ -291,6 +294,24 @@ def _few_whole_numbers(field: Field) -> int:
                 return 0
             start, size = start + size, 1 << 16
     return len(found) if 2 < len(found) <= rows / OFTEN else 0
+
+
+def _counted_rows(field: Field) -> tuple[int, int] | None:
+    """Return the least and largest of whole numbers that differ in all rows and are half of those between; None for others."""
+    if field.reads or field.part or field.levels is not None or field.rows <= MANY_LEVELS:
+        return None
+    if not _all_differ(part_values(field.parts[0], slice(0, FIRST_LOOK))):
+        return None
+    values, there = _values(field)
+    if not (there.all() and np.isfinite(values).all()):
+        return None
+    low, high = int(values.min()), int(values.max())
+    return (low, high) if high - low < 2 * field.rows and _all_differ(values) else None
+
+
+def _all_differ(values: NDArray[Any]) -> bool:
+    """Whether all are whole numbers, and no two are alike."""
+    return bool((values == np.floor(values)).all()) and len(np.unique(values)) == len(values)
 
 
 def _distinct(field: Field) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from chainrule.data.frames import coded, displayed, fields_of, is_text
+from chainrule.data.inputs import check_sum
 from chainrule.data.kinds import numbers_in
 from chainrule.data.schema import BOOLEANS, LabelKind, Schema
 from chainrule.data.words import looks_like_number, shown, some
@@ -145,4 +146,5 @@ def read_weights(table: pa.Table, name: str, rows: npt.NDArray[np.bool_], first:
         if (bad & rows).any():
             row = first + int(np.argmax(bad & rows)) + 1
             raise InputError(f"column {shown(name)} has {what} weight in row {row}: weights are finite and 0 or more")
+    check_sum(f"column {shown(name)}", np.where(rows, s, 0.0), first)
     return s

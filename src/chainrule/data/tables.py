@@ -222,7 +222,7 @@ def prepare(
     known = None if s is None else np.where(np.isnan(y), 0.0, s)
     treated = [column.column for column in learnt.missing if column.done != "dropped"]
     said = met.notes(schema, "reference", treated, " in rows not trained on")
-    design = Encoded(schema, encoded, y, known, said, _is_whole(fields, schema))
+    design = Encoded(schema, encoded, y, known, said, whole_rows(fields, schema))
     notes += design.notes
     return Prepared(
         design, learnt, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes), fields
@@ -241,7 +241,7 @@ def _notes(learnt: Learnt) -> list[str]:
     return notes
 
 
-def _is_whole(fields: Sequence[Field], schema: Schema) -> npt.NDArray[np.bool_] | None:
+def whole_rows(fields: Sequence[Field], schema: Schema) -> npt.NDArray[np.bool_] | None:
     """Mask the rows with a value in every column whose other rows the fit left out; None if there is no such column."""
     dropped = {column.name for column in schema.columns if column.lost == "dropped"}
     lost = [absent(field) for field in fields if field.name in dropped]
@@ -305,7 +305,7 @@ def encode_table(
             s = read_weights(table, name, known & need_target, first)
             weights = np.where(known & np.isfinite(s) & (s >= 0), s, 0.0)
         met.no_weights = need_target and name is not None and name not in often
-    return Encoded(schema, design, y, weights, met.notes(schema, unseen), _is_whole(fields, schema))
+    return Encoded(schema, design, y, weights, met.notes(schema, unseen), whole_rows(fields, schema))
 
 
 def _feature_names(

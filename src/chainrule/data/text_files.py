@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from chainrule.data import marks
+from chainrule.data.blanks import as_numbers_alone, without_blanks
 from chainrule.data.dialects import OTHER, USUAL, AsUtf8, Dialect, Layout, encoding_of, layout_of, words_of
 from chainrule.data.frames import is_text
 from chainrule.data.marks import Cells, Form
@@ -50,9 +51,12 @@ class TextFile:
         if b"\0" in start and not self._encoding:
             raise InputError(f"{place.name} is no table that can be read: its bytes are no text")
         self.forms: dict[str, Form] = {}  # of columns whose numbers have marks
+        self._header, self._has_padded_header = list[str](), False
+        self._padded: list[str] = []  # columns with blanks around cells, as far as the file was read
         self._open: dict[str, str] = {}  # a cell of each column whose cells don't tell its form
         self.layout, records = self._start()
-        columns = _columns_of(records, {*MISSING, *na})
+        self._missing = {*MISSING, *na}
+        columns = _columns_of(records, self._missing)
         self._find_marks(columns)
         self.decimal = asked.decimal or self._main_mark()
         self._fractions = {
@@ -69,7 +73,12 @@ class TextFile:
                 data += more
             is_whole = not file.read(1)
         text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-        return layout_of(text, is_whole, self._asked, self._usual, self.expects_tabs)
+        layout, records = layout_of(text, is_whole, self._asked, self._usual, self.expects_tabs)
+        if records and not text.startswith(("\n", "\r")):
+            self._header = [name.strip() for name in records[0]]
+            self._has_padded_header = self._header != records[0]
+            records[0] = self._header
+        return layout, records
 
     @property
     def dialect(self) -> dict[str, str]:
@@ -90,6 +99,9 @@ class TextFile:
         others = [column for column, form in self.forms.items() if form.decimal != self.decimal and not form.thousands]
         if others:
             said.append(f"decimal {'comma' if self.decimal == '.' else 'point'} in {some(others, 3)}")
+        padded = [*["names"] * self._has_padded_header, *([f"cells ({some(self._padded, 3)})"] if self._padded else [])]
+        if padded:
+            said.append(f"without the blanks around {' and '.join(padded)}")
         return said
 
     def _find_marks(self, columns: Mapping[str, Cells], known: Sequence[str] = ()) -> None:
@@ -178,7 +190,7 @@ class TextFile:
                 raise InputError(f"{self.place.name} {what}: save it as UTF-8, or name its encoding with --encoding")
             if pa.types.is_dictionary(field.type):  # one at a time: it copies the codes
                 table = table.set_column(k, field, table.column(k).unify_dictionaries())
-        return self._with_numbers(table, text)
+        return self._with_numbers(self._without_blanks(table, text), text)
 
     def batches(self, schema: Schema) -> Iterator[Any]:
         """Read a model's columns in small blocks, with the types that it needs."""
@@ -198,7 +210,7 @@ class TextFile:
                 if column is None or not pa.types.is_floating(column.type):
                     raise pa.ArrowInvalid("`whole` has the message")
                 table = table.set_column(table.column_names.index(name), name, column)
-            yield table
+            yield self._without_blanks(table, table.column_names)
 
     def cells(self, names: Sequence[str]) -> Iterator[Any]:
         """Read columns as text, as it is written in the file, in small blocks; nothing is missing."""
@@ -210,6 +222,19 @@ class TextFile:
 
     def _is_odd(self, form: Form) -> bool:
         return bool(form.thousands) or form.decimal != self.decimal
+
+    def _without_blanks(self, table: Any, text: Sequence[str]) -> Any:
+        """Cut the blanks around cells of text. Columns that missing cells of blanks made text become numbers."""
+        for k, field in enumerate(table.schema):
+            cells = without_blanks(table.column(k), self._missing) if _is_text(field.type) else None
+            if cells is None:
+                continue
+            if field.name not in self._padded:
+                self._padded.append(field.name)
+            if field.name not in text and cells.null_count > table.column(k).null_count:
+                cells = as_numbers_alone(cells, self.decimal)
+            table = table.set_column(k, field.name, cells)
+        return table
 
     def _with_numbers(self, table: Any, text: Sequence[str]) -> Any:
         """Convert columns of text whose cells are numbers with other marks than the parser reads."""
@@ -275,13 +300,14 @@ class TextFile:
         # a few hundred rows at least
         size = max(STREAM_BLOCK, 1024 * layout.columns)
         quote = layout.quote or False
+        header = {"column_names": self._header, "skip_rows_after_names": 1} if self._has_padded_header else {}
         return {
-            "read_options": pa_csv.ReadOptions(block_size=size, skip_rows=layout.skip),
+            "read_options": pa_csv.ReadOptions(block_size=size, skip_rows=layout.skip, **header),
             "parse_options": pa_csv.ParseOptions(
                 delimiter=layout.sep, quote_char=quote, newlines_in_values=bool(quote)
             ),
             "convert_options": pa_csv.ConvertOptions(
-                null_values=list({*MISSING, *self._na}),
+                null_values=list(self._missing),
                 strings_can_be_null=True,
                 # without these, a 1 beside true would be a boolean
                 true_values=TRUE,

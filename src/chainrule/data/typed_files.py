@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
+from chainrule.data.blanks import without_blanks
 from chainrule.data.frames import is_text
 from chainrule.data.marks import strings
 from chainrule.data.places import WORDS, Place
@@ -173,13 +174,18 @@ def _dictionaries(table: Any) -> Any:
 
 
 def _mark_missing(table: Any, na: Sequence[str]) -> Any:
-    """Turn cells that mean missing into nulls, so that a table gives the same model as the same table in CSV."""
+    """Turn cells that mean missing into nulls, and cut blanks, so that a table gives the same model as the same in CSV."""
     words = strings((*MISSING, *na))
     numbers = np.array([float(cell) for cell in na if looks_like_number(cell) and "x" not in cell.lower()])
     cells = pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(numbers)])
     for place, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
         kind = field.type
-        if pa.types.is_dictionary(kind) and is_text(kind.value_type):
+        is_coded = pa.types.is_dictionary(kind) and is_text(kind.value_type)
+        is_free = is_text(kind) or (is_coded and not kind.ordered)
+        if is_free and (cut := without_blanks(column, (*MISSING, *na))) is not None:
+            table = table.set_column(place, field.name, cut)
+            continue
+        if is_coded:
             chunks = [
                 pa.DictionaryArray.from_arrays(chunk.indices, _nulled(chunk.dictionary, words), ordered=kind.ordered)
                 for chunk in column.chunks

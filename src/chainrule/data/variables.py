@@ -98,7 +98,7 @@ def variables(
 ) -> list[Variable]:
     """Group coefficients by column, the largest spread first; equal ones stay in the table's order.
 
-    A level with an infinite coefficient counts neither in the spread nor among its rows.
+    What has an infinite coefficient doesn't count in the spread; for a level, nor do its rows.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def _spread(column: Column, places: range, w: Vector, facts: Facts | None, signs
     size = float(np.max(np.abs(w[own]), initial=0.0))
     if not 0.0 < size < np.inf:  # divided by it, no square can overflow
         return size
-    of, p = w[own] / size, facts.mean[own]
+    of, p = np.where(signs[own] == 0, w[own], 0.0) / size, facts.mean[own]
     if column.kind == "category":
         kept = np.where(signs[own] == 0, p, 0.0)
         values, shares = of, kept

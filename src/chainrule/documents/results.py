@@ -10,7 +10,7 @@ from chainrule.data.missing import ENOUGH
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, bullets, say
 from chainrule.documents.quality import OVERFITTED, figures, worse
 from chainrule.documents.variables import SHOWN, coefficients, odds_chart, worst
-from chainrule.findings import WARNINGS
+from chainrule.findings import WARNINGS, of_columns
 from chainrule.fitting.coefficients import by_column
 from chainrule.fitting.methods import METHODS, Method
 from chainrule.fitting.verdict import WARNED
@@ -243,7 +243,7 @@ def of_result(result: Any) -> list[Block]:
         *missing(document),
         heading,
         Beside([[odds_chart(document)], tables]),
-        *bullets("Notes", notes(told)),
+        *bullets("Notes", [*of_columns(result.findings), *notes(told)]),
         Heading("How it learned"),
         *certificate(told, result.trace),
         learning_curves(result.trace, method_of(told).by_reads, {}),

@@ -117,22 +117,31 @@ def _facts(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
 
 
 def _table(block: b.Table, width: int) -> list[Line]:
-    """Lay out a table, names and text flush left, numbers flush right; if that is too wide, each row as a block of lines."""
+    """Lay out a table, names and text flush left, numbers flush right.
+
+    If that is too wide, each name stands above its row; if that is too wide too, each row is a block of lines.
+    """
     heads = [shortened(column.head) for column in block.columns]
     columns = [[b.PLAIN.format_field(cell, column.format) for cell in column.cells] for column in block.columns]
     indents = [INDENT * inner for inner in block.inner] or [""] * len(columns[0])
     least = [max(map(cells, [*column, *head.split(" ")])) for head, column in zip(heads, columns, strict=True)]
     room = width - sum(least[1:]) - GAP * len(least[1:])
     natural = max((len(indent) + cells(name) for indent, name in zip(indents, columns[0], strict=True)), default=0)
-    if room < min(LEAST_NAME, natural):
+    if room < 0:
         lines: list[Line] = []
         for name, *row in map(list, zip(*columns, strict=True)):
             lines += [Line(line, HEADING) for line in wrapped(name, width)]
             lines += _facts([pair for pair in zip(heads[1:], row, strict=True) if pair[1]], width)
         return lines
-    names = [[indent + line for line in wrapped(name, room - len(indent))]
+    is_above = room < min(LEAST_NAME, natural)
+    names = [[indent + line for line in wrapped(name, (width if is_above else room) - len(indent))]
              for indent, name in zip(indents, columns[0], strict=True)]  # fmt: skip
-    columns[0], least[0] = ["\n".join(lines) for lines in names], min(room, natural)
+    columns[0], least[0] = (
+        ["" if is_above else "\n".join(lines) for lines in names],
+        0 if is_above else min(room, natural),
+    )
+    above = names if is_above else [[]] * len(names)
+    heads[0] = "" if is_above else heads[0]
     room -= least[0]
     for j, head in enumerate(heads):  # headings take fewer lines if there is room
         more = min(max(cells(head) - least[j], 0), room)
@@ -141,12 +150,12 @@ def _table(block: b.Table, width: int) -> list[Line]:
         heads[j] = "\n".join(wrapped(head, least[j]))
     rule = "\N{BOX DRAWINGS LIGHT HORIZONTAL}" * (sum(least) + GAP * len(least[1:]))
     is_left = [not j or column.format == "text" for j, column in enumerate(block.columns)]
-    rows = [line for row in zip(*columns, strict=True) for line in _beside(row, least, is_left)]
+    rows = zip(above, zip(*columns, strict=True), strict=True)
     # short headings stand right above the rule
     return [
         *(Line(line, HEADING) for line in _beside(heads, least, is_left, lowered=True)),
         Line(rule, DIM),
-        *map(Line, rows),
+        *(Line(line) for lines, row in rows for line in [*lines, *_beside(row, least, is_left)]),
     ]
 
 

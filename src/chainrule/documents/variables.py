@@ -30,6 +30,7 @@ def coefficients(document: Document, most: int = SHOWN) -> list[Block]:
     more = [say("and {n:feature} of smaller spread (--json gives all)", "note", n=left)] if left else []
     notes = ["spread: standard deviation of the feature's whole contribution to z"]
     notes = notes if any(line.get("spread") is not None for line in lines) else []
+    notes += ["collinear: other coefficients are as good"] if any(line.get("collinear") for line in lines) else []
     notes += [f"rare: under {RARE_ROWS} rows"] if any(line.get("is_rare") for line in lines) else []
     heading = Heading(say("Coefficients: log-odds of {positive:name}", **document))
     return [heading, table, *more, *([say(f"{'; '.join(notes)}.", "note")] if notes else [])]
@@ -87,7 +88,9 @@ def _head(variable: Document, entries: Sequence[Document], has_levels: bool) -> 
     """Return the line of a column: its name, its spread, and the coefficient of a number."""
     levels, place, name = variable["levels"], variable["place"], variable["name"]
     if variable["kind"] == "number" or has_levels:
-        return {**({} if place is None else entries[place]), "name": name, "spread": variable["spread"]}
+        entry = {} if place is None else dict(entries[place])
+        entry |= _infinite(entry["infinite"]) if entry.get("infinite") else {}
+        return {**entry, "name": name + _mark(entry), "spread": variable["spread"]}
     of = [level for level in levels if level["place"] is not None]
     if len(of) != 1:
         ws = sorted(level["w"] for level in levels if not level["infinite"])
@@ -95,7 +98,7 @@ def _head(variable: Document, entries: Sequence[Document], has_levels: bool) -> 
         return {"name": f"{name} ({counted(len(levels), 'level')})", "column": name, "levels": several,
                 "spread": variable["spread"]}  # fmt: skip
     entry = entries[of[0]["place"]]
-    return {**_line(of[0], entries), "name": entry["name"], "spread": variable["spread"]}
+    return {**_line(of[0], entries), "name": entry["name"] + _mark(entry), "spread": variable["spread"]}
 
 
 def _levels(variable: Document, entries: Sequence[Document], room: int) -> list[Line]:
@@ -126,14 +129,22 @@ def _levels(variable: Document, entries: Sequence[Document], room: int) -> list[
     lines += [_together(others, entries, "more level")] if others else []
     lines += [_together(rare, entries, "rare level")] if rare else []
     for some, sign in zip(infinite, (1, -1), strict=True):
-        odds = {"w": sign * math.inf, "odds_ratio": math.inf if sign > 0 else 0.0, "digits": None}
-        lines += [_together(some, entries, "level") | odds] if some else []
+        lines += [_together(some, entries, "level") | _infinite(sign)] if some else []
     return [{**line, "inner": True} for line in lines]
 
 
 def _line(level: Document, entries: Sequence[Document]) -> Line:
-    name = level["name"] + " (rare)" * level["is_rare"]
-    return {**entries[level["place"]], "name": name, "rows": level["rows"], "is_rare": level["is_rare"]}
+    entry = entries[level["place"]]
+    name = level["name"] + " (rare)" * level["is_rare"] + _mark(entry)
+    return {**entry, "name": name, "rows": level["rows"], "is_rare": level["is_rare"]}
+
+
+def _infinite(sign: int) -> Line:
+    return {"w": sign * math.inf, "odds_ratio": math.inf if sign > 0 else 0.0, "digits": None}
+
+
+def _mark(entry: Document) -> str:
+    return " (collinear)" * bool(entry.get("collinear"))
 
 
 def _together(levels: Sequence[Document], entries: Sequence[Document], noun: str) -> Line:

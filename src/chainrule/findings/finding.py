@@ -188,5 +188,6 @@ WARNINGS: dict[str, type[ChainruleWarning]] = {
     "thinned trace": errors.ThinnedTraceWarning,
     "separated": errors.SeparationWarning,
     "identifiers": errors.IdentifierWarning,
+    "filled in": errors.MissingWarning,
     **dict.fromkeys(("infinite", "undetermined"), errors.SeparationWarning),
 }

@@ -6,13 +6,22 @@ from collections.abc import Sequence
 from shlex import quote
 
 from chainrule.findings.finding import MOST_NAMES, Front, Sentence, Values
-from chainrule.words import listed
+from chainrule.words import counted, listed
 
 
 def _kind(names: Sequence[str], kind: str, on: Front) -> str:
-    """Write how to give columns a kind; a name with a comma must be given alone."""
-    some = names[:MOST_NAMES] if not any("," in name for name in names) else names[:1]
-    return f"--{kind} {quote(','.join(some))}" if on.is_shell else f"columns={dict.fromkeys(some, kind)}"
+    """Write how to give columns a kind."""
+    return _option(kind, names) if on.is_shell else f"columns={dict.fromkeys(_some(names), kind)}"
+
+
+def _option(name: str, columns: Sequence[str]) -> str:
+    """Write an option of the command line with columns."""
+    return f"--{name} {quote(','.join(_some(columns)))}"
+
+
+def _some(names: Sequence[str]) -> Sequence[str]:
+    """Choose columns for an option's example; a name with a comma must be given alone."""
+    return names[:MOST_NAMES] if not any("," in name for name in names) else names[:1]
 
 
 def _read_as_numbers(values: Values, on: Front) -> str:
@@ -36,9 +45,18 @@ def _tell_the_class(values: Values, on: Front) -> str:
     for name, *counts in values["columns"]:
         parts = [f"{lost:,} of {rows:,} rows of {label}" for label, (lost, rows) in zip(classes, counts, strict=True)]
         told.append(f"{name} is missing in {' and '.join(parts)}")
-    names = [of[0] for of in values["columns"]]
-    way = f"--drop {quote(','.join(names) if not any(',' in name for name in names) else names[0])}"
+    way = _option("drop", [of[0] for of in values["columns"]])
     return f"missing values give the class away: {listed(told, MOST_NAMES)}; {way} leaves such columns out"
+
+
+def _count_the_rows(values: Values, on: Front) -> str:
+    told = [f"{name} ({low} to {high})" for name, low, high in values["columns"]]
+    way = (
+        f"{_option('drop', [of[0] for of in values['columns']])} leaves them out"
+        if on.is_shell
+        else "leave them out of X"
+    )
+    return f"numbers that seem to count the rows: {listed(told, MOST_NAMES)}; {way}"
 
 
 _OWN = "{:,} values in {:,} rows"
@@ -48,6 +66,10 @@ _NO_USE = "nearly every row has a value of its own, so the coefficients say noth
 SENTENCES: dict[str, Sentence] = {
     "read as numbers": _read_as_numbers,
     "tell the class": _tell_the_class,
+    "filled in": lambda v, on: (
+        f"{counted(v['rows'], 'row')} without a value in {listed(v['columns'], MOST_NAMES)}: the fit leaves such rows out, "
+        "and here the mean or the most frequent level is filled in"
+    ),
     "parts in UTC": lambda v, on: f"parts of dates in UTC, not in local time: {listed(v['columns'], MOST_NAMES)}",
     "codes": lambda v, on: (
         f"codes with leading zeros are categories: {listed(v['columns'], MOST_NAMES)}; "
@@ -63,6 +85,7 @@ SENTENCES: dict[str, Sentence] = {
     "perhaps categories": lambda v, on: _few(
         v, on, "numbers that may be categories", "{} values", "makes them categories"
     ),
+    "count the rows": _count_the_rows,
     "left out": lambda v, on: _few(v, on, "columns of identifiers left out", _OWN, "keeps them"),
     "identifiers": lambda v, on: _few(v, on, _NO_USE, _OWN, "keeps them without this warning"),
 }

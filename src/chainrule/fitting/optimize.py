@@ -57,6 +57,11 @@ def _optimize(problem: Problem, known: Finding | None = None) -> Ending:
             state = state.with_bound()
             certificate = certified(state, task.to_user(point))
         return task.ending(outcome, state, certificate, point)
+    if known is None and not problem.penalty.curvature.any() and rows.design.numeric.all():
+        problem = problem.standardized()
+        limit = find_limit(problem.rows, fit_intercept=options.fit_intercept)
+        if limit is not None and not limit.is_complete:
+            return at_limit(problem, limit, _optimize)
     try:
         ending = without_optimum(task, outcome, state, known)
         if ending.certificate.kind == "none" and state.is_separating:

@@ -24,5 +24,15 @@ def verdict(findings: Sequence[Finding], certificate: Certificate, front: Front)
 
 def relations_of(findings: Sequence[Finding], certificate: Certificate, front: Front) -> Iterator[str]:
     """Yield all relations between collinear columns that the findings and the certificate name, as sentences, each once."""
-    named = (each for found in (*findings, certificate.why) if found for each in found.values.get("relations", ()))
-    yield from dict.fromkeys(say(each, front) for each in named)
+    yield from dict.fromkeys(say(each, front) for each in _relations(findings, certificate))
+
+
+def collinear_columns(findings: Sequence[Finding], certificate: Certificate) -> set[str]:
+    """Return the names of the columns in these relations."""
+    return {
+        name for each in _relations(findings, certificate) if each.code == "relation" for name in each.values["columns"]
+    }
+
+
+def _relations(findings: Sequence[Finding], certificate: Certificate) -> Iterator[Finding]:
+    yield from (each for found in (*findings, certificate.why) if found for each in found.values.get("relations", ()))

@@ -140,6 +140,8 @@ def find_limit(rows: Rows, *, fit_intercept: bool = True) -> Limit | None:
     Counts only levels, marks and columns of 0 to 1. Rows of weight 0 don't count.
     """
     n, fixed = rows.n_features, set[int]()
+    if not _marks(rows).any():
+        return None
     while True:
         may_change = [k for k, column in rows.design.categories if fit_intercept and _can_change(rows, k, column)]
         firsts = [k for k in may_change if k not in fixed]
