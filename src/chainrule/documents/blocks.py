@@ -109,10 +109,11 @@ class Code:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture: a function that draws its SVG, and a caption."""
+    """A picture: a function that draws its SVG, and a caption. narrow: draws it for a narrow page."""
 
     draw: Callable[[], str]
     caption: Words = ""
+    narrow: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)
