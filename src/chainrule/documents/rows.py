@@ -34,8 +34,8 @@ def explanation(document: Document) -> list[Block]:
     blocks: list[Block] = [
         Heading(_heading(document)),
         *([say("It is the training row that the model gets right by the smallest margin.")] if told.get("closest") else []),
-        Chart(lambda: _graph(told), runs if known else "Without a class there is no loss, so the graph ends at g.",
-              lambda: _graph(told, is_narrow=True)),
+        Chart(lambda: _graph(told, is_narrow=True),
+              runs if known else "Without a class there is no loss, so the graph ends at g.", lambda: _graph(told)),
         Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
         Table.from_entries(
             forward, ("feature", "name", "name"), ("value", "value", "g"), ("x", own, "4"),
