@@ -97,9 +97,8 @@ def all_pictures() -> dict[str, str]:
         "odds": charts.odds_forest(NASTY, rng.normal(size=len(NASTY)), per_sd=[True, False] * 3),
         "probabilities": charts.probability_histogram(g, y, classes=(NASTY[0], NASTY[2])),
         "graph": row_graph(explanation()),
-        "graph narrow": row_graph(explanation(), NARROW),
         "graph nasty": row_graph(
-            explain_row(np.ones(6), 0.0, np.ones(6), 0.0, feature_names=NASTY, label=NASTY[0]).to_dict()
+            explain_row(np.ones(6), 0.0, np.ones(6), 0.0, feature_names=NASTY, label=NASTY[0]).to_dict(), NARROW
         ),
         "loss_of_z": charts.loss_of_row(np.log(g / (1 - g)), y, classes=(NASTY[1], NASTY[4])),
         **study_pictures(),
@@ -196,8 +195,8 @@ def test_names_are_shortened_in_the_middle():
 
 
 KINDS = [
-    "loss", "accuracy", "loss_by_reads", "gap", "odds", "probabilities", "graph", "graph narrow", "graph nasty", "loss_of_z",
-    "maps", "maps strange", "rates", "one rate", "scaling", "batches", "centering", "shares",
+    "loss", "accuracy", "loss_by_reads", "gap", "odds", "probabilities", "graph", "graph nasty", "loss_of_z", "maps",
+    "maps strange", "rates", "one rate", "scaling", "batches", "centering", "shares",
 ]  # fmt: skip
 
 
