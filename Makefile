@@ -9,7 +9,9 @@ demo: .venv/installed
 	$(BIN)/chainrule demo --out-dir demo
 
 # The pictures of the README and of docs/studies.md, as their commands draw them.
-pictures: .venv/installed
+pictures: demo
+	$(BIN)/chainrule explain demo/model.safetensors demo/penguins.csv --row 106 --quiet --picture docs/pictures/one-penguin.svg
+	$(BIN)/chainrule explain demo/model.safetensors demo/penguins.csv --row 106 --quiet --picture docs/pictures/one-penguin-narrow.svg --narrow
 	$(BIN)/chainrule study learning-rate --quiet --out docs/pictures/learning-rate.svg
 	$(BIN)/chainrule study centering --quiet --out docs/pictures/centering.svg
 	-$(BIN)/python scripts/player-picture

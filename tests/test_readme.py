@@ -48,6 +48,16 @@ def test_pictures_say_what_their_commands_say_now(name, run):
     assert said == json.loads(done.out)["conclusion"]
 
 
+def test_the_pictures_of_a_penguin_are_as_their_commands_draw_them(run, tmp_path):
+    assert run("demo", "--out-dir", tmp_path, "--quiet").code == 0
+    bird, new = (tmp_path / "model.safetensors", tmp_path / "penguins.csv", "--row", 106), tmp_path / "new.svg"
+    for name, more in (("one-penguin", ()), ("one-penguin-narrow", ("--narrow",))):
+        assert run("explain", *bird, "--picture", new, *more).code == 0
+        drawn = (new, README.parent / "docs" / "pictures" / f"{name}.svg")
+        now, here = (re.sub(r"[\d.]+", "0", ET.parse(path).getroot()[1].text) for path in drawn)
+        assert now == here, "make pictures"
+
+
 def test_commands_run_one_after_the_other(tmp_path, run, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for command in COMMANDS:

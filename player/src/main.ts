@@ -9,6 +9,7 @@ import * as exercise from "./views/exercise";
 import * as exporting from "./views/export";
 import * as fork from "./views/fork";
 import * as graph from "./views/graph";
+import * as limits from "./views/limits";
 import * as own from "./views/own";
 import * as plane from "./views/plane";
 import * as row from "./views/row";
@@ -74,7 +75,7 @@ function show(data: Data, page: HTMLElement): Store {
     card("From the rows to the step", "Each training row has its own ∂L/∂w. Their mean is the gradient, and one step goes against it.", (place) => step.view(store, place), div("scroll", "table of derivatives")),
     pair(
       card("How the loss falls", "", (place) => time.curves(store, place), div()),
-      card("The learning rate", "Choose a rate and go on from this epoch; then press ▶. The old curves stay.", (place) => fork.view(store, place), div()),
+      card("The learning rate", "Choose a rate and go on from this epoch; then press ▶. The old curves stay.", (place, why) => (fork.view(store, place), limits.view(why)), div(), div()),
       card("The decision map", "", (place) => plane.map(store, place), div()),
       card("The loss surface", "", (place) => plane.surface(store, place), div()),
       card("Checks", "", (place) => check.view(store, place), div()),

@@ -3,6 +3,7 @@
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
@@ -175,6 +176,14 @@ def shortened(name: object, room: int = NAME) -> str:
     head = chop_cells(text, max((room - 1) // 2, 1))[0]
     tail = chop_cells(text[::-1], max(room - 1 - cells(head), 1))[0]
     return f"{head}…{tail[::-1]}"
+
+
+def shortened_apart(names: Mapping[int, str], room: int) -> dict[int, str]:
+    """Shorten numbered names so that they stay different: those that would not, end with their number."""
+    made = {k: shortened(name, room) for k, name in names.items()}
+    counts = Counter(made.values())
+    tags = {k: f" ({k})" for k, name in made.items() if counts[name] > 1}
+    return made | {k: shortened(names[k], room - len(tag)) + tag for k, tag in tags.items()}
 
 
 def wrapped(text: str, width: float, *, whole: bool = False) -> list[str]:

@@ -12,11 +12,11 @@ import pytest
 from chainrule.charts import charts, curves, maps, style
 from chainrule.charts.charts import gradient_shares, odds
 from chainrule.charts.curves import batches_picture, centering_curves, learning_rate_picture, scaling_picture
-from chainrule.charts.graph_picture import row_graph
+from chainrule.charts.graph_picture import NARROW, WIDE, row_graph
 from chainrule.charts.quality import calibration_picture, precision_recall_picture, roc_picture
 from chainrule.explain import explain_row
 from chainrule.fitting.metrics import figures, quality
-from chainrule.words import cells, formula, plain, pretty, shortened, visible
+from chainrule.words import cells, formula, plain, pretty, shortened, shortened_apart, visible
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -98,7 +98,7 @@ def all_pictures() -> dict[str, str]:
         "probabilities": charts.probability_histogram(g, y, classes=(NASTY[0], NASTY[2])),
         "graph": row_graph(explanation()),
         "graph nasty": row_graph(
-            explain_row(np.ones(6), 0.0, np.ones(6), 0.0, feature_names=NASTY, label=NASTY[0]).to_dict()
+            explain_row(np.ones(6), 0.0, np.ones(6), 0.0, feature_names=NASTY, label=NASTY[0]).to_dict(), NARROW
         ),
         "loss_of_z": charts.loss_of_row(np.log(g / (1 - g)), y, classes=(NASTY[1], NASTY[4])),
         **study_pictures(),
@@ -536,7 +536,8 @@ def test_features_that_are_zero_are_folded_and_each_weight_s_derivative_is_multi
     assert "+ 2 with x = 0" in text
     assert "w₂" not in text
     for f, sub in ((e["features"][0], "₁"), (e["features"][3], "₄")):
-        assert f"∂L/∂w{sub} = {pretty(e['stable'])} · {pretty(f['dz_dw'])} = {pretty(f['dL_dw'])}" in text
+        x = f"({pretty(f['dz_dw'])})" if f["dz_dw"] < 0 else pretty(f["dz_dw"])
+        assert f"∂L/∂w{sub} = {pretty(e['stable'])} · {x} = {pretty(f['dL_dw'])}" in text
     assert f"∂L/∂b = {pretty(e['stable'])} · 1 = {pretty(e['dL_db'])}" in text
 
 
@@ -545,6 +546,33 @@ def test_long_names_are_whole_in_the_tip():
     svg = row_graph(explain_row([1.0], 1.0, [1.0], 0.0, feature_names=[name]).to_dict())
     assert name in [t.text for t in parsed(svg).iter(f"{SVG}title")]
     assert any("…" in (t.text or "") or "…" in "".join(t.itertext()) for t in parsed(svg).iter(f"{SVG}text"))
+
+
+def test_names_of_one_picture_stay_different():
+    long, longer = "the_first_of_two_very_long_names_of_a_column", "the_first_of_many_very_long_names_of_a_column"
+    assert shortened_apart({1: "a", 2: long, 7: "b" * 20}, 20) == {1: "a", 2: shortened(long, 20), 7: "b" * 20}
+    apart = shortened_apart({3: long, 12: longer, 13: "c"}, 20)
+    assert apart[3].endswith(" (3)")
+    assert apart[12].endswith(" (12)")
+    assert apart[13] == "c"
+    assert max(map(cells, apart.values())) <= 20
+    text = words(row_graph(explain_row([1.0, 2.0], 1.0, [1.0, 1.0], 0.0, feature_names=[long, longer]).to_dict()))
+    assert "… (1)" in text.replace("column", "…")
+    assert "(2)" in text
+
+
+def test_the_folded_node_says_what_it_sums():
+    e = explain_row([2.0, 0.0, 0.0, -3.0], 1.0, [0.5, 7.0, 9.0, 0.25], 0.0, feature_names=list("abcd")).to_dict()
+    for layout in (WIDE, NARROW):
+        assert "+ 2 with x = 0: Σ = 0, sum of their xⱼwⱼ;" in description(row_graph(e, layout))
+
+
+def test_the_narrow_layout_shows_the_same_numbers_as_the_wide_one():
+    e = explanation(y=0.0)
+    for part in ("title", "desc"):
+        assert parsed(row_graph(e)).find(f"{SVG}{part}").text == parsed(row_graph(e, NARROW)).find(f"{SVG}{part}").text
+    wide, narrow = (sorted(words(row_graph(e, layout)).split()) for layout in (WIDE, NARROW))
+    assert [word for word in wide if word not in "→←↓↑"] == [word for word in narrow if word not in "→←↓↑"]
 
 
 def test_value_in_the_tables_units_is_shown_beside_the_fits():

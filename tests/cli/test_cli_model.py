@@ -177,6 +177,14 @@ def test_explain_draws_the_graph_as_its_ending_says(run, trained, tmp_path, name
     assert path.read_bytes() == drawn
 
 
+def test_a_picture_for_a_phone_is_narrow_and_needs_a_file(run, trained, tmp_path):
+    words = ("explain", trained.model, trained.table, "--row", 1, "--narrow")
+    assert_mistake(run(*words), "--narrow", "--picture")
+    path = tmp_path / "row.svg"
+    assert run(*words, "--picture", path).code == 0
+    assert b'width="358"' in path.read_bytes()
+
+
 @pytest.mark.parametrize("name", ["row.jpg", "row", "row.svg.txt"])
 def test_a_picture_of_another_kind_is_refused_before_anything_is_read(run, trained, tmp_path, name):
     words = ("explain", "absent.safetensors", trained.table, "--row", 1, "--picture", tmp_path / name)

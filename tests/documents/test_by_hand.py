@@ -77,6 +77,55 @@ def test_a_rate_above_the_limit_raises_the_loss():
     assert losses[2] > losses[1]
 
 
+def test_what_an_epoch_lowers_at_least():
+    (first,) = epochs(X, Y, 0.1, 1)
+    largest, squared = eigenvalues(X)[-1], float(np.sum(np.square([*first["dL_dw"], first["dL_db"]])))
+    least = 0.1 * (1 - 0.1 * largest / 2) * squared
+    assert f"0.1 · (1 - 0.1 · {largest:.6g}/2) · {squared:g} = {least:.3g} at least; it did by" in " ".join(
+        PAGE.split()
+    )
+    assert least < first["L"] - first["new_L"] == pytest.approx(0.0412, abs=5e-5)
+    means = X.mean(axis=0)
+    assert f"(3² + 7² + 1²)/4 = {(means @ means + 1) / 4:g}" in PAGE
+
+
+def test_rates_near_the_lowest_point():
+    best, one = chainrule.fit(X, Y), np.column_stack([X, np.ones(6)])
+    g = sigmoid(X @ best.w + best.b)
+    largest = np.linalg.eigvalsh((one * (g * (1 - g))[:, np.newaxis]).T @ one / 6)[-1]
+    assert f"λ_max = {largest:.6g}" in PAGE
+    assert f"2/λ_max = {2 / largest:.4g}" in PAGE
+    ends = {rate: np.array([*best.w, best.b]) + 1e-6 for rate in (0.2, 0.23)}
+    for rate, point in ends.items():
+        for _ in range(300):
+            point -= rate * one.T @ (sigmoid(one @ point) - Y) / 6
+    nearer, away = (np.abs(one @ point - one @ [*best.w, best.b]).max() for point in ends.values())
+    assert nearer < 1e-6 * 16 < away
+
+
+def test_epochs_with_raw_and_with_centred_columns():
+    best = chainrule.fit(X, Y).loss
+    for x, rate, line in (
+        (X, 0.1, "{:,.0f} epochs with the raw columns"),
+        (CENTRED, 1.0, "and {:,.0f} with centred ones"),
+    ):
+        one, point, epoch = np.column_stack([x, np.ones(6)]), np.zeros(3), 0
+        while np.mean(np.logaddexp(0.0, (1 - 2 * Y) * (z := one @ point))) > best + 1e-6:
+            point, epoch = point - rate * one.T @ (sigmoid(z) - Y) / 6, epoch + 1
+        assert line.format(float(f"{epoch:.3g}")) in " ".join(PAGE.split())
+
+
+def test_a_sure_prediction_keeps_its_digits():
+    assert 1.0 / (1.0 + np.exp(-40.0)) - 1.0 == 0.0
+    assert f"{-np.exp(-40.0) / (1.0 + np.exp(-40.0)):.4g}, with every digit" in PAGE
+
+
+def test_formulas_reach_github_as_they_are_written():
+    """Within $$ or bare $, its Markdown takes the backslash before a sign away."""
+    assert "$" not in re.sub(r"```.*?```|\$`[^`]*`\$", "", PAGE, flags=re.DOTALL)
+    assert PAGE.count("```math") >= 15
+
+
 def test_where_it_ends():
     result = chainrule.fit(X, Y)
     w, b = ", ".join(f"{w:.6g}" for w in result.w), f"{result.b:.6g}"
@@ -106,3 +155,4 @@ def test_answers_of_the_exercises():
     np.testing.assert_allclose(twice["dL_dw"], first["dL_dw"])
     penalised = second["dL_dw"] + second["w"]
     assert "= ({:.6g}, {:.6g})".format(*penalised) in said
+    assert f"82/24 = {(X[:, 0] @ X[:, 0]) / 24:.6g}, and 2/3.41667 = {48 / 82:.6g}" in said

@@ -184,7 +184,9 @@ def test_ids_are_unique_and_references_resolve(html, page):
 
 def test_every_picture_is_well_formed(html):
     pictures = re.findall(r"<svg.*?</svg>", html, flags=re.S)
-    assert len(pictures) == 10, "loss, accuracy, ROC, precision, calibration, graph, odds, two histograms, loss of z"
+    assert len(pictures) == 11, (
+        "loss, accuracy, ROC, precision, calibration, two of the graph, odds, two histograms, loss of z"
+    )
     for svg in pictures:
         ET.fromstring(svg)
 

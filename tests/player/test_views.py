@@ -306,12 +306,27 @@ def test_an_exercise_is_right_and_wrong(page):
     assert "Right" in place.text_content()
 
 
+def test_the_learning_rate_says_why_it_has_a_limit_and_why_centring_helps(browser, penguins):
+    page = opened(browser, penguins, viewport={"width": 390, "height": 900})
+    place = section(page, "The learning rate")
+    for title, formulas, said in (
+        ("Why is there a limit?", 3, "positive for η < 2/L_max"),
+        ("Why does centring help?", 2, "the first term"),
+    ):
+        place.get_by_text(title).click()
+        playwright.expect(place.get_by_text(said)).to_be_visible()
+        assert place.locator("details", has_text=title).locator("math").count() == formulas
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.said == []
+    page.close()
+
+
 def test_the_derivation_opens_at_each_step(page):
     page.get_by_role("button", name="start over").click()
     page.get_by_text("Why is that so?").click()
     seen = set()
     for _ in range(9):
-        seen.add(page.locator("details").text_content())
+        seen.add(page.locator("details", has_text="Why is that so?").text_content())
         page.get_by_role("button", name="step", exact=True).click()
     assert len(seen) == 9
 

@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from html import escape
 from typing import Any, Literal
 
@@ -45,6 +46,20 @@ def fonts() -> list[str]:
     """Return this machine's fonts for pictures of pixels: ours, then those for the characters that it lacks."""
     here = {font.name for font in font_manager.fontManager.ttflist}
     return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in here)]
+
+
+def extent(words: str, *, bold: bool = False) -> float:
+    """Width of a text of size 1 in DejaVu Sans, the widest of the page's fonts."""
+    return sum(map(_advance, words)) * (1.12 if bold else 1.0)
+
+
+@cache
+def _advance(sign: str) -> float:
+    if cells(sign) != 1:  # in another font
+        return 0.62 * cells(sign)
+    font = font_manager.FontProperties(family="DejaVu Sans", size=100)
+    width: float = textpath.text_to_path.get_text_width_height_descent(sign, font, False)[0]
+    return width / 100
 
 
 @contextmanager
@@ -135,20 +150,19 @@ class Drawing:
     ) -> None:  # fmt: skip
         """Write words on a baseline at y, smaller if they don't fit into `room`; tip: the full text of shortened words."""
         shown, whole = visible(words), visible(tip)
-        size = min(size, room / (0.62 * max(cells(shown), 1)))
+        size = min(size, room / max(extent(shown, bold=bold), 0.1))
         look: Any = {"color": colour(role), "fontsize": size, "fontweight": "bold" if bold else "normal"}
         look |= {"horizontalalignment": anchor, "label": whole * (whole != shown), "parse_math": is_formula}
         self.figure.text(x, y, shown, transform=self.pixels, **look)
 
     def formula(
-        self, x: float, y: float, tex: str, words: str = "", role: str = "ink", *, size: float = 15,
-        anchor: Anchor = "left",
-    ) -> None:  # fmt: skip
-        """Set a formula (never a user's text) on a baseline at y, and words to its right that end within the picture."""
+        self, x: float, y: float, tex: str, role: str = "ink", *, size: float = 15, anchor: Anchor = "left"
+    ) -> float:
+        """Set a formula (never a user's text) on a baseline at y; return where words to its right may begin."""
         self.text(x, y, f"${tex}$", role, size=size, anchor=anchor, is_formula=True)
         font = font_manager.FontProperties(size=size)
-        width = textpath.text_to_path.get_text_width_height_descent(f"${tex}$", font, True)[0] + 0.35 * size
-        self.text(x + width, y, words, role, size=size - 2, room=self.width - 14 - x - width)
+        width: float = textpath.text_to_path.get_text_width_height_descent(f"${tex}$", font, True)[0]
+        return x + width + 0.35 * size
 
     def line(
         self, points: Sequence[tuple[float, float]], role: str = "line", *, curved: bool = False, arrow: bool = False

@@ -224,6 +224,7 @@ opt.command(app, "explain", "Explain one row step by step: its forward pass, and
         DATA, "--epoch", "E", "Use the weights after E epochs (steps of newton), from the trace. Default: the last.", int),
     "picture": opt.option(
         OUTPUT, "--picture", "FILE", "Also draw the graph with the row's numbers: FILE.svg, FILE.png or FILE.pdf.", Path),
+    "narrow": opt.option(OUTPUT, "--narrow", None, "Lay the picture out from top to bottom, for a phone.", bool, False),
     "na": opt.NA,
     **opt.READING,
     **SAID,

@@ -25,12 +25,15 @@ def run(
     row: int,
     epoch: int | None,
     picture: Path | None,
+    narrow: bool,
     na: Sequence[str],
     voice: Voice,
 ) -> None:
     """Explain one row; with an epoch, using the weights after it."""
     check_outputs({"--picture": picture}, [model, trace_path(model), *table.paths])
     check_ending("--picture", picture, PICTURES)
+    if narrow and picture is None:
+        raise InputError("--narrow is about the picture: name its file with --picture")
     trained = load_model(model)
     trace = None if epoch is None else load_trace(trace_path(model))
     if trace is not None and not trace_belongs(trained, trace):
@@ -44,9 +47,9 @@ def run(
     voice.note(*notes)
     if picture is not None:
         from chainrule.charts.canvas import encode_png
-        from chainrule.charts.graph_picture import row_graph
+        from chainrule.charts.graph_picture import NARROW, WIDE, row_graph
 
-        drawn = row_graph(told["explanation"])
+        drawn = row_graph(told["explanation"], NARROW if narrow else WIDE)
         kinds: dict[str, Callable[[], bytes | str]] = {
             ".svg": drawn.standalone, ".png": lambda: encode_png(drawn.pixels()), ".pdf": drawn.pdf,
         }  # fmt: skip

@@ -74,7 +74,7 @@ def _epoch(document: Document, told: Document) -> list[Block]:
         Formula(f"L = {_mean(told['l'])} = {_shown(told['L'])}"),
         Heading("backward: L -> g -> z -> w, b", 3),
         Table.from_entries(lines, ("row", "row", ""), ("dL_dg", "dL_dg", "g"), ("dg_dz", "dg_dz", "g"),
-                           ("dL_dz = g - y", "dL_dz", "g"), *((f"times {name}", f"dw {name}", "g") for name in names)),
+                           ("dL_dz = g - y", "dL_dz", "g"), *((f"dL_dz · {name}", f"dw {name}", "g") for name in names)),
         Heading("the mean over the rows, and the update", 3),
         *(
             Formula(line)

@@ -30,12 +30,12 @@ def explanation(document: Document) -> list[Block]:
     # in the table's own units, a column's value is its x
     scaled = any(entry["x_user"] != entry["x"] for entry in told["features"])
     own = "x" if scaled or "variables" not in told else ""
-    runs = "Values run from left to right; derivatives run back, and the chain rule multiplies them."
+    runs = "Values run forward from x, w and b to L; derivatives run back, and the chain rule multiplies them."
     blocks: list[Block] = [
         Heading(_heading(document)),
         *([say("It is the training row that the model gets right by the smallest margin.")] if told.get("closest") else []),
-        Chart(lambda: _graph(told),
-              runs if known else "Without a class there is no loss, so the graph ends at g."),
+        Chart(lambda: _graph(told, is_narrow=True),
+              runs if known else "Without a class there is no loss, so the graph ends at g.", lambda: _graph(told)),
         Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
         Table.from_entries(
             forward, ("feature", "name", "name"), ("value", "value", "g"), ("x", own, "4"),
@@ -183,7 +183,7 @@ def of_explanation(row: Any) -> list[Block]:
     return explanation({**context, "explanation": told})
 
 
-def _graph(told: Document) -> str:
-    from chainrule.charts.graph_picture import row_graph
+def _graph(told: Document, *, is_narrow: bool = False) -> str:
+    from chainrule.charts.graph_picture import NARROW, WIDE, row_graph
 
-    return row_graph(told)
+    return row_graph(told, NARROW if is_narrow else WIDE)
