@@ -157,11 +157,25 @@ def test_a_straight_path_gets_a_second_direction(rng):
     rows = rows_of(X, y)[0].see(Units.of_user(4))
     objective = DataObjective(rows, ridge(0.1, 4))
     way = Way.of("straight", np.arange(3), np.arange(3.0)[:, None] * [0.5, 0.25, 0.0, 0.0], np.zeros(3))
-    surface = surface_of(objective, rows.feature_names, [way])
+    surface = surface_of(objective, rows.feature_names, [way], exists=True)
     np.testing.assert_allclose(surface.directions @ surface.directions.T, np.eye(2), atol=1e-12)
     still = Way.of("still", np.arange(2), np.zeros((2, 4)), np.zeros(2))
-    y[:] = [0, 1] * 60  # the optimum is elsewhere: a path of one point still leads from it
-    assert surface_of(objective, rows.feature_names, [still]) is not None
+    # the optimum is elsewhere: a path of one point still leads there
+    assert surface_of(objective, rows.feature_names, [still], exists=True) is not None
+    assert surface_of(objective, rows.feature_names, [still], exists=False) is None, "the way leads nowhere"
+
+
+def test_a_run_that_starts_at_the_optimum_and_leaves_it(rng):
+    X = np.repeat([[-1.0, 1.0], [1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]], 2, axis=0)
+    y = np.array([0, 1] * 4)
+    rows = rows_of(X, y)[0]
+    objective = DataObjective(rows, ridge(0.1, 2))
+    points = np.array([[0.0, 0.0], [1.0, 0.5], [1e150, 0.0]])
+    surface = surface_of(
+        objective, rows.feature_names, [Way.of("away", np.arange(3), points, np.zeros(3))], exists=True
+    )
+    assert surface.ways[0].epochs.tolist() == [0, 1]
+    assert surface.x[0] < 0 < np.linalg.norm([1.0, 0.5]) < surface.x[-1] - surface.x[0]
 
 
 def test_another_penalty_has_no_surface(rng):

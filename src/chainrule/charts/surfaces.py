@@ -9,14 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from chainrule.charts.axes import CELL, nice, tick
+from chainrule.charts.axes import CELL, tick
 from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing
 from chainrule.words import counted, pretty, shortened
 
-LEVELS = tuple(float(f"{step}e{k}") for k in range(-8, 9) for step in (1, 3))
-POWERS = LEVELS[::2]
-FEW, MOST_LEVELS, LEAST_POINTS = 2, 9, 20  # lines; points of the grid within the smallest one, so that it is smooth
+LADDERS = [
+    [float(f"{step}e{k}") for k in range(-8, 9) for step in steps]
+    for steps in ((1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7))
+]
+POWERS = LADDERS[0][::2]
+FEW, MOST_LEVELS, LEAST_POINTS = 4, 9, 20  # lines; points of the grid within the smallest one, so that it is smooth
 LEFT, ABOVE, BELOW, GAP = 46.0, 36.0, 48.0, 34.0  # around the axes, pixels
+KEY = 145.0  # pixels for a name
 ROLES = ("backward", "training", "held-out")  # of the runs; Newton's is "one"
 NAMED = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)  # epochs
 APART = 19.0  # pixels between two numbers of epochs
@@ -28,11 +32,12 @@ def surfaces(panels: Sequence[tuple[str, Any]], *, width: float = WIDTH, unit: s
     panels: the name and `studies.surface.Surface` of each. unit: what the runs' steps are called; Newton's have no numbers.
     """
     across = max(1, min(len(panels), int(width // 350)))
+    across -= len(panels) == across + 1 > 2  # none alone
     size = (width - across * LEFT - (across - 1) * GAP - 12) / across
     shapes = [np.ptp(s.y) / np.ptp(s.x) for _, s in panels]
     rows = [range(k, min(k + across, len(panels))) for k in range(0, len(panels), across)]
     named = 20.0 * any(name for name, _ in panels)
-    keys = 18.0 * math.ceil((max(len(s.ways) for _, s in panels) + 2) / (2 if size < 420 else 4))
+    keys = 18.0 * max(math.ceil(len(_marks(s)) / int(size // KEY)) for _, s in panels)
     heights = [named + keys + ABOVE + size * max(shapes[k] for k in row) + BELOW for row in rows]
     with drawing(width, sum(heights)) as d:
         says, top = [], 0.0
@@ -67,11 +72,8 @@ def _surface(d: Drawing, s: Any, box: tuple[float, float, float, float], top: fl
         ax.contourf(s.x, s.y, above, levels=levels, colors=shades, extend="both", zorder=1)
     if len(levels):
         drawn = ax.contour(s.x, s.y, above, levels=levels, colors=colour("line"), linewidths=0.9, zorder=2)
-        written = {
-            root: tick(level)
-            for root, level in zip(levels, levels_of(s), strict=True)
-            if level in POWERS or level not in LEVELS
-        }
+        named = [level for level in levels_of(s) if level in POWERS or len(levels) <= FEW]
+        written = {np.sqrt(level): tick(level) for level in named}
         ax.clabel(drawn, list(written), fmt=written, fontsize=12, colors=colour("muted"), inline_spacing=3)
     for way, role in zip(s.ways, roles_of(s), strict=True):
         _way(ax, way, role)
@@ -81,10 +83,14 @@ def _surface(d: Drawing, s: Any, box: tuple[float, float, float, float], top: fl
 
 
 def levels_of(s: Any) -> list[float]:
-    """Choose levels of F above its lowest value: 1 and 3 times powers of ten; if these are few, round values."""
+    """Choose levels of F above its lowest value, by the coarsest ladder that has a few of them."""
     low, high = np.sort(s.F - s.lowest, axis=None)[[LEAST_POINTS, -1]].tolist()
-    found = [level for level in LEVELS if low < level < high][-MOST_LEVELS:]
-    return found if len(found) > FEW else [level for level in nice(low, high, 7) if low < level < high]
+    found: list[float] = []
+    for ladder in LADDERS:
+        found = [level for level in ladder if low < level < high]
+        if len(found) >= FEW:
+            break
+    return found[-MOST_LEVELS:]
 
 
 def roles_of(s: Any) -> list[str]:
@@ -120,12 +126,16 @@ def _way(ax: Axes, way: Any, role: str) -> None:
             ax.annotate(f"{epoch:,}", at[k[0]], xytext=aside, color=ink, **beside)
 
 
+def _marks(s: Any) -> list[tuple[str, str, str]]:
+    """List the paths, the start and the optimum: mark, name, colour."""
+    ways = [("•" if way.is_newton else "—", way.label, role) for way, role in zip(s.ways, roles_of(s), strict=True)]
+    return [*ways, ("○", "start", "ink"), *([("✖", "optimum", "ink")] if s.best is not None else [])]
+
+
 def _key(d: Drawing, s: Any, x: float, top: float, width: float) -> None:
     """Name the paths, the start and the optimum, each after its mark."""
-    marks = [("•" if way.is_newton else "—", way.label, role) for way, role in zip(s.ways, roles_of(s), strict=True)]
-    marks += [("○", "start", "ink"), *([("✖", "optimum", "ink")] if s.best is not None else [])]
-    many = 2 if width < 420 else 4
-    for k, (mark, label, role) in enumerate(marks):
+    many = int(width // KEY)
+    for k, (mark, label, role) in enumerate(_marks(s)):
         text = shortened(label, int((width / many - 8) / (1.12 * CELL)) - 2)
         d.text(x + (k % many) * width / many, top + 16 + 18 * (k // many), f"{mark} {text}", role, bold=True, tip=label)
 

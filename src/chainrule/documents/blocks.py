@@ -109,10 +109,11 @@ class Code:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture: a function that draws its SVG, and a caption."""
+    """A picture: a function that draws its SVG, and a caption. wide: draws it for a page that is wide."""
 
     draw: Callable[[], str]
     caption: Words = ""
+    wide: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)

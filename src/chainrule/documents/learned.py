@@ -1,13 +1,11 @@
 """How a run learned, in sentences and pictures made from its numbers."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from chainrule.documents.blocks import Chart, Text, say
 from chainrule.studies.learned import Gradients, Learned, Maps
 from chainrule.studies.progress import NEAR, Progress
-from chainrule.studies.surface import Surface
+from chainrule.studies.surface import told
 from chainrule.words import counted
 
 LITTLE = 1e-3  # nats: a smaller difference of two log-losses is not mentioned
@@ -76,35 +74,12 @@ def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Cha
     """Draw the path on the loss surface, the shares of the gradient, and the maps of the model, if there are any."""
     if learned is None:
         return []
-    g, m, s, unit = learned.gradients, learned.maps, learned.surface, learned.progress.unit
-    drawn = [] if s is None else [[surface_chart([("", s)], unit)]]
-    drawn += [] if g is None or np.count_nonzero(g.dL.any(axis=1)) < 2 else [[_shares(g, unit)]]
-    return drawn if m is None else [*drawn, [_maps(m, unit, classes)]]
-
-
-def surface_chart(panels: Sequence[tuple[str, Surface]], unit: str = "epoch") -> Chart:
-    """Draw loss surfaces, and say what they show."""
     from chainrule.charts.surfaces import surfaces
 
-    return Chart(lambda: surfaces(panels, unit=unit), surface_told(panels))
-
-
-def surface_told(panels: Sequence[tuple[str, Surface]]) -> Text:
-    """Say what plane the loss surfaces show, and what is left out of it."""
-    several, (_, s) = len(panels) > 1, panels[0]
-    exists, held = s.best is not None, min(of.held for _, of in panels)
-    text = "F over both coefficients. "
-    if not s.is_whole:
-        through = "the optimum" if exists else "the end of the run"
-        way = "each run’s weights" if several else "the weights"
-        text = (
-            f"F on the plane through {through} along which {way} moved most: {{held:%}} of the squared way. Paths are "
-        )
-        text += "projected onto it; the largest weights of its directions are named. "
-    text += f"Lines join points of equal {'F − F*' if exists else 'F'}, in nats"
-    text += "." if all(way.is_newton for way in s.ways) else "; numbers on the way are epochs."
-    text += " F is computed on a sample of {rows:row}." if s.looked_at < s.rows else ""
-    return say(text, held=held, rows=s.looked_at)
+    g, m, s, unit = learned.gradients, learned.maps, learned.surface, learned.progress.unit
+    drawn = [] if s is None else [[Chart(lambda: surfaces([("", s)], unit=unit), told([s], "the weights"))]]
+    drawn += [] if g is None or np.count_nonzero(g.dL.any(axis=1)) < 2 else [[_shares(g, unit)]]
+    return drawn if m is None else [*drawn, [_maps(m, unit, classes)]]
 
 
 def _shares(g: Gradients, unit: str) -> Chart:

@@ -170,7 +170,7 @@ def surface_under(rows: Rows, result: Result) -> Surface | None:
     objective, points = comparable(rows, result)
     method, epochs = METHODS[result.method], result.trace.columns["epoch"].astype(np.int64)
     way = Way.of(method.title, epochs, points[:, :-1], points[:, -1], method.by_reads)
-    return surface_of(objective, result.feature_names, [way])
+    return surface_of(objective, result.feature_names, [way], exists=result.certificate.kind in ("bound", "reduced"))
 
 
 # --- maps

@@ -19,6 +19,7 @@ NEWTON = "Newton’s method"
 LOOKED_AT = 8192  # rows: of more, a sample
 MOST_COLUMNS = 500  # with more, Newton's steps take too long for a picture
 MOST_STEPS, TOL = 15, 1e-9
+LARGEST = 1e100  # of a coefficient: its square is finite
 FIRST, KEPT = 100, 160  # points of a path: the first ones, and later ones spaced by powers
 CELLS = 56  # of the grid, across
 SHAPES = 0.55, 0.8  # height over width
@@ -40,13 +41,13 @@ class Way:
 
     @classmethod
     def of(cls, label: str, epochs: NDArray[np.int64], w: Floats, b: Floats, is_newton: bool = False) -> Way:
-        """Keep at most `FIRST + KEPT` points of a path."""
+        """Keep at most `FIRST + KEPT` points of a path, and none that has left all bounds."""
         points = np.column_stack([w, b])
         k = np.arange(len(points))
         if len(k) > FIRST + KEPT:
             later = np.geomspace(FIRST, len(k) - 1, KEPT).round().astype(np.intp)
             k = np.unique(np.append(k[:FIRST], later))
-        k = k[np.isfinite(points[k]).all(axis=1)]
+        k = k[(np.abs(points[k]) < LARGEST).all(axis=1)]
         return cls(label, epochs[k], points[k], is_newton)
 
 
@@ -89,7 +90,7 @@ class Surface:
     rows: int
 
 
-def surface_of(objective: DataObjective, names: Sequence[str], ways: Sequence[Way]) -> Surface | None:
+def surface_of(objective: DataObjective, names: Sequence[str], ways: Sequence[Way], *, exists: bool) -> Surface | None:
     """Compute F on the plane through the optimum along which some runs moved most, from about ten reads of a sample.
 
     With two coefficients the plane is theirs. Else it is spanned by the two leading principal directions of the paths, seen
@@ -101,7 +102,9 @@ def surface_of(objective: DataObjective, names: Sequence[str], ways: Sequence[Wa
         All rows, in the units of the paths.
     names : (n,) sequence of str
     ways : sequence of Way
-        Newton's path is added, unless one of them is Newton's.
+        Newton's path is added if there is an optimum, unless one of them is Newton's.
+    exists : bool
+        Whether there is an optimum.
 
     Returns
     -------
@@ -115,39 +118,34 @@ def surface_of(objective: DataObjective, names: Sequence[str], ways: Sequence[Wa
     m = objective.rows.n_rows
     on = objective if m <= LOOKED_AT else objective.sample(LOOKED_AT, 0.0)
     with one_blas_thread():
-        newton, exists = _newton(on)
-        end = newton.at[-1] if exists else ways[0].at[-1]
-        plane = _coordinates(on, names) if free == 2 else _principal(ways, end, free)
-        if plane is None:
+        newton = _newton(on) if exists and on.n_features <= MOST_COLUMNS else None
+        end = ways[0].at[-1] if newton is None else newton.at[-1]
+        if all((way.at == end).all() for way in ways):
             return None
-        origin, directions, held = plane
-        shown = ways if any(way.is_newton for way in ways) or not len(newton.at) else [*ways, newton]
+        origin, directions, held = _coordinates(on, names) if free == 2 else _principal(ways, end, free)
+        shown = ways if newton is None or any(way.is_newton for way in ways) else [*ways, newton]
         flat = [replace(way, at=(way.at - origin) @ directions.T) for way in shown]
         best = (end - origin) @ directions.T
-        boxed = flat if exists else flat[: len(ways)]
-        x, y = _grid(np.concatenate([way.at for way in boxed]), flat[0].at[0], best)
+        x, y = _grid(np.concatenate([way.at for way in flat]), flat[0].at[0], best)
         F = on_plane(on, origin, directions, x, y)
-        lowest = float(on_plane(on, origin, directions, best[:1], best[1:])[0, 0]) if exists else 0.0
+        lowest = 0.0 if newton is None else float(on_plane(on, origin, directions, best[:1], best[1:])[0, 0])
     axes = tuple(_axis(d, (*names, BIAS), free == 2) for d in directions)
     return Surface(
-        (axes[0], axes[1]), origin, directions, x, y, F, best if exists else None, lowest, tuple(flat), held, free == 2,
+        (axes[0], axes[1]), origin, directions, x, y, F, None if newton is None else best, lowest, tuple(flat), held, free == 2,
         on.n_rows, m,
     )  # fmt: skip
 
 
-def _newton(on: DataObjective) -> tuple[Way, bool]:
-    """Take Newton's steps from zero; also return whether they came to an optimum."""
-    points, exists = [np.zeros(on.size)], False
-    if on.n_features > MOST_COLUMNS:
-        return Way(NEWTON, np.zeros(0, np.int64), np.zeros((0, on.size)), True), False
-    evaluation = on.evaluate(points[0])
-    while not exists and len(points) <= MOST_STEPS:
+def _newton(on: DataObjective) -> Way:
+    """Take Newton's steps from zero."""
+    points, evaluation = [np.zeros(on.size)], on.evaluate(np.zeros(on.size))
+    while len(points) <= MOST_STEPS:
         state = newton_at(on, points[-1], evaluation)
-        exists = state.reached(TOL)
-        if not exists:
-            point, evaluation, _ = step_from(on, state)
-            points.append(point)
-    return Way(NEWTON, np.arange(len(points)), np.array(points), True), exists
+        if state.reached(TOL):
+            break
+        point, evaluation, _ = step_from(on, state)
+        points.append(point)
+    return Way(NEWTON, np.arange(len(points)), np.array(points), True)
 
 
 def _coordinates(on: DataObjective, names: Sequence[str]) -> tuple[Floats, Floats, float]:
@@ -156,14 +154,12 @@ def _coordinates(on: DataObjective, names: Sequence[str]) -> tuple[Floats, Float
     return np.zeros(on.size), np.eye(on.size)[places], 1.0
 
 
-def _principal(ways: Sequence[Way], origin: Floats, free: int) -> tuple[Floats, Floats, float] | None:
+def _principal(ways: Sequence[Way], origin: Floats, free: int) -> tuple[Floats, Floats, float]:
     """Return the plane through the origin along which the paths moved most; their starts are on its left."""
     first = ways[0].at[0] - origin
     every = np.concatenate([way.at for way in ways]) - origin
     size = np.linalg.norm(every, axis=1)
-    every = every[size <= 2 * FAR * np.linalg.norm(first)]  # a run that diverges would turn the plane
-    if not every.any():
-        return None
+    every = every[size <= 2 * FAR * (np.linalg.norm(first) or np.inf)]  # a run that diverges would turn the plane
     _, lengths, directions = np.linalg.svd(every, full_matrices=False)
     directions = directions[:2].copy()
     if len(lengths) < 2 or lengths[1] <= 1e-6 * lengths[0]:  # a straight path: add the coefficient that it moved least
@@ -178,7 +174,7 @@ def _principal(ways: Sequence[Way], origin: Floats, free: int) -> tuple[Floats, 
 
 def _grid(places: Floats, start: Floats, best: Floats) -> tuple[Floats, Floats]:
     """Choose the coordinates of a grid around the paths, equally spaced in both directions."""
-    reach = FAR * max(float(np.linalg.norm(start - best)), 1e-12)
+    reach = FAR * (np.linalg.norm(start - best) or np.inf)
     near = places[np.abs(places - best).max(axis=1) <= reach]
     low, high = (f(np.vstack([near, start, best]), axis=0) for f in (np.min, np.max))
     size = (high - low) * (1 + 2 * ROOM)
@@ -213,6 +209,21 @@ def _axis(direction: Floats, names: Sequence[str], is_one: bool) -> str:
     parts = [j for j in order[:2].tolist() if abs(direction[j]) >= WEAK * abs(direction[order[0]])]
     named = {j: "b" if j == len(names) - 1 else shortened(names[j], NAME) for j in parts}
     signs = {j: "−" if direction[j] < 0 else "+" for j in parts}
+    if len(parts) == 1 and abs(direction[parts[0]]) > 0.995:
+        return f"{signs[parts[0]]}{named[parts[0]]}".removeprefix("+")
     text = " ".join(f"{signs[j]} {pretty(abs(float(direction[j])), 2)} {named[j]}" for j in parts)
     more = " + …" if np.sum(direction[parts] ** 2) < 0.98 else ""
     return text.removeprefix("+ ").replace("− ", "−", text.startswith("−")) + more
+
+
+def told(surfaces: Sequence[Surface], what: str) -> str:
+    """Say what surfaces show; what : whose way spans their planes, such as "the weights"."""
+    s, text = surfaces[0], "F over both coefficients. "
+    if not s.is_whole:
+        held = min(of.held for of in surfaces)
+        through = "the end of the run" if s.best is None else "the optimum"
+        text = f"F on the plane through {through} along which {what} moved most: "
+        text += f"{held:.1%} of the squared way. Paths are projected onto it; the largest weights of its directions are named. "
+    text += f"Lines join points of equal {'F' if s.best is None else 'F − F*'}, in nats"
+    text += "." if all(way.is_newton for way in s.ways) else "; numbers on the way are epochs."
+    return text + (f" F is computed on a sample of {s.looked_at:,} rows." if s.looked_at < s.rows else "")
