@@ -393,7 +393,8 @@ def test_captions_say_units_and_what_the_other_columns_are():
 
     learned = learned_by(trained())
     of_surface, of_shares, of_maps = captions(learned)
-    assert f"moved most: {100 * learned.surface.held:.1f}% of the squared way" in of_surface
+    held = float(re.search(r"holds ([\d.]+)% of the squared way", of_surface)[1]) / 100
+    assert held <= learned.surface.held < held + 0.001
     assert of_surface.endswith("equal F − F*, in nats; numbers on the way are epochs.")
     assert "in the units of the fit: the steps follow it" in of_shares
     assert f"at {len(learned.gradients.epochs)} epochs" in of_shares

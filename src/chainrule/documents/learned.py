@@ -1,5 +1,7 @@
 """How a run learned, in sentences and pictures made from its numbers."""
 
+from functools import partial
+
 import numpy as np
 
 from chainrule.documents.blocks import Chart, Text, say
@@ -94,10 +96,12 @@ def _shares(g: Gradients, unit: str) -> Chart:
 
 
 def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:
+    from chainrule.charts.canvas import WIDE
     from chainrule.charts.maps import decision_maps
 
     rest = f"; {counted(m.others, 'other column')} held at the training rows’ mean" if m.others else ""
     text = f"How the probability of {{positive:name}} was learned, over the two strongest numeric columns{rest}."
     text += " It is 1/2 on the line."
     text += f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if m.of < m.rows else ""
-    return Chart(lambda: decision_maps([("", m)], classes, unit), say(text, positive=classes[1]))
+    wide = partial(decision_maps, [("", m)], classes, unit, width=WIDE)
+    return Chart(lambda: decision_maps([("", m)], classes, unit), say(text, positive=classes[1]), wide)

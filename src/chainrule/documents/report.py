@@ -169,7 +169,9 @@ def _learning(document: Document, trace: Trace, learned: Learned | None) -> list
     told: list[Block] = [] if learned is None else [*story(learned), *rate_told(learned, result["learning_rate"])]
     absent = (*([] if learned is None else learned.notes), trace.note)
     notes = [say("{it}.", "note", it=text) for text in absent if text]
-    return [*told, Beside([*curves.groups, *pictures(learned, classes)]), *notes]
+    drawn = pictures(learned, classes)
+    wide = [chart for group in drawn for chart in group if chart.wide]
+    return [*told, Beside([*curves.groups, *(group for group in drawn if not group[0].wide)]), *wide, *notes]
 
 
 def _decisions(document: Document) -> list[Block]:

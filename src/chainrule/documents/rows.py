@@ -169,7 +169,7 @@ def _next(document: Document) -> list[Block]:
         Table.from_entries(
             lines, ("", "name", ""), (f"{unit} {epoch:,}", "now", "6"), (f"{unit} {epoch + 1:,}", "next", "6"),
         ),
-        say("Each dL_dw of the row is dL_dz times its x, and so becomes {ratio:4} of what it was.", ratio=ratio),
+        say("Each dL_dw of the row is dL_dz times its x, so all of them change by the same factor: {ratio:6}.", ratio=ratio),
     ]  # fmt: skip
 
 

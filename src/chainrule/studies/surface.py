@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -218,12 +219,15 @@ def _axis(direction: Floats, names: Sequence[str], is_one: bool) -> str:
 
 def told(surfaces: Sequence[Surface], what: str) -> str:
     """Say what surfaces show; what : whose way spans their planes, such as "the weights"."""
-    s, text = surfaces[0], "F over both coefficients. "
+    s, text = surfaces[0], "The loss surface over both coefficients. "
     if not s.is_whole:
-        held = min(of.held for of in surfaces)
+        held = math.floor(1000 * min(of.held for of in surfaces)) / 10
         through = "the end of the run" if s.best is None else "the optimum"
-        text = f"F on the plane through {through} along which {what} moved most: "
-        text += f"{held:.1%} of the squared way. Paths are projected onto it; the largest weights of its directions are named. "
+        text = f"The loss surface on the plane through {through} along which {what} moved most. "
+        text += (
+            f"It holds {held:g}% of the squared way; paths are projected onto it. Its directions are named by their "
+        )
+        text += "largest weights. "
     text += f"Lines join points of equal {'F' if s.best is None else 'F − F*'}, in nats"
     text += "." if all(way.is_newton for way in s.ways) else "; numbers on the way are epochs."
     return text + (f" F is computed on a sample of {s.looked_at:,} rows." if s.looked_at < s.rows else "")
