@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from chainrule.charts.axes import CELL, tick
+from chainrule.charts.axes import CELL, nice, tick
 from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing
 from chainrule.words import counted, pretty, shortened
 
@@ -72,7 +72,7 @@ def _surface(d: Drawing, s: Any, box: tuple[float, float, float, float], top: fl
         ax.contourf(s.x, s.y, above, levels=levels, colors=shades, extend="both", zorder=1)
     if len(levels):
         drawn = ax.contour(s.x, s.y, above, levels=levels, colors=colour("line"), linewidths=0.9, zorder=2)
-        named = [level for level in levels_of(s) if level in POWERS or len(levels) <= FEW]
+        named = [level for level in levels_of(s) if level in POWERS or len(levels) <= MOST_LEVELS - 2]
         written = {np.sqrt(level): tick(level) for level in named}
         ax.clabel(drawn, list(written), fmt=written, fontsize=12, colors=colour("muted"), inline_spacing=3)
     for way, role in zip(s.ways, roles_of(s), strict=True):
@@ -83,11 +83,10 @@ def _surface(d: Drawing, s: Any, box: tuple[float, float, float, float], top: fl
 
 
 def levels_of(s: Any) -> list[float]:
-    """Choose levels of F above its lowest value, by the coarsest ladder that has a few of them."""
+    """Choose levels of F above its lowest value: the coarsest ladder that has a few of them, else equal steps."""
     low, high = np.sort(s.F - s.lowest, axis=None)[[LEAST_POINTS, -1]].tolist()
-    found: list[float] = []
-    for ladder in LADDERS:
-        found = [level for level in ladder if low < level < high]
+    for levels in (*LADDERS, nice(low, high, 7)):
+        found = [level for level in levels if low < level < high]
         if len(found) >= FEW:
             break
     return found[-MOST_LEVELS:]
