@@ -45,7 +45,7 @@ def test_pictures_say_what_their_commands_say_now(name, run):
     # `make pictures` draws them anew
     picture = ET.parse(README.parent / "docs" / "pictures" / f"{name}.svg").getroot()
     said = next(element.text for element in picture if element.tag.endswith("desc"))
-    assert said == json.loads(done.out)["conclusion"]
+    assert said.startswith(json.loads(done.out)["conclusion"])  # and then of the loss surface
 
 
 def test_the_pictures_of_a_penguin_are_as_their_commands_draw_them(run, tmp_path):

@@ -168,7 +168,7 @@ class Fitted(Shown):
 
     def report(
         self, path: str | Path, X: Any = None, y: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None,
-        row: int | None = None, title: str | None = None,
+        row: int | None = None, title: str | None = None, reader: str = "analyst",
     ) -> None:  # fmt: skip
         """Write a `Result` as one HTML page.
 
@@ -183,9 +183,13 @@ class Fitted(Shown):
             Position in X, from 0, of the row to explain. Default: the row that is right by the smallest margin.
         title : str, optional
             Default: what is learned.
+        reader : "analyst" or "learner"
+            What comes first on the page: figures and coefficients, or one row, forward and backward, and the derivation.
         """
         from chainrule.documents.fits import write_report, write_summary
+        from chainrule.documents.report import order_for
 
+        order_for(reader)
         if X is None and y is None and row is None:
             write_summary(path, self.recorded, title or "Logistic regression")
             return
@@ -198,7 +202,7 @@ class Fitted(Shown):
 
         design = encoded(self.model.schema, X, y, sample_weight)
         chosen = None if row is None else _numbered(row, design.blocks.m)
-        write_report(Path(path), training_on(self.recorded, design), row=chosen, title=title)
+        write_report(Path(path), training_on(self.recorded, design), row=chosen, title=title, reader=reader)
 
     def play(
         self, X: Any, y: ArrayLike, path: str | Path | None = None, *, sample_weight: ArrayLike | None = None

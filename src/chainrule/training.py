@@ -269,6 +269,23 @@ def next_step(
     }  # fmt: skip
 
 
+def _next_of(
+    x: Floats, y: float | None, step: Mapping[str, Any] | None, trace: Trace | None, epoch: int | None
+) -> dict[str, float] | None:
+    """Compute a row's numbers at the next epoch: after gradient descent's step, else from the trace if it has that epoch."""
+    if y is None:
+        return None
+    if step is not None:
+        w, b = step["w_new"], step["b_new"]
+    elif trace is not None and epoch is not None and (trace.columns["epoch"] == epoch + 1).any():
+        w, b = trace.at(epoch + 1)
+    else:
+        return None
+    z, label = np.array([x @ w + b]), np.array([y])
+    numbers = {"z": z, "g": sigmoid(z), "loss": LOGISTIC.value(z, label), "dL_dz": LOGISTIC.derivative(z, label)}
+    return {name: float(value[0]) for name, value in numbers.items()}
+
+
 def explained(
     model: Model, design: Encoded, row: int, *, trace: Trace | None = None, epoch: int | None = None
 ) -> RowExplanation:
@@ -294,8 +311,9 @@ def explained(
             whole["step"] = next_step(model, design, places, w, b, dL_dw, dL_db)
     y = None if math.isnan(design.y[i]) else float(design.y[i])
     given = expanded(design.blocks, np.array([i]))[0]
+    x = (given - model.center) / model.scale
     explanation = explain_row(
-        (given - model.center) / model.scale,
+        x,
         y,
         w,
         b,
@@ -317,7 +335,8 @@ def explained(
     else:
         part = "other"
     context = {
-        **model.schema.labels, "part": part, "method": model.info["method"], "epochs": model.info["n_epochs"],
+        **model.schema.labels, "part": part, "next": _next_of(x, y, whole.get("step"), trace, epoch),
+        "method": model.info["method"], "epochs": model.info["n_epochs"],
         "whole_gradient": plain(whole) or None, "variables": by_variable(explanation, model.schema.columns),
     }  # fmt: skip
     return replace(explanation, context=context)
@@ -326,5 +345,5 @@ def explained(
 def explain(model: Model, design: Encoded, row: int, **of: Any) -> dict[str, Any]:
     """Explain one row as `explained`; return "explanation" and "whole_gradient" for a document."""
     found = explained(model, design, row, **of)
-    told = found.to_dict() | {name: found.context[name] for name in ("part", "variables")}
+    told = found.to_dict() | {name: found.context[name] for name in ("part", "next", "variables")}
     return {"whole_gradient": found.context["whole_gradient"], "explanation": told}

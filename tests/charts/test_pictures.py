@@ -14,6 +14,7 @@ from chainrule.charts.charts import gradient_shares, odds
 from chainrule.charts.curves import batches_picture, centering_curves, learning_rate_picture, scaling_picture
 from chainrule.charts.graph_picture import NARROW, WIDE, row_graph
 from chainrule.charts.quality import calibration_picture, precision_recall_picture, roc_picture
+from chainrule.charts.surfaces import surfaces
 from chainrule.explain import explain_row
 from chainrule.fitting.metrics import figures, quality
 from chainrule.words import cells, formula, plain, pretty, shortened, shortened_apart, visible
@@ -132,6 +133,8 @@ def study_pictures() -> dict[str, str]:
         "batches": batches_picture(batches, (1, 10_000)),
         "centering": centering_curves(curves_of, optimum=0.0625),
         "shares": gradient_shares(e, rng.random((1001, 9)), [*NASTY, "a", "b", "c" * 50]),
+        "surface": surfaces([("", some_surface())]),
+        "surfaces": surfaces([(NASTY[0], some_surface(exists=False)), ("", some_surface((-2.0, 3.0)))] * 2, width=1100),
     }  # fmt: skip
 
 
@@ -145,6 +148,18 @@ def some_maps(
         names=names, epochs=np.arange(1, k + 1), w=np.array([w for w, _ in panels]), b=np.array([b for _, b in panels]),
         loss=np.full(k, loss), x=x, y=y, label=label, of=of, rows=of, x_range=x_range, y_range=y_range,
     )  # fmt: skip
+
+
+def some_surface(start=(-3.0, -1.0), exists=True) -> SimpleNamespace:
+    """A bowl, Newton's way to its middle, and one that swings and leaves float64."""
+    x, y, e = np.linspace(-4, 1, 31), np.linspace(-1.5, 1.5, 19), np.arange(301)
+    spiral = np.array(start) * np.exp(-e / 40)[:, None] * np.column_stack([np.ones(301), np.cos(e)])
+    far, near = np.array([start, (9e9, 1e300), (0, 0)]), np.array([start, (-0.5, 0.1), (0, 0)])
+    ways = [SimpleNamespace(label="gradient descent", epochs=e, at=spiral, is_newton=False),
+            SimpleNamespace(label=NASTY[1] * 3, epochs=e[:3], at=far, is_newton=False),
+            SimpleNamespace(label="Newton", epochs=e[:3], at=near, is_newton=True)]  # fmt: skip
+    return SimpleNamespace(axes=(shortened(NASTY[2], 15), "b (bias)"), x=x, y=y, F=0.25 + 0.01 * x**2 + 0.2 * y[:, None] ** 2,
+                           best=np.zeros(2) if exists else None, lowest=0.25 * exists, ways=ways)  # fmt: skip
 
 
 def a_run(label, epochs, gap, took="", rate=0.5, happened="converges", **more) -> SimpleNamespace:
@@ -196,7 +211,7 @@ def test_names_are_shortened_in_the_middle():
 
 KINDS = [
     "loss", "accuracy", "loss_by_reads", "gap", "odds", "probabilities", "graph", "graph nasty", "loss_of_z", "maps",
-    "maps strange", "rates", "one rate", "scaling", "batches", "centering", "shares",
+    "maps strange", "rates", "one rate", "scaling", "batches", "centering", "shares", "surface", "surfaces",
 ]  # fmt: skip
 
 

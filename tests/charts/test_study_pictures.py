@@ -10,6 +10,7 @@ import pytest
 from chainrule.charts import axes, charts, maps, sheet, style
 from chainrule.charts.charts import gradient_shares
 from chainrule.charts.curves import batches_picture, centering_curves, learning_rate_picture, scaling_picture
+from chainrule.charts.surfaces import levels_of as surface_levels
 from chainrule.errors import InputError
 from chainrule.words import cells, visible, wrapped
 from test_pictures import (
@@ -24,6 +25,7 @@ from test_pictures import (
     plain_texts,
     rate_runs,
     some_maps,
+    some_surface,
     words,
 )
 
@@ -67,9 +69,29 @@ def test_no_word_touches_another_or_leaves_the_picture(kind):
             assert apart, (one[0], two[0])
 
 
-@pytest.mark.parametrize("kind", NEW)
+@pytest.mark.parametrize("kind", [*NEW, "surface", "surfaces"])
 def test_no_word_is_small(kind):
     assert min(float(css_of(text)["font-size"].removesuffix("px")) for text in plain_texts(pictures()[kind])) >= 12
+
+
+def test_paths_and_levels_of_a_surface_are_where_they_should_be():
+    svg = pictures()["surface"]
+    texts = {text.text: place_of(text) for text in plain_texts(svg)}
+    s = some_surface()
+
+    unit = (texts["−2"][0] - texts["−4"][0]) / 2  # the same in both directions
+
+    def place(x, y):
+        return texts["−4"][0] + (x + 4) * unit, texts["−1"][1] - (y + 1) * unit
+
+    for epoch in (1, 3, 10, 30):  # each number is beside its epoch's place
+        shown = texts[str(epoch)]
+        assert math.dist(shown, place(*s.ways[0].at[epoch])) < 16, epoch
+    assert surface_levels(s) == [0.01, 0.03, 0.1, 0.3]  # F - F* goes up to 0.16 + 0.45
+    assert {"0.01", "0.1"} < set(texts)
+    assert surface_levels(some_surface(exists=False)) == pytest.approx([0.3, 0.4, 0.5, 0.6, 0.7, 0.8])  # of F
+    assert "F − F*" in description(svg)
+    assert "Lines of F at" in description(pictures()["surfaces"])
 
 
 # ---- maps ---------------------------------------------------------------------------------------------------------

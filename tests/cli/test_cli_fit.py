@@ -481,10 +481,14 @@ def test_a_report_as_it_is_and_as_asked(run, penguins, tmp_path):
     assert "held out" in text
     assert "smallest margin" not in text
     assert "above 0.25, where" in text
+    assert run(*words, "--report", page, "--for", "learner").code == 0
+    text = page.read_text()
+    assert text.index("smallest margin") < text.index("the derivation") < text.index("How well it predicts")
     page.unlink()
+    assert_mistake(run(*words, "--report", page, "--for", "me"), "--for", "analyst", "learner", "'me'")
     for row in ("345", "0"):
         assert_mistake(run(*words, "--report", page, "--row", row), f"row {row}", "1 to 344")
-    for option, value in {**asked, "--threshold": "f1"}.items():
+    for option, value in {**asked, "--threshold": "f1", "--for": "learner"}.items():
         assert_mistake(run(*words, option, value), option, "add --report FILE")
     assert not page.exists()
 

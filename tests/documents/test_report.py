@@ -10,6 +10,7 @@ from chainrule.data.variables import Facts, variables
 from chainrule.documents.html import as_html
 from chainrule.documents.report import ARTICLE, report
 from chainrule.documents.terminal import as_text
+from chainrule.errors import InputError
 from chainrule.explain import explain_row
 from chainrule.findings import Finding
 from chainrule.fitting.metrics import quality
@@ -224,11 +225,28 @@ def test_a_name_of_thousands_of_signs_is_shortened():
 
 
 def test_order_of_the_contents(page):
-    assert page.headings == [
-        "The fit", "How near the optimum it is", "How it learned", "How well it predicts",
-        f"Row 23 (out<b>come is {SCRIPT}, y = 1) after epoch 39", "Coefficients: log-odds of yes & $no_1$", "The probabilities",
-        "Predictions", "Notes", "What the numbers mean", "Sources",
-    ]  # fmt: skip
+    figures = ["How well it predicts", "Coefficients: log-odds of yes & $no_1$", "The probabilities", "Predictions"]
+    row = f"Row 23 (out<b>come is {SCRIPT}, y = 1) after epoch 39"
+    ends = ["Notes", "What the numbers mean", "Sources"]
+    assert page.headings == [*figures, "The fit", "How it learned", row, *ends]
+    learner = Page(as_html(report(DOCUMENT, *DRAWN, reader="learner"), "A title"))
+    assert learner.headings == [row, "Why it is so: the derivation", "How it learned", "The fit", *figures, *ends]
+    assert "goes on to the mean over the rows" not in learner.text  # it is gradient descent
+    document, drawn = certified()
+    newton = Page(as_html(report(document, *drawn, reader="learner"), "A title"))
+    assert "goes on to the mean over the rows" in newton.text
+    with pytest.raises(InputError, match="reader must be analyst or learner, not 'me'"):
+        report(DOCUMENT, *DRAWN, reader="me")
+
+
+def test_the_certificate_is_one_sentence_and_its_details_are_folded_at_the_end():
+    html = page_of(*certified())
+    before, details = html.split("<details>")
+    assert before.index("The fit") < before.index("nats: this is proven, rounding included")
+    assert "proven, rounding included: there is exactly one optimum" in details.lower()
+    assert "Distance to the optimum" in details
+    assert "left by rounding" not in before
+    assert details.index("</details>") < details.index("Sources")
 
 
 def test_result_sentence_and_objective(page):

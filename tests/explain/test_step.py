@@ -20,7 +20,15 @@ def test_the_step_of_a_row_is_the_one_that_training_made(rng, alpha, epoch):
     assert step["b_new"] == pytest.approx(trace.b[epoch + 1], rel=1e-12)
     objective = trace.columns["objective"]
     assert (step["objective"], step["objective_new"]) == pytest.approx(tuple(objective[epoch : epoch + 2]), rel=1e-12)
+    # the same row at the next epoch
+    there, after = (X[7] - result.center) / result.scale, row.context["next"]
+    z = there @ trace.w[epoch + 1] + trace.b[epoch + 1]
+    sign = 1.0 if y[7] else -1.0
+    g = 1.0 / (1.0 + np.exp(-z))
+    expected = {"z": z, "g": g, "loss": np.log1p(np.exp(-sign * z)), "dL_dz": g - y[7]}
+    assert after == pytest.approx(expected, rel=1e-11)
     said = str(row)
+    assert f"epoch {epoch + 1}" in said
     assert "from the rows to the step" in said
     assert "other rows" in said
     assert "rises" not in said
@@ -39,6 +47,12 @@ def test_newton_and_other_rows_have_no_such_step(rng):
     X = rng.normal(size=(60, 2))
     y = X[:, 0] + rng.logistic(size=60) > 0
     newton = chainrule.fit(X, y)
+    assert newton.explain(X, y, 0).context["next"] is None
+    step = newton.explain(X, y, 0, epoch=1)  # but a step of its own
+    np.testing.assert_allclose(step.context["next"]["z"], newton.explain(X, y, 0, epoch=2).z, rtol=1e-12)
+    assert "at the next step" in str(step)
+    assert newton.explain(X, y, 0, epoch=newton.n_epochs).context["next"] is None
+    assert newton.explain(X, None, 0, epoch=1).context["next"] is None
     assert "from the rows to the step" not in str(newton.explain(X, y, 0))
     with pytest.warns(chainrule.NotConvergedWarning):
         descent = chainrule.fit(X, y, method="gradient-descent", max_reads=3)

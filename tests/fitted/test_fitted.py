@@ -350,7 +350,7 @@ def test_an_explained_row_is_that_of_the_command_line(fitted, run, tmp_path):
     frame.assign(bought=y).to_csv(tmp_path / "people.csv", index=False)
     told = json.loads(run("explain", tmp_path / "model", tmp_path / "people.csv", "--row", 8, "--json").out)
     found = result.explain(frame, y, 7)
-    more = {name: plain(found.context[name]) for name in ("part", "variables")}
+    more = {name: plain(found.context[name]) for name in ("part", "next", "variables")}
     assert more["part"] == "training"
     assert told["explanation"] == found.to_dict() | more
     assert told["whole_gradient"] == found.context["whole_gradient"]
@@ -396,6 +396,10 @@ def test_the_report_of_a_result_is_a_page(form, fitted, tmp_path):
     assert "<title>Who &lt;b&gt;bought&lt;/b&gt;</title>" in page
     assert "Row 5" in page
     assert page.count("<svg") >= 7
+    assert page.index("How well it predicts") < page.index("Row 5")
+    result.report(tmp_path / "x.html", frame, y, row=4, reader="learner")
+    page = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert page.index("Row 5") < page.index("the derivation") < page.index("How well it predicts")
     result.report(tmp_path / "own.html")
     assert (tmp_path / "own.html").read_text(encoding="utf-8").count("<svg") >= 3
 
@@ -408,7 +412,7 @@ def test_reports_that_can_not_be_written_leave_nothing(fitted, tmp_path):
     for write in (
         lambda: result.report(folder / "x.html", frame), lambda: result.report(folder / "x.html", frame, [None] * M),
         lambda: model.report(folder / "x.html", frame, y), lambda: result.report(folder, frame, y),
-        lambda: result.report(folder / "x.html", frame, y, row=M),
+        lambda: result.report(folder / "x.html", frame, y, row=M), lambda: result.report(folder / "x.html", reader="me"),
     ):  # fmt: skip
         with pytest.raises(InputError):
             write()

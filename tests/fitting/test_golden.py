@@ -17,6 +17,7 @@ LATER = (
     "ended",
     "n_checked",
     "step",
+    "next",
     "n_entries",
     "variables",
     "infinite",

@@ -392,14 +392,18 @@ def test_captions_say_units_and_what_the_other_columns_are():
         return [PLAIN.words(chart.caption) for (chart,) in pictures(learned, ("no", "yes"))]
 
     learned = learned_by(trained())
-    of_shares, of_maps = captions(learned)
+    of_surface, of_shares, of_maps = captions(learned)
+    held = float(re.search(r"holds ([\d.]+)% of the squared way", of_surface)[1]) / 100
+    assert held <= learned.surface.held < held + 0.001
+    assert of_surface.endswith("equal F − F*, in nats; numbers on the way are epochs.")
     assert "in the units of the fit: the steps follow it" in of_shares
     assert f"at {len(learned.gradients.epochs)} epochs" in of_shares
     assert "2 other columns held at the training rows’ mean" in of_maps
     assert of_maps.endswith(f"Of the 180 training rows {learned.maps.of} have a positive weight.")
-    assert "positive weight" not in captions(learned_by(trained(weights=None)))[1]
+    assert "positive weight" not in captions(learned_by(trained(weights=None)))[2]
     newton = captions(learned_by(trained(FitSpec.of(SHELL))))
-    assert "per standard deviation of each number: the steps don’t follow it" in newton[0]
+    assert "per standard deviation of each number: the steps don’t follow it" in newton[1]
+    assert newton[0].endswith("equal F − F*, in nats.")
 
 
 @pytest.mark.parametrize("method", ["gradient-descent", "newton"])

@@ -591,7 +591,7 @@ def test_a_picture_of_batches_says_the_table_s_numbers(rng):
     study = studies.batches(X, y, epochs=60)
     svg = study.svg()
     said = " ".join(ET.fromstring(svg).itertext())
-    assert "opacity: 0.35" not in svg  # no band of swings
+    assert "opacity: 0.35" not in study.pictures()[0]()  # no band of swings
     assert "median over the last tenth of the epochs" in said
     noisy = next(run for run in study.runs if run.label == "single rows (constant)")
     assert noisy.reached is not None
@@ -668,7 +668,14 @@ def test_pictures_and_pages(each):
         assert "<script" not in page
         assert "A title with &lt;b&gt;" in page
         assert "a note &amp; more" in page
-        assert page.count('role="img"') == len(study.pictures())
+        # those that take the whole page have a narrow twin
+        assert page.count('role="img"') == len(study.panels()) + sum(panel.is_wide for panel in study.panels())
+        assert (
+            page.count('class="wide"') == page.count('class="narrow"') == sum(panel.is_wide for panel in study.panels())
+        )
+        ids = re.findall(r' id="([^"]+)"', page)
+        assert len(ids) == len(set(ids))
+        assert [panel.is_conclusion for panel in study.panels()] == [True] * len(study.pictures()) + [False]
         heads, rows = study.table()
         assert all(head in page for head in heads)
         assert all(len(row) == len(heads) for row in rows)

@@ -28,7 +28,7 @@ from chainrule.charts.style import LIGHT, LOOK, own_css
 from chainrule.errors import InputError
 from chainrule.words import cells, visible
 
-WIDTH = 440.0  # of a chart, CSS pixels
+WIDTH, WIDE = 440.0, 1100.0  # of a chart, and of one that takes the whole page, CSS pixels
 Anchor = Literal["left", "center", "right"]
 _OURS = set("font mathtext svg path text lines patch axes xtick ytick grid figure legend".split())
 _SETTINGS: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k.partition(".")[0] in _OURS} | LOOK

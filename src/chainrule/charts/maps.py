@@ -24,8 +24,12 @@ _GAP = 10.0  # between maps
 _LITTLE = 1e-3  # nats: for a loss below this two digits are enough
 
 
-def decision_maps(lines: Sequence[tuple[str, Any]], classes: tuple[str, str], unit: str = "epoch") -> Picture:
-    """Draw maps of P(y = 1 | x), four across, for one or more runs, all on one scale, with the rows as dots.
+def decision_maps(
+    lines: Sequence[tuple[str, Any]], classes: tuple[str, str], unit: str = "epoch", *, width: float = WIDTH
+) -> Picture:
+    """Draw maps of P(y = 1 | x) for one or more runs, all on one scale, with the rows as dots.
+
+    Four are across; eight in a wide picture, so that each run has one line.
 
     lines: the name ("not centred") and `studies.learned.Maps` of each run, all of the same two columns and rows; the k-th maps
     of all runs are drawn in one column. Rows outside the ranges are left out; a range whose ends are equal is widened.
@@ -33,9 +37,9 @@ def decision_maps(lines: Sequence[tuple[str, Any]], classes: tuple[str, str], un
     m, wider = lines[0][1], MaxNLocator().nonsingular  # if both ends are equal
     ranges, (x_name, y_name) = (wider(*m.x_range), wider(*m.y_range)), m.names
     most = max(len(of.epochs) for _, of in lines)
-    across = min(4, max(2, most))
+    across = min(4 if width == WIDTH else 8, max(2, most))
     left = max(34.0, 14 + CELL * max(cells(tick(t)) for t in nice(*ranges[1], 4)))
-    size = (WIDTH - left - 10 - (across - 1) * _GAP) / across
+    size = (width - left - 10 - (across - 1) * _GAP) / across
     over, groups = 33 if np.isfinite(m.loss).any() else 18, math.ceil(most / across)
     above = over + 20 * any(name for name, _ in lines)
     line = above + size + 12  # height of a run's maps
@@ -43,7 +47,7 @@ def decision_maps(lines: Sequence[tuple[str, Any]], classes: tuple[str, str], un
     points = [np.column_stack([m.x, m.y])[inside[0] & inside[1] & (m.label == c)] for c in (0, 1)]
     shown = sum(map(len, points))
     first, group_height = 102.0, len(lines) * line + 34
-    with drawing(WIDTH, first + groups * group_height - 4) as d:
+    with drawing(width, first + groups * group_height - 4) as d:
         _key(d, classes, f"{shown:,} of {counted(m.of, 'row')} drawn")
         (left_end, right_end), (bottom, top) = (map(pretty, ends) for ends in ranges)
         says = [f"P is the probability of {classes[1]}; it is 0.5 where z = 0. Across, {x_name} goes from "
@@ -65,10 +69,14 @@ def decision_maps(lines: Sequence[tuple[str, Any]], classes: tuple[str, str], un
                 _ticks(ax, ranges, size, labels=(row == len(lines) - 1, k == 0))
                 z = f"{pretty(w[0])} × {x_name} + {pretty(w[1])} × {y_name} + {pretty(b)}"
                 says.append(f"{', '.join(filter(None, (name, title, note)))}: z = {z}.")
-        d.text(WIDTH - 10, d.height - 8, f"{shortened(x_name, 44)} →", "muted", anchor="right", tip=f"{x_name} →")
+        d.text(width - 10, d.height - 8, f"{shortened(x_name, 44)} →", "muted", anchor="right", tip=f"{x_name} →")
         which, sample = " of positive weight" if m.of < m.rows else "", "a sample, " if shown < m.of else ""
         says.append(f"Dots are {sample}{shown:,} of {counted(m.of, 'row')}{which}.")
-        return d.picture("maps", f"Maps of the probability of {classes[1]} over {x_name} and {y_name}", " ".join(says))
+        return d.picture(
+            "maps" + "-wide" * (width > WIDTH),
+            f"Maps of the probability of {classes[1]} over {x_name} and {y_name}",
+            " ".join(says),
+        )
 
 
 def _map(ax: Axes, w: Sequence[float], b: float, ranges: tuple[Ends, Ends], points: Sequence[Floats]) -> None:

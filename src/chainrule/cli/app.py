@@ -131,6 +131,9 @@ opt.command(
     "n_threads": opt.THREADS,
     "out": opt.option(OUTPUT, "--out", "MODEL", "Write the model here, and its trace beside it as NAME.trace.", Path),
     "report": opt.option(OUTPUT, "--report", "FILE", "Write a report here: one HTML file.", Path),
+    "reader": opt.option(
+        OUTPUT, "--for", "WHO", "Who reads the report: an analyst (figures and coefficients come first; the default), or a "
+        "learner (one row comes first, forward and backward, then the derivation)."),
     "threshold": opt.option(
         OUTPUT, "--threshold", "HOW", "Probability above which the report calls a row positive. Default: f1, the one with the "
         "largest F1 on the training rows."),

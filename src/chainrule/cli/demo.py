@@ -27,6 +27,7 @@ NEXT = (
     "open {dir}/report.html",
     "open {dir}/player.html",
     "chainrule explain {dir}/descent.safetensors {dir}/penguins.csv --row 106 --epoch 1",
+    "chainrule fit {dir}/penguins.csv --target sex --drop year --learning-rate auto --report {dir}/lesson.html --for learner",
     "chainrule predict {dir}/model.safetensors {dir}/penguins.csv",
     "chainrule fit YOUR.csv --target COLUMN --test-size 0.25 --report report.html",
 )

@@ -15,6 +15,7 @@ from chainrule.documents.player import Player
 from chainrule.documents.player import player as made
 from chainrule.documents.progress import FitProgress
 from chainrule.documents.quality import is_worse
+from chainrule.documents.report import order_for
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.findings import SHELL
 from chainrule.fitting.methods import METHODS
@@ -39,6 +40,7 @@ def run(
     row: int | None,
     title: str | None,
     player: bool,
+    reader: str | None,
     threshold: str | None,
     cost: str | None,
     relations: bool,
@@ -50,10 +52,18 @@ def run(
     learned = {name: more.pop(name) for name in opt.LEARNED}
     spec = FitSpec.of(SHELL, seed=seed, **more)
     rule = Rule.of(threshold, cost, Rule("f1"))
-    about = {"--row": row, "--title": title, "--threshold": threshold, "--cost": cost, "--player": player or None}
+    about = {
+        "--row": row,
+        "--for": reader,
+        "--title": title,
+        "--threshold": threshold,
+        "--cost": cost,
+        "--player": player or None,
+    }
     for name, value in about.items():
         if value is not None and report is None:
             raise InputError(f"{name} is about the report: add --report FILE")
+    order_for(reader or "analyst", "--for")
     # nothing can be written beside a stream
     trace = None if out is None or is_stream(out) else trace_path(out)
     check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, table.paths)
@@ -67,6 +77,7 @@ def run(
     result = training.result
     wanted = {"model": out, "trace": trace, "report": report}
     of_report: dict[str, Any] = {"table": table.name, "row": row, "title": title, "rule": rule}
+    of_report["reader"] = reader or "analyst"
     if player:
         of_report["player"] = player_of(training)
     written = _write({name: path for name, path in wanted.items() if path}, training, of_report)

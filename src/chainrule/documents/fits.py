@@ -7,6 +7,7 @@ from typing import Any
 from chainrule.documents import results
 from chainrule.documents.html import as_html
 from chainrule.documents.player import Player
+from chainrule.documents.report import order_for
 from chainrule.documents.report import report as report_blocks
 from chainrule.fitting.coefficients import by_column
 from chainrule.fitting.metrics import Rule
@@ -46,13 +47,15 @@ def write_report(
     title: str | None = None,
     rule: Rule | None = None,
     player: Player | None = None,
+    reader: str = "analyst",
 ) -> None:
     """Write the report of a training as one HTML page.
 
     table: its name, if it has one. row: the row, from 1, that it explains; else the training row that the model gets right by
     the smallest margin. title: else what is learned, as in "sex = male". rule: how the threshold of its decisions is chosen on
-    the training rows; else by F1. player: put into the page.
+    the training rows; else by F1. player: put into the page. reader: "analyst" or "learner", whose chapters come first.
     """
+    order_for(reader)
     prepared, model, z = training.prepared, training.model, training.z
     y = prepared.encoded.y
     document = {"table": table, **fit_document(training, {})}
@@ -63,7 +66,7 @@ def write_report(
     told["closest"] = row is None and is_right
     document |= measured(training, rule or Rule("f1"))
     parts = [(z[rows], y[rows]) for rows in (prepared.train, prepared.test) if len(rows)]
-    blocks = report_blocks(plain(document), training.result.trace, parts, learned_by(training), player)
+    blocks = report_blocks(plain(document), training.result.trace, parts, learned_by(training), player, reader)
     asked = f"{shortened(prepared.schema.target)} = {shortened(prepared.schema.positive)}"
     write_atomically(path, as_html(blocks, title or asked))
 

@@ -1,10 +1,13 @@
 """How a run learned, in sentences and pictures made from its numbers."""
 
+from functools import partial
+
 import numpy as np
 
 from chainrule.documents.blocks import Chart, Text, say
 from chainrule.studies.learned import Gradients, Learned, Maps
 from chainrule.studies.progress import NEAR, Progress
+from chainrule.studies.surface import told
 from chainrule.words import counted
 
 LITTLE = 1e-3  # nats: a smaller difference of two log-losses is not mentioned
@@ -70,12 +73,15 @@ def rate_told(learned: Learned, rate: float | None) -> list[Text]:
 
 
 def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Chart]]:
-    """Draw the shares of the gradient, and the maps of the model as it learned, if there are any."""
+    """Draw the path on the loss surface, the shares of the gradient, and the maps of the model, if there are any."""
     if learned is None:
         return []
-    g, m, unit = learned.gradients, learned.maps, learned.progress.unit
-    shares = [] if g is None or np.count_nonzero(g.dL.any(axis=1)) < 2 else [[_shares(g, unit)]]
-    return shares if m is None else [*shares, [_maps(m, unit, classes)]]
+    from chainrule.charts.surfaces import surfaces
+
+    g, m, s, unit = learned.gradients, learned.maps, learned.surface, learned.progress.unit
+    drawn = [] if s is None else [[Chart(lambda: surfaces([("", s)], unit=unit), told([s], "the weights"))]]
+    drawn += [] if g is None or np.count_nonzero(g.dL.any(axis=1)) < 2 else [[_shares(g, unit)]]
+    return drawn if m is None else [*drawn, [_maps(m, unit, classes)]]
 
 
 def _shares(g: Gradients, unit: str) -> Chart:
@@ -90,10 +96,12 @@ def _shares(g: Gradients, unit: str) -> Chart:
 
 
 def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:
+    from chainrule.charts.canvas import WIDE
     from chainrule.charts.maps import decision_maps
 
     rest = f"; {counted(m.others, 'other column')} held at the training rows’ mean" if m.others else ""
     text = f"How the probability of {{positive:name}} was learned, over the two strongest numeric columns{rest}."
     text += " It is 1/2 on the line."
     text += f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if m.of < m.rows else ""
-    return Chart(lambda: decision_maps([("", m)], classes, unit), say(text, positive=classes[1]))
+    wide = partial(decision_maps, [("", m)], classes, unit, width=WIDE)
+    return Chart(lambda: decision_maps([("", m)], classes, unit), say(text, positive=classes[1]), wide)

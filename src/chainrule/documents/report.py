@@ -1,16 +1,18 @@
 """The report of a fit: its story as blocks, from the document that `--json` prints and from arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from chainrule.documents import results
 from chainrule.documents.blocks import Beside, Block, Bullets, Chart, Facts, Fold, Heading, Text, bullets, say
+from chainrule.documents.derivation import derivation
 from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.documents.player import Player
 from chainrule.documents.quality import OVERFITTED, decided, figures, worse
 from chainrule.documents.rows import explanation
 from chainrule.documents.variables import SHOWN_IN_REPORT, coefficients, odds_chart
+from chainrule.errors import InputError
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
 from chainrule.studies.learned import Learned
@@ -21,6 +23,10 @@ Document = Mapping[str, Any]
 Spread = tuple[Any, Any]  # log-odds z and classes y of some rows, (m,) each
 
 SHOWN_PREDICTIONS = 500
+ORDERS = {  # of the chapters, by who reads them
+    "analyst": ("predicts", "coefficients", "probabilities", "fit", "learned", "row", "player"),
+    "learner": ("row", "derivation", "player", "learned", "fit", "predicts", "coefficients", "probabilities"),
+}
 ARTICLE = "Christoph Winkler, “Neural Networks and Logistic Regression - Backpropagation in Detail”"
 GLOSSARY = {
     "z, log-odds": "The sum of all contributions x w, and the bias b. Positive speaks for y = 1.",
@@ -42,52 +48,93 @@ GLOSSARY = {
 }  # fmt: skip
 
 
+def order_for(reader: object, option: str = "reader") -> tuple[str, ...]:
+    """Return the order of a report's chapters for its reader; option: its name, for the message of a mistake."""
+    if reader not in ORDERS:
+        raise InputError(f"{option} must be {' or '.join(ORDERS)}, not {reader!r}")
+    return ORDERS[str(reader)]
+
+
 def report(
     document: Document,
     trace: Trace,
     parts: Sequence[Spread],
     learned: Learned | None = None,
     player: Player | None = None,
+    reader: str = "analyst",
 ) -> list[Block]:
-    """Tell the story of a fit: what it is, how near the optimum, how it learned, how well it predicts, one row, the model.
+    """Tell the story of a fit: what it is, then its chapters in the order of its reader, then what is proven in detail.
 
     document: of a fit, with "explanation" and "whole_gradient" of a row if one is to be shown. trace: what the run
     recorded. parts: log-odds and classes of the training rows, and of the held-out rows if there are any. player: put into
-    the page, which then holds its rows.
+    the page, which then holds its rows. reader: of `ORDERS`.
     """
     result = document["result"]
-    row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
-    heading, *tables = coefficients(document, SHOWN_IN_REPORT)
+    chapters: dict[str, Callable[[], list[Block]]] = {
+        "fit": lambda: _fit(document),
+        "learned": lambda: [Heading("How it learned"), *_learning(document, trace, learned)],
+        "predicts": lambda: _predicts(document),
+        "row": lambda: _row(document, reader),
+        "derivation": derivation,
+        "player": lambda: [] if player is None else _played(player),
+        "coefficients": lambda: _coefficients(document),
+        "probabilities": lambda: _all_probabilities(document, parts),
+    }
     return [
         say("The probability that {target:name} is {positive:name}, learned from {table:name}", "note", **document),
         results.verdict(result),
         *worse(document["held_out"], "held-out", OVERFITTED),
         *([Fold("All relations between the columns", [Bullets(result["relations"])])] if result["relations"] else []),
         _lead(document),
-        Heading("The fit"),
-        results.setting(document),
-        *([] if result["ended"] in result["verdict"] else [say("{it}.", it=results.ending(result)[0][1])]),
-        _tiles(result),
-        *results.missing(document),
-        Heading("How near the optimum it is"),
-        *results.certificate(result, trace),
-        Heading("How it learned"),
-        *_learning(document, trace, learned),
-        Heading("How well it predicts"),
-        figures({"training": document["training"], "held out": document["held_out"]}),
-        *_decisions(document),
-        *(explanation(row) if document.get("explanation") else []),
-        *([] if player is None else _played(player)),
-        heading,
-        Beside([[odds_chart(document)], tables]),
-        Heading("The probabilities"),
-        _probabilities((document["negative"], document["positive"]), parts),
-        *results.predictions(document, SHOWN_PREDICTIONS, "Predictions", ", not listed here"),
+        *(block for name in order_for(reader) for block in chapters[name]()),
         *bullets("Notes", [*document["notes"], *results.notes(result)]),
         Heading("What the numbers mean"),
         Facts(list(GLOSSARY.items()), "glossary"),
         say("These are associations in these rows, not causes.", "note"),
+        Fold("How near the optimum it is, in detail", results.certificate(result, trace)),
         *bullets("Sources", [f"The computation graph and its derivatives: {ARTICLE}."]),
+    ]
+
+
+def _fit(document: Document) -> list[Block]:
+    """Describe the task, how the run ended, and in one sentence what is proven."""
+    result = document["result"]
+    return [
+        Heading("The fit"),
+        results.setting(document),
+        *([] if result["ended"] in result["verdict"] else [say("{it}.", it=results.ending(result)[0][1])]),
+        results.proven(result),
+        _tiles(result),
+        *results.missing(document),
+    ]
+
+
+def _predicts(document: Document) -> list[Block]:
+    table = figures({"training": document["training"], "held out": document["held_out"]})
+    return [Heading("How well it predicts"), table, *_decisions(document)]
+
+
+def _row(document: Document, reader: str) -> list[Block]:
+    """Explain a row, if one is to be shown."""
+    result = document["result"]
+    row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
+    if not document.get("explanation"):
+        return []
+    more = "A report on gradient descent (--learning-rate auto) goes on to the mean over the rows, and to the step."
+    is_told = reader == "learner" and result["method"] != "gradient-descent"
+    return [*explanation(row), *([say(more, "note")] if is_told else [])]
+
+
+def _coefficients(document: Document) -> list[Block]:
+    heading, *tables = coefficients(document, SHOWN_IN_REPORT)
+    return [heading, Beside([[odds_chart(document)], tables])]
+
+
+def _all_probabilities(document: Document, parts: Sequence[Spread]) -> list[Block]:
+    return [
+        Heading("The probabilities"),
+        _probabilities((document["negative"], document["positive"]), parts),
+        *results.predictions(document, SHOWN_PREDICTIONS, "Predictions", ", not listed here"),
     ]
 
 
@@ -122,7 +169,9 @@ def _learning(document: Document, trace: Trace, learned: Learned | None) -> list
     told: list[Block] = [] if learned is None else [*story(learned), *rate_told(learned, result["learning_rate"])]
     absent = (*([] if learned is None else learned.notes), trace.note)
     notes = [say("{it}.", "note", it=text) for text in absent if text]
-    return [*told, Beside([*curves.groups, *pictures(learned, classes)]), *notes]
+    drawn = pictures(learned, classes)
+    wide = [chart for group in drawn for chart in group if chart.wide]
+    return [*told, Beside([*curves.groups, *(group for group in drawn if not group[0].wide)]), *wide, *notes]
 
 
 def _decisions(document: Document) -> list[Block]:

@@ -136,12 +136,25 @@ def missing(document: Document) -> list[Block]:
     return [Heading("Missing values"), table, *notes]
 
 
+def proven(result: Document) -> Text:
+    """Say in one sentence what is proven about a result."""
+    told = result["certificate"]
+    text = "{sentence}."
+    if _is_near(told):
+        text = "No coefficients can lower the objective by more than {gap:up} nats: this is proven, rounding included."
+    return say(text, **told)
+
+
+def _is_near(told: Document) -> bool:
+    return bool(told["kind"] in ("bound", "limit") and told["gap"] < told["objective"])
+
+
 def certificate(result: Document, trace: Any = None) -> list[Block]:
     """Describe what is proven about a result, and how its run reached it."""
     told = result["certificate"]
     said = [say("{sentence}.", "lead", **told)]
     tiles: list[tuple[str, Any]] = []
-    if told["kind"] in ("bound", "limit") and told["gap"] < told["objective"]:
+    if _is_near(told):
         said = [say("No coefficients can lower the objective by more than {gap:up} nats.", "lead", **told),
                 say("Proven, rounding included: there is exactly one optimum.")]  # fmt: skip
         if told["kind"] == "limit":

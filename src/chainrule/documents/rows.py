@@ -64,6 +64,7 @@ def explanation(document: Document) -> list[Block]:
         *left,
         Facts(_shares(document)),
         *_step(document),
+        *_next(document),
     ]  # fmt: skip
 
 
@@ -154,6 +155,24 @@ def _step(document: Document) -> list[Block]:
     ]  # fmt: skip
 
 
+def _next(document: Document) -> list[Block]:
+    """Put the row's numbers beside those at the next epoch."""
+    told, after = document["explanation"], document["explanation"].get("next")
+    if not after:
+        return []
+    unit, epoch = method_of(document).noun, document["epochs"] if told["epoch"] is None else told["epoch"]
+    names = {"z": "z", "g": "g", "L": "loss", "dL_dz": "dL_dz"}
+    lines = [{"name": name, "now": told[key], "next": after[key]} for name, key in names.items()]
+    ratio = after["dL_dz"] / told["dL_dz"] if told["dL_dz"] else 1.0
+    return [
+        Heading(f"this row at the next {unit}", 3),
+        Table.from_entries(
+            lines, ("", "name", ""), (f"{unit} {epoch:,}", "now", "6"), (f"{unit} {epoch + 1:,}", "next", "6"),
+        ),
+        say("Each dL_dw of the row is dL_dz times its x, so all of them change by the same factor: {ratio:6}.", ratio=ratio),
+    ]  # fmt: skip
+
+
 def _strongest(told: Document) -> list[Formula]:
     """Write dL/dw with its numbers, for the feature with the largest derivative."""
     lines = zip(told["features"], told["chain"]["dL_dw"], strict=True)
@@ -179,7 +198,7 @@ def _shares(document: Document) -> list[tuple[str, Any]]:
 def of_explanation(row: Any) -> list[Block]:
     """Describe what `chainrule.explain_row` returned."""
     context = dict(row.context)
-    told = row.to_dict() | {"part": context.pop("part", None)}
+    told = row.to_dict() | {name: context.pop(name, None) for name in ("part", "next")}
     return explanation({**context, "explanation": told})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
@@ -46,6 +47,7 @@ class LearningRateStudy(Study):
     name: ClassVar[str] = "learning-rate"
     heading: ClassVar[str] = "How the learning rate shapes what is learned"
     knob: ClassVar[str] = "learning rate"
+    way: ClassVar[str] = "rate {}"
 
     @property
     def fastest(self) -> Run | None:
@@ -74,7 +76,7 @@ class LearningRateStudy(Study):
             "nearest, nats": [number(float(np.min(run.gap)), 2) for run in self.runs],
         }
 
-    def pictures(self) -> Sequence[Callable[[], Picture]]:
+    def pictures(self) -> Sequence[Callable[..., Picture]]:
         """Draw how each run approaches the optimum."""
         from chainrule.charts.curves import learning_rate_picture
 
@@ -169,7 +171,7 @@ class ScalingStudy(Study):
             "limit 2/L_max": [below(form.limit) for form in self.forms],
         }
 
-    def pictures(self) -> Sequence[Callable[[], Picture]]:
+    def pictures(self) -> Sequence[Callable[..., Picture]]:
         """Draw how each comes near the optimum."""
         from chainrule.charts.curves import scaling_picture
 
@@ -231,6 +233,7 @@ class CenteringStudy(ScalingStudy):
 
     name: ClassVar[str] = "centering"
     heading: ClassVar[str] = "How centring shapes what is learned"
+    is_wide: ClassVar[bool] = True
 
     maps: tuple[Maps, Maps]
     classes: tuple[str, str]
@@ -263,14 +266,14 @@ class CenteringStudy(ScalingStudy):
             **super().columns(),
         }
 
-    def pictures(self) -> Sequence[Callable[[], Picture]]:
+    def pictures(self) -> Sequence[Callable[..., Picture]]:
         """Draw the maps of both runs, and their curves."""
         from chainrule.charts.curves import centering_curves
         from chainrule.charts.maps import decision_maps
 
         lines = [(run.label, m) for run, m in zip(self.runs, self.maps, strict=True)]
         optimum = self.optimum.objective if self.optimum.exists else None
-        return [lambda: decision_maps(lines, self.classes), lambda: centering_curves(self.runs, optimum=optimum)]
+        return [partial(decision_maps, lines, self.classes), lambda: centering_curves(self.runs, optimum=optimum)]
 
 
 def article_points(seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
@@ -390,7 +393,7 @@ class BatchesStudy(Study):
             "learning rate": [number(run.rate) for run in self.runs],
         }
 
-    def pictures(self) -> Sequence[Callable[[], Picture]]:
+    def pictures(self) -> Sequence[Callable[..., Picture]]:
         """Draw the distance from the optimum against reads, and against updates."""
         from chainrule.charts.curves import batches_picture
 

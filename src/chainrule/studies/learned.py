@@ -1,4 +1,4 @@
-"""How a run learned: its progress, and gradients and maps from a few reads at points of its path."""
+"""How a run learned: its progress, and gradients, maps and the loss surface from a few reads."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.moments import standardized
 from chainrule.fitting.methods import METHODS
 from chainrule.fitting.result import Result
+from chainrule.losses import LOGISTIC
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.solvers.trace import Trace
 from chainrule.studies.curvature import Curvature
 from chainrule.studies.progress import Progress, progress_of
+from chainrule.studies.surface import Surface, Way, surface_of
 from chainrule.training import Training
 
 Floats = NDArray[np.float64]
@@ -40,7 +42,7 @@ MARGIN = 0.04
 
 @dataclass(frozen=True)
 class Learned:
-    """Progress from the trace; gradients and maps, each None if there is nothing to show.
+    """Progress from the trace; gradients, maps and the loss surface, each None if there is nothing to show.
 
     notes : why something is not shown.
     """
@@ -48,6 +50,7 @@ class Learned:
     progress: Progress
     gradients: Gradients | None = None
     maps: Maps | None = None
+    surface: Surface | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -59,7 +62,7 @@ def learned_by(training: Training) -> Learned:
     notes = [NOISE] * by_batches + [NO_MAP] * (maps is None)
     return Learned(
         progress_of(result, training.deviations), None if by_batches else gradients_of(rows, result), maps,
-        tuple(notes) if len(result.trace) > 1 else (),
+        surface_under(rows, result), tuple(notes) if len(result.trace) > 1 else (),
     )  # fmt: skip
 
 
@@ -108,23 +111,27 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     trace = result.trace
     if len(trace) < 2:
         return None
-    rows, theirs = rows.as_given(), Units(result.center, result.scale)
-    is_scale_free = METHODS[result.method].is_scale_free
-    if not is_scale_free:
-        rows = rows.see(theirs)
-    elif rows.design.numeric.any():  # the path is the same in all units; standardised columns can be compared
-        rows = standardized(rows, rows.design.numeric) if rows.design.csr is None else _scaled(rows)
-    penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
-    objective = DataObjective(rows, penalty, result.fit_intercept)
+    objective, points = comparable(rows, result)
     affordable = np.clip(MOST_NUMBERS / (rows.n_rows * rows.n_features), FEWEST_POINTS, MOST_POINTS)
     chosen = spread_points(trace, int(affordable))
-    thetas = np.column_stack([trace.w, trace.b])[chosen]
-    if is_scale_free:
-        thetas = np.array([np.append(*rows.units.to_fit(*theirs.to_user(p[:-1], p[-1]))) for p in thetas])
-    found = [(k, e) for k, e in zip(chosen, map(objective.evaluate, thetas), strict=True) if e.finite]
+    found = [(k, e) for k, e in zip(chosen, map(objective.evaluate, points[chosen]), strict=True) if e.finite]
     epochs = trace.columns["epoch"].astype(np.int64)[[k for k, _ in found]]
-    dL = np.array([e.gradient for _, e in found])
+    dL, is_scale_free = np.array([e.gradient for _, e in found]), METHODS[result.method].is_scale_free
     return Gradients(epochs, (*result.feature_names, "bias b"), dL, is_scale_free, _limit(objective, result))
+
+
+def comparable(rows: Rows, result: Result) -> tuple[DataObjective, Floats]:
+    """Return F and a run's path (k, n + 1), in the fit's units; Newton's, the same in all units, for standardised numbers."""
+    rows, theirs, trace = rows.as_given(), Units(result.center, result.scale), result.trace
+    points, is_scale_free = np.column_stack([trace.w, trace.b]), METHODS[result.method].is_scale_free
+    if not is_scale_free:
+        rows = rows.see(theirs)
+    elif rows.design.numeric.any():
+        rows = standardized(rows, rows.design.numeric) if rows.design.csr is None else _scaled(rows)
+    penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
+    if is_scale_free:
+        points = np.array([np.append(*rows.units.to_fit(*theirs.to_user(p[:-1], p[-1]))) for p in points])
+    return DataObjective(rows, penalty, result.fit_intercept), points
 
 
 def _scaled(rows: Rows) -> Rows:
@@ -147,6 +154,23 @@ def _limit(objective: DataObjective, result: Result) -> float | None:
         return None
     limit = Curvature.of(objective.hessian(np.append(result.w_fit, result.b_fit))).limit
     return limit if np.isfinite(limit) else None
+
+
+# --- the loss surface
+
+
+def surface_under(rows: Rows, result: Result) -> Surface | None:
+    """Compute F around a run's path; rows : the training rows, in the user's units.
+
+    None if the path leads nowhere, and for a loss or a penalty that isn't the usual one.
+    """
+    usual = result.loss + 0.5 * result.alpha * float(result.w_fit @ result.w_fit)
+    if len(result.trace) < 2 or result.loss_name != LOGISTIC.name or not np.isclose(usual, result.objective, rtol=1e-6):
+        return None
+    objective, points = comparable(rows, result)
+    method, epochs = METHODS[result.method], result.trace.columns["epoch"].astype(np.int64)
+    way = Way.of(method.title, epochs, points[:, :-1], points[:, -1], method.by_reads)
+    return surface_of(objective, result.feature_names, [way], exists=result.certificate.kind in ("bound", "reduced"))
 
 
 # --- maps

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
+import numpy as np
+
+from chainrule.data.rows import Units
+from chainrule.objective import DataObjective
+from chainrule.penalties import ridge
 from chainrule.studies.runs import Form, Optimum, Run, Setting
+from chainrule.studies.surface import Surface, Way, surface_of, told
 from chainrule.words import Shown, counted, plain, pretty, typeset
 
 if TYPE_CHECKING:
     from chainrule.charts.canvas import Picture
 
 SCHEMA_VERSION = 1
+
+
+class Panel(NamedTuple):
+    """A picture of a study and the text under it.
+
+    is_wide: whether it may take the whole width of a page. is_conclusion: whether the text says something without the picture.
+    """
+
+    draw: Callable[..., Picture]
+    says: str
+    is_wide: bool
+    is_conclusion: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +50,16 @@ class Study(Shown):
     alpha : float
     notes : tuple of str
         Notes on the data.
+    surfaces : tuple of (str, Surface)
+        The loss surface under some runs, or under the run of each form, with its name. Not in `to_dict`.
     """
 
     name: ClassVar[str]
     heading: ClassVar[str]
     knob: ClassVar[str]  # what the runs differ in: the table's first heading
     unit: ClassVar[str] = "epochs"
+    way: ClassVar[str] = "{}"  # the name of a run's way on the loss surface
+    is_wide: ClassVar[bool] = False  # whether the first picture takes the whole width of a page
 
     forms: tuple[Form, ...]
     runs: tuple[Run, ...]
@@ -46,13 +69,15 @@ class Study(Shown):
     n_features: int
     alpha: float
     notes: tuple[str, ...]
+    surfaces: tuple[tuple[str, Surface], ...] = field(repr=False)
 
     @classmethod
     def of(cls, setting: Setting, forms: Iterable[Form], runs: Iterable[Run], **own: Any) -> Self:
         """Make the study from its forms and runs; own: the fields that only this study has."""
-        forms, rows = tuple(forms), setting.rows
+        forms, runs, rows = tuple(forms), tuple(runs), setting.rows
+        surfaces = tuple(_surfaces(setting, forms, runs, cls.way))
         return cls(
-            forms=forms, runs=tuple(runs), within=setting.within, max_epochs=setting.epochs, n_rows=rows.n_rows,
+            forms=forms, runs=runs, surfaces=surfaces, within=setting.within, max_epochs=setting.epochs, n_rows=rows.n_rows,
             n_features=rows.n_features, alpha=setting.alpha, notes=forms[0].optimum.notes, **own,
         )  # fmt: skip
 
@@ -70,8 +95,8 @@ class Study(Shown):
         """Return the study's own columns of the table, one cell per run."""
         raise NotImplementedError
 
-    def pictures(self) -> Sequence[Callable[[], Picture]]:
-        """Return one function per picture that draws it."""
+    def pictures(self) -> Sequence[Callable[..., Picture]]:
+        """Return one function per picture that draws it; one of the whole width takes a `width`."""
         raise NotImplementedError
 
     @property
@@ -127,13 +152,13 @@ class Study(Shown):
         """Draw the study: one SVG with a title and the text of each picture, with its own light and dark colours."""
         from chainrule.charts.sheet import svg_sheet
 
-        return svg_sheet(title or self.heading, self.panels())
+        return svg_sheet(title or self.heading, [(panel.draw, panel.says) for panel in self.panels()])
 
     def png(self, title: str | None = None, *, scale: float = 2.0) -> bytes:
         """Draw the same as a PNG, `scale` dots per CSS pixel."""
         from chainrule.charts.sheet import png_sheet
 
-        return png_sheet(title or self.heading, self.panels(), scale=scale)
+        return png_sheet(title or self.heading, [(panel.draw, panel.says) for panel in self.panels()], scale=scale)
 
     def html(self, title: str | None = None, *, notes: Sequence[str] = ()) -> str:
         """Return one HTML page: pictures, conclusions, table. notes: more sentences about the data."""
@@ -141,9 +166,38 @@ class Study(Shown):
 
         return study_page(self, title or self.heading, notes)
 
-    def panels(self) -> list[tuple[Callable[[], Picture], str]]:
-        """Return the function that draws each picture, and the text under it."""
-        return list(zip(self.pictures(), self.conclusions, strict=True))
+    def panels(self) -> list[Panel]:
+        """Return the study's pictures and the loss surfaces, with the text under each."""
+        from chainrule.charts.surfaces import surfaces
+
+        found = list(zip(self.pictures(), self.conclusions, strict=True))
+        panels = [Panel(draw, text, self.is_wide and not k) for k, (draw, text) in enumerate(found)]
+        if self.surfaces:
+            what = "each run" if len(self.surfaces) > 1 else "the runs"
+            text = told([surface for _, surface in self.surfaces], what)
+            panels.append(Panel(partial(surfaces, self.surfaces), text, len(self.surfaces) > 2, False))
+        return panels
+
+
+def _surfaces(setting: Setting, forms: Sequence[Form], runs: Sequence[Run], way: str) -> Iterator[tuple[str, Surface]]:
+    """Compute the loss surface under each form's run; of many runs of one form, under the first, the best and the last."""
+    if len(forms) > 1:
+        groups = [(form, form.label, {"gradient descent": run}) for form, run in zip(forms, runs, strict=True)]
+    else:
+        best = min(runs, key=lambda run: math.inf if run.reached is None or run.estimated else run.reached)
+        groups = [(forms[0], "", {way.format(run.label): run for run in (runs[0], best, runs[-1])})]
+    for form, label, shown in groups:
+        results = {name: run.result for name, run in shown.items()}
+        first = next(iter(results.values()))
+        penalty = ridge(setting.alpha, setting.rows.n_features)
+        objective = DataObjective(setting.rows.see(Units(first.center, first.scale)), penalty)
+        ways = [
+            Way.of(name, of.trace.columns["epoch"].astype(np.int64), of.trace.w, of.trace.b)
+            for name, of in results.items()
+        ]
+        surface = surface_of(objective, first.feature_names, ways, exists=form.optimum.exists)
+        if surface is not None:
+            yield label, surface
 
 
 def number(value: float | None, digits: int = 3) -> str:
