@@ -39,7 +39,7 @@ function reveal(elements: readonly Element[], above: Element, below: Element): v
 }
 
 /** The steps of a row: buttons and words. `places`: the graph, and the table of the mean and the update. */
-function stepper(store: Store, place: Element, places: readonly [Element, Element], bars: readonly [Element, Element]): void {
+function stepper(store: Store, place: Element, places: readonly [Element, Element], bars: readonly [Element, Element]): Keys {
   const said = el("output");
   const look = (): void => {
     const [graph, table] = places;
@@ -57,8 +57,22 @@ function stepper(store: Store, place: Element, places: readonly [Element, Elemen
     look();
   };
   const button = (label: string, act: () => void): HTMLButtonElement => el("button", { type: "button", click: act }, label);
-  put(place, button("start over", () => at(0)), button("step back", () => at(store.state.stage - 1)), button("step", onward), said);
+  const [back, on] = [button("step back", () => at(store.state.stage - 1)), button("step", onward)];
+  put(place, button("start over", () => at(0)), back, on, said);
   store.watch((state) => put(said, `${state.stage + 1} of ${STAGES.length}: ${SAYS[STAGES[state.stage]](store)}`));
+  return { ArrowRight: on, ArrowLeft: back };
+}
+
+/** Buttons by the key that presses them, with Shift, from anywhere but a field. */
+type Keys = Readonly<Record<string, HTMLButtonElement>>;
+
+function listen(keys: Keys): void {
+  document.onkeydown = (event) => {
+    const button = event.shiftKey && !event.altKey && !event.ctrlKey && !event.metaKey && keys[event.key];
+    if (!button || (event.target as Element).matches("input, select")) return;
+    event.preventDefault();
+    button.click();
+  };
 }
 
 /** Cards beside one another where there is room. */
@@ -70,25 +84,29 @@ const div = (name = "", label = ""): HTMLElement => el("div", label ? { class: n
 function show(data: Data, page: HTMLElement, hash = ""): void {
   const store = start(data);
   restore(store, hash);
+  const links = el("nav", { "aria-label": "parts of the page" });
   const card = (title: string, says: string, make: (...places: HTMLElement[]) => void, ...places: HTMLElement[]): HTMLElement => {
     make(...places);
-    return el("section", {}, el("h2", {}, title), says ? el("p", { class: "note" }, says) : null, ...places);
+    const id = title.toLowerCase().replaceAll(/[^a-z]+/g, "-");
+    links.append(el("a", { href: `#${id}` }, title), " ");
+    return el("section", { id }, el("h2", {}, title), says ? el("p", { class: "note" }, says) : null, ...places);
   };
-  const [badge, floor, controls] = [el("p", { class: "badge" }), el("p"), div("bar")];
-  const [picture, table, bar, formula, reason] = [div(), div("scroll", "table of derivatives"), div("bar"), div("formula"), div()];
+  const [badge, floor, controls] = [el("p", { class: "badge" }), el("p", { role: "status" }), div("bar")];
+  const [picture, table, bar, formula, reason] = [div(), div("scroll", "table of derivatives"), div("bar"), div("formula", "formula of the step"), div()];
   const why = derive.view(store, reason);
   const clock = el("div", { class: "sticky" }, controls);
   const steps = el("div", { class: "steps", role: "group", "aria-label": "steps of the row" }, bar, formula, reason);
-  stepper(store, bar, [picture, table], [clock, steps]);
+  const keys = stepper(store, bar, [picture, table], [clock, steps]);
   const sampled = data.sampledFrom === null ? null : el("p", {}, `The table has ${data.sampledFrom.toLocaleString("en")} rows. This page holds a sample of ${data.rows.m.toLocaleString("en")}, each class with its share, and the run is on the sample alone.`);
   put(
     page,
     el("h1", { tabindex: -1 }, data.title),
-    el("p", {}, "A run of gradient descent, epoch by epoch: ▶ plays it. “step” takes one row forward to its loss and backward to its gradients, then all rows to the update. Every number is computed in this page, from the rows that it holds."),
+    el("p", { class: "intro" }, "A run of gradient descent: ▶ plays its epochs. “step” takes one row forward to its loss and backward to its gradients, then all rows to the update. Every number is computed in this page, from the rows that it holds. ", el("span", { class: "keys" }, "Keys, with Shift: → and ← step on and back, ↓ and ↑ go one epoch on and back, Enter plays.")),
     sampled,
     badge,
     floor,
     el("p", { id: "notes", class: "note" }),
+    links,
     clock,
     el(
       "div",
@@ -116,7 +134,7 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
   );
   check.badge(store, badge);
   check.floor(store, floor);
-  time.controls(store, controls);
+  listen({ ...keys, ...time.controls(store, controls) });
 }
 
 const held = document.getElementById("chainrule-data");
@@ -124,5 +142,5 @@ const page = document.getElementById("player");
 if (held?.textContent && page) {
   const given = read(JSON.parse(held.textContent) as Given);
   show(given, page, location.hash);
-  addEventListener("hashchange", () => show(given, page, location.hash));
+  addEventListener("hashchange", () => location.hash.includes("=") && show(given, page, location.hash)); // else a link to a part
 }

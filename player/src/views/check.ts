@@ -63,7 +63,7 @@ function losses(store: Store, place: Element): void {
     return total / (training.s ? training.s.reduce((a, b) => a + b, 0) : training.m);
   };
   const line = (head: string, ...cells: string[]): HTMLElement => el("tr", {}, el("th", { scope: "row", class: "number" }, head), ...cells.map((cell) => el("td", cell === "∞" || cell === "–" ? { class: "wrong" } : {}, cell)));
-  const heads = ["row", "z", "y", "−(y log g + (1 − y) log(1 − g))", "log(1 + e^±z)"].map((head) => el("th", { scope: "col" }, head));
+  const heads = ["row", "z", "y", "article's form", "stable form"].map((head) => el("th", { scope: "col" }, head));
   const named = met.slice(0, 20).map((i) => rowNumbers[i]);
   put(
     place,
@@ -95,7 +95,7 @@ export function view(store: Store, place: Element): void {
     place,
     el("div", { class: "bar" }, el("button", { type: "button", click: check }, "check the gradient here")),
     said,
-    el("p", {}, "The loss of the worst predicted rows, as the article writes it and in the form that the page computes:"),
+    el("p", {}, "The loss of the worst predicted rows in the article's form, −(y log g + (1 − y) log(1 − g)), and in the stable one that this page computes: log(1 + e⁻ᶻ) if y = 1, log(1 + eᶻ) if y = 0."),
     compared,
     el("p", { class: "note" }, "A rounding error of a sum, as counted at the top, is u = 2⁻⁵³ times the sum of its absolute terms."),
   );

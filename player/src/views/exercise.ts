@@ -34,9 +34,9 @@ function made(store: Store, seed: number): Exercise {
 export function view(store: Store, place: Element): void {
   let seed = 1;
   let exercise = made(store, seed);
-  const ask = el("p");
+  const ask = el("p", { id: "ask" });
   const said = el("p", { role: "status" });
-  const field = el("input", { type: "text", inputmode: "decimal", "aria-label": "your answer" });
+  const field = el("input", { type: "text", inputmode: "decimal", "aria-label": "your answer", "aria-describedby": "ask" });
   const form = el("form", { class: "bar", autocomplete: "off" }, field, el("button", { type: "submit" }, "check"), el("button", { type: "button", click: () => next() }, "another"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -51,6 +51,7 @@ export function view(store: Store, place: Element): void {
     field.value = "";
     put(ask, exercise.ask);
     put(said);
+    field.focus();
   }
   put(place, ask, form, said);
   put(ask, exercise.ask);

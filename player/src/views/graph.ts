@@ -69,7 +69,8 @@ class Look {
 
   /** A class as it stands beside y. */
   get y(): string {
-    return `y = ${this.row.y}: ${shortened(this.classes[this.row.y], 18)}`;
+    const name = this.classes[this.row.y];
+    return name === String(this.row.y) ? `y = ${name}` : `y = ${this.row.y}: ${shortened(name, 18)}`;
   }
 
   node(x: number, y: number, name: "z" | "g" | "L", value: number, side: Attributes): SVGElement {
@@ -196,7 +197,7 @@ export function formula(store: Store, state: State): Element {
       const j = [...row.x.keys()].find((k) => scale[k] !== 1 || center[k] !== 0);
       if (j === undefined) return block(i("x"), o("="), tex.text("the value in the table"));
       const value = Number((row.x[j] * scale[j] + center[j]).toPrecision(9));
-      return block(sub(i("x"), n(j + 1)), o("="), over(r(n(value), o("−"), signed(center[j])), n(scale[j])), o("="), n(row.x[j]), tex.text(": the value in the table, less the mean, over the deviation"));
+      return block(sub(i("x"), n(j + 1)), o("="), over(r(n(value), o("−"), signed(center[j])), n(scale[j])), o("="), n(row.x[j]), tex.text(":\u00a0(value − mean) / deviation"));
     },
     z: () => block(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), o("+"), i("b"), o("="), n(row.z)),
     g: () => block(i("g"), o("="), over(n("1"), r(n("1"), o("+"), sup(i("e"), r(o("−"), i("z"))))), o("="), n(row.g)),

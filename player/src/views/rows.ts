@@ -51,7 +51,7 @@ export function view(store: Store, place: Element): void {
       body,
       ...order.slice(first, first + PAGE).map((i) => {
         const row = rowAt(store.run.rows, i, at);
-        const pick = el("button", { type: "button", "aria-pressed": i === state.row ? "true" : "false", click: () => store.change({ row: i }) }, String(data.rowNumbers[i]));
+        const pick = el("button", { type: "button", "aria-label": `row ${data.rowNumbers[i]}`, "aria-pressed": i === state.row ? "true" : "false", click: () => store.change({ row: i }) }, String(data.rowNumbers[i]));
         return el(
           "tr",
           { class: i === state.row ? "picked" : "" },

@@ -12,7 +12,8 @@ export function shownEpochs(last: number, from: number, most = 300): number[] {
   return [...found].sort((a, b) => a - b);
 }
 
-export function controls(store: Store, place: Element): void {
+/** The bar of time; returns its buttons by the keys that press them. */
+export function controls(store: Store, place: Element): Record<string, HTMLButtonElement> {
   const slider = el("input", { type: "range", min: 0, max: store.run.path.last, value: 0, "aria-label": "epoch" });
   const said = el("output", { class: "epoch" });
   const which = el("select", { "aria-label": "run" });
@@ -23,15 +24,16 @@ export function controls(store: Store, place: Element): void {
   });
   const playing = el("button", { type: "button" });
   const go = (epoch: number): void => store.change({ epoch: Math.max(store.run.from, Math.min(store.run.path.last, epoch)), stage: STAGES.length - 1 });
-  const button = (label: string, title: string, act: () => void): HTMLButtonElement => el("button", { type: "button", title, "aria-label": title, onclick: undefined, click: act }, label);
+  const button = (label: string, title: string, act: () => void): HTMLButtonElement => el("button", { type: "button", title, "aria-label": title, click: act }, label);
+  const [back, on] = [button("−1", "one epoch back", () => go(store.state.epoch - 1)), button("+1", "one epoch on", () => go(store.state.epoch + 1))];
   playing.addEventListener("click", () => store.change({ isPlaying: !store.state.isPlaying }));
   slider.addEventListener("input", () => store.change({ epoch: Number(slider.value), stage: STAGES.length - 1, isPlaying: false }));
   put(
     place,
     button("|◀", "rewind to the start", () => (store.change({ isPlaying: false }), go(store.run.from))),
-    button("−1", "one epoch back", () => go(store.state.epoch - 1)),
+    back,
     playing,
-    button("+1", "one epoch on", () => go(store.state.epoch + 1)),
+    on,
     slider,
     said,
     which,
@@ -67,6 +69,7 @@ export function controls(store: Store, place: Element): void {
     playing.setAttribute("aria-label", state.isPlaying ? "pause" : "play");
     if (state.isPlaying && !before.isPlaying) requestAnimationFrame(tick);
   });
+  return { ArrowDown: on, ArrowUp: back, Enter: playing };
 }
 
 const finite = (x: number): number | null => (Number.isFinite(x) ? Math.min(x, 1e3) : null);
