@@ -53,15 +53,23 @@ export function targets(table: Table): number[] {
   return [...table.names.keys()].filter((j) => new Set(table.cells.map((row) => row[j].trim()).filter((cell) => !isMissing(cell))).size === 2);
 }
 
+/** Choose rows at random, of each class its share, in the order of the table. */
+function sampled(known: readonly number[], classes: readonly (readonly number[])[]): number[] {
+  const chosen = classes.flatMap((rows) => {
+    const size = Math.max(1, Math.floor((rows.length * MOST_ROWS) / known.length));
+    return [...shuffled(rows.length, 1).subarray(0, size)].map((k) => rows[k]);
+  });
+  return chosen.sort((a, b) => a - b);
+}
+
 /** Make the page's data: numbers standardised, text with few values as 0 and 1, the rest left out; says what was done. */
 export function encode(table: Table, target: number): { data: Data; notes: string[] } {
   const notes: string[] = [];
   const known = [...table.cells.keys()].filter((i) => !isMissing(table.cells[i][target]));
   if (known.length < table.cells.length) notes.push(`${counted(table.cells.length - known.length, "row")} without ${table.names[target]} ${table.cells.length - known.length === 1 ? "is" : "are"} left out.`);
-  const places = known.length > MOST_ROWS ? [...shuffled(known.length, 1).subarray(0, MOST_ROWS)].sort((a, b) => a - b).map((k) => known[k]) : known;
-  if (known.length > MOST_ROWS) notes.push(`A random ${MOST_ROWS} of the ${known.length} rows are used.`);
-  const classes = [...new Set(places.map((i) => table.cells[i][target].trim()))].sort();
+  const classes = [...new Set(known.map((i) => table.cells[i][target].trim()))].sort();
   if (classes.length !== 2) throw new Unusable(`Column ${table.names[target]} needs two values: it has ${classes.length}.`);
+  const places = known.length > MOST_ROWS ? sampled(known, classes.map((name) => known.filter((i) => table.cells[i][target].trim() === name))) : known;
   const [names, columns]: [string[], number[][]] = [[], []];
   table.names.forEach((name, j) => {
     if (j === target) return;

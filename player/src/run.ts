@@ -1,6 +1,6 @@
 // A training run: the points that were embedded, those that the page computes between them, and forks.
 
-import { type Point, type Rows, shuffled, sums, update } from "./math";
+import { dL_dz, type Point, type Rows, shuffled } from "./math";
 
 /** How a run steps. size: rows in a batch, 0 for all. */
 export interface How {
@@ -18,9 +18,31 @@ export function batches(m: number, how: How, epoch: number): readonly (Uint32Arr
   return Array.from({ length: Math.ceil(m / how.size) }, (_, k) => order.subarray(k * how.size, (k + 1) * how.size));
 }
 
-/** Go on from a point by some steps of an epoch. */
+/** Go on from a point by some steps of an epoch: `sums` and `update` in one pass, by plain sums, since forks take many epochs. */
 export function stepped(rows: Rows, at: Point, how: How, steps: readonly (Uint32Array | null)[]): Point {
-  return steps.reduce((here, batch) => update(here, sums(rows, here, how.alpha, batch ?? undefined), how.rate, how.fitIntercept), at);
+  const { m, n, x, y, s } = rows;
+  const [w, slopes] = [at.w.slice(), new Float64Array(n)];
+  let b = at.b;
+  for (const batch of steps) {
+    let [weight, slope] = [0, 0];
+    slopes.fill(0);
+    for (let k = 0, count = batch ? batch.length : m; k < count; k++) {
+      const i = batch ? batch[k] : k;
+      const si = s ? s[i] : 1;
+      if (si === 0) continue;
+      const row = i * n;
+      let z = b;
+      for (let j = 0; j < n; j++) z += x[row + j] * w[j];
+      const d = si * dL_dz(z, y[i]);
+      weight += si;
+      slope += d;
+      for (let j = 0; j < n; j++) slopes[j] += d * x[row + j];
+    }
+    if (weight === 0) continue;
+    for (let j = 0; j < n; j++) w[j] -= how.rate * (slopes[j] / weight + how.alpha * w[j]);
+    if (how.fitIntercept) b -= (how.rate * slope) / weight;
+  }
+  return { w, b };
 }
 
 /** A run with some of its points known: those between are computed from the last known one, and kept. */

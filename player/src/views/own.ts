@@ -26,7 +26,7 @@ export function view(place: Element, show: (data: Data) => void): void {
   function ask(table: Table): void {
     const possible = targets(table);
     if (!possible.length) throw new Unusable("No column has exactly two values, which a target needs.");
-    const select = el("select", { "aria-label": "target" }, ...possible.map((j) => el("option", { value: j }, table.names[j])));
+    const select = el("select", { "aria-label": "target" }, ...possible.map((j, k) => el("option", { value: j, selected: k === possible.length - 1 }, table.names[j])));
     const train = el("button", { type: "button", class: "main" }, "train on it");
     train.addEventListener("click", () =>
       guarded(() => {
