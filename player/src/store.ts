@@ -46,6 +46,12 @@ export interface Edited {
 
 export const NOT_EDITED: Edited = { x: null, at: null };
 
+/** A value of a column as the table has it. */
+export function inTable({ center, scale }: Run, j: number, x: number): number {
+  const value = x * scale[j] + center[j];
+  return Math.abs(value) < 1e-12 * Math.abs(center[j]) ? 0 : Number(value.toPrecision(9));
+}
+
 /** The steps of one row, forward and backward, then the mean over the rows and the update. */
 export const STAGES = ["x", "z", "g", "L", "dL_dg", "dg_dz", "dz_dw", "mean", "update"] as const;
 export type Stage = (typeof STAGES)[number];

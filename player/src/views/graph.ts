@@ -1,7 +1,7 @@
 // The computation graph of one row: values run forward, derivatives run back, step by step.
 
 import { allShortened, type Child, el, pretty, put, shortened, subscript, svg, tex } from "../dom";
-import { reached, type Row, STAGES, type Stage, type State, type Store } from "../store";
+import { inTable, reached, type Row, STAGES, type Stage, type State, type Store } from "../store";
 import { strongest, terms } from "./step";
 
 const SHOWN = 8;
@@ -196,8 +196,7 @@ export function formula(store: Store, state: State): Element {
       const { center, scale } = store.run;
       const j = [...row.x.keys()].find((k) => scale[k] !== 1 || center[k] !== 0);
       if (j === undefined) return block(i("x"), o("="), tex.text("the value in the table"));
-      const value = Number((row.x[j] * scale[j] + center[j]).toPrecision(9));
-      return block(sub(i("x"), n(j + 1)), o("="), over(r(n(value), o("−"), signed(center[j])), n(scale[j])), o("="), n(row.x[j]), tex.text(":\u00a0(value − mean) / deviation"));
+      return block(sub(i("x"), n(j + 1)), o("="), over(r(n(inTable(store.run, j, row.x[j])), o("−"), signed(center[j])), n(scale[j])), o("="), n(row.x[j]), tex.text(":\u00a0(value − mean) / deviation"));
     },
     z: () => block(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), o("+"), i("b"), o("="), n(row.z)),
     g: () => block(i("g"), o("="), over(n("1"), r(n("1"), o("+"), sup(i("e"), r(o("−"), i("z"))))), o("="), n(row.g)),

@@ -3,7 +3,7 @@
 import { contours } from "d3-contour";
 import { allShortened, el, pretty, put, svg } from "../dom";
 import { loss, logOdds, type Point, type Rows, sigmoid } from "../math";
-import type { Run, Store } from "../store";
+import { inTable, type Run, type Store } from "../store";
 import { shownEpochs } from "./time";
 
 const [WIDTH, HEIGHT, EDGE] = [430, 340, 58];
@@ -94,9 +94,8 @@ export function map(store: Store, place: Element): void {
     const [xs, ys] = [column(a), column(b)];
     [x, y] = [rangeOf(xs, 0.06), rangeOf(ys, 0.06)];
     put(dots, ...xs.map((_, i) => svg(rows.y[i] ? "circle" : "rect", rows.y[i] ? { cx: across(x, xs[i]), cy: up(y, ys[i]), r: 3.2, class: "one" } : { x: across(x, xs[i]) - 2.8, y: up(y, ys[i]) - 2.8, width: 5.6, height: 5.6, class: "zero" })));
-    const { center, scale } = store.run;
-    const inTable = (value: number, axis: 0 | 1): string => pretty(value * scale[[a, b][axis]] + center[[a, b][axis]], 4);
-    made = frame(x, y, short[a], short[b], inTable, fills, dots, mark);
+    const label = (value: number, axis: 0 | 1): string => pretty(inTable(store.run, [a, b][axis], value), 3);
+    made = frame(x, y, short[a], short[b], label, fills, dots, mark);
     put(picture, made, el("figcaption", {}, `Darker: ${classes[1]} is more probable; the thick line is g = ½. The other columns are as in the row that is ringed. Circles are ${classes[1]}, squares ${classes[0]}.`));
     show();
   };

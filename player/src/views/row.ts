@@ -2,7 +2,7 @@
 
 import { allShortened, el, named, pretty, put, subscript } from "../dom";
 import { sigmoid } from "../math";
-import { NOT_EDITED, reached, type Store } from "../store";
+import { inTable, NOT_EDITED, reached, type Store } from "../store";
 
 type Field = "table" | "x" | "w";
 
@@ -10,10 +10,8 @@ export function view(store: Store, place: Element): void {
   const { data } = store;
   const n = data.names.length;
   let wanted: HTMLInputElement | null = null; // while a number is typed, its field must stay
-  /** A value of the row as the table has it. */
-  const inTable = (j: number): number => Number((store.row.x[j] * store.run.scale[j] + store.run.center[j]).toPrecision(9));
   const valueOf = (j: number, what: Field): number => {
-    if (what === "table") return inTable(j);
+    if (what === "table") return inTable(store.run, j, store.row.x[j]);
     return Number((what === "x" ? store.row.x[j] : j < n ? store.point.w[j] : store.point.b).toPrecision(4));
   };
   function changed(j: number, what: Field, value: number): void {
