@@ -88,8 +88,10 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
   const card = (title: string, says: string, make: (...places: HTMLElement[]) => void, ...places: HTMLElement[]): HTMLElement => {
     make(...places);
     const id = title.toLowerCase().replaceAll(/[^a-z]+/g, "-");
-    links.append(el("a", { href: `#${id}` }, title), " ");
-    return el("section", { id }, el("h2", {}, title), says ? el("p", { class: "note" }, says) : null, ...places);
+    const heading = el("h2", { tabindex: -1 }, title);
+    // a page within a page can't follow a link to a part of itself
+    links.append(el("a", { href: `#${id}`, click: (event) => (event.preventDefault(), heading.scrollIntoView(), heading.focus({ preventScroll: true })) }, title), " ");
+    return el("section", { id }, heading, says ? el("p", { class: "note" }, says) : null, ...places);
   };
   const [badge, floor, controls] = [el("p", { class: "badge" }), el("p", { role: "status" }), div("bar")];
   const [picture, table, bar, formula, reason] = [div(), div("scroll", "table of derivatives"), div("bar"), div("formula", "formula of the step"), div()];

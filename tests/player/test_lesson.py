@@ -182,7 +182,7 @@ def test_a_fork_of_a_fork_goes_back_to_the_table_s_units(page):
 def test_a_link_brings_back_forks_and_edits(page, browser, penguins):
     go_to(page, 9)
     page.get_by_label("w of bill_depth_mm").fill("1.25")
-    fork(page, learning_rate="20", rows_in_a_batch="32", penalty_alpha="0.01", columns="centred")
+    fork(page, learning_rate="20", rows_in_a_batch="32", penalty_α="0.01", columns="centred")
     go_to(page, 40)
     page.get_by_label("x of body_mass_g").fill("0.5")
     page.get_by_label("w of bill_length_mm").fill("-2")

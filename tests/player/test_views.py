@@ -141,7 +141,7 @@ def test_a_row_chosen_by_the_keyboard_keeps_the_focus(page):
 def test_a_fork_keeps_the_old_curve_and_takes_batches_and_a_penalty(page):
     go_to(page, 10)
     page.get_by_label("rows in a batch").select_option("32")
-    page.get_by_label("penalty alpha").fill("0.1")
+    page.get_by_label("penalty α").fill("0.1")
     page.get_by_role("button", name="go on from here").click()
     legend = section(page, "How the loss falls").locator(".u-legend").text_content()
     assert "the trainer's run" in legend
@@ -157,7 +157,7 @@ def test_a_fork_that_goes_wrong_keeps_the_limit_of_the_optimum(page):
     page.get_by_label("learning rate, as a power of ten").fill("2.5")
     page.get_by_role("button", name="go on from here").click()
     assert f"rates below 2/λ = {limit} still converge" in place.text_content()
-    page.get_by_label("penalty alpha").fill("0.1")  # whose optimum is not known
+    page.get_by_label("penalty α").fill("0.1")  # whose optimum is not known
     page.get_by_role("button", name="go on from here").click()
     assert "still converge" not in place.text_content()
 
@@ -196,6 +196,8 @@ def test_numbers_and_picture_are_exported(page):
     text = given.value.path().read_text(encoding="utf-8")
     assert text.startswith("<svg")
     assert 'xmlns="http://www.w3.org/2000/svg"' in text
+    assert "Epoch 7." in text
+    assert re.search(r"<rect[^>]*fill: rgb", text)  # readable in light and in dark
     assert "∂L/∂z" in text
 
 
@@ -309,6 +311,9 @@ def test_the_player_runs_within_a_report(browser, tmp_path):
     frame.get_by_role("button", name="one epoch on").click()
     assert "epoch 1 of" in frame.locator("output.epoch").text_content()
     assert frame.locator(".badge strong").text_content() == "checked"
+    frame.get_by_role("link", name="Checks").click()
+    assert frame.locator(":focus").text_content() == "Checks"
+    assert frame.locator("svg.graph").count() == 1
     assert frame.get_by_label("link to this state").count() == 0
     assert said == []
     page.close()

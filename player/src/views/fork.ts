@@ -82,7 +82,7 @@ export function view(store: Store, place: Element): void {
   const rate = el("input", { type: "number", min: 0, step: "any", "aria-label": "learning rate" });
   const size = el("select", { "aria-label": "rows in a batch" }, ...[0, 1, 8, 32, 128].map((k) => el("option", { value: k }, k === 0 ? "all rows" : k === 1 ? "one row" : `batches of ${k}`)));
   const scaling = el("select", { "aria-label": "columns" }, ...Object.entries(SCALINGS).map(([label, value]) => el("option", { value }, label)));
-  const alpha = el("input", { type: "number", min: 0, step: "any", value: store.data.alpha, "aria-label": "penalty alpha" });
+  const alpha = el("input", { type: "number", min: 0, step: "any", value: store.data.alpha, "aria-label": "penalty α" });
   const [limits, far, what, wrong] = [el("p"), el("p", { class: "note" }), el("p", { role: "status" }), el("p", { role: "status" })];
   const share = (value: number): number => Math.max(0, Math.min(1, (Math.log10(value) - LOWEST) / (HIGHEST - LOWEST)));
   let asked = NaN;
@@ -127,7 +127,7 @@ export function view(store: Store, place: Element): void {
     put(marks, mark("2/L_max", safe), Number.isFinite(there) ? mark("2/λ at the optimum", there) : null, mark("2/λ here", safe, "here"));
     put(
       far,
-      `Below 2/L_max = ${pretty(safe)} no step on all rows can raise the loss, wherever it starts.`,
+      `No λ anywhere is above L_max: with a rate below 2/L_max = ${pretty(safe)} no step on all rows can raise the loss.`,
       Number.isFinite(there) ? ` Near the optimum, rates below 2/λ = ${pretty(there)} still converge; larger ones never do.` : "",
     );
     asks(how.rate);
@@ -137,7 +137,7 @@ export function view(store: Store, place: Element): void {
   put(
     place,
     el("div", { class: "rate" }, slider, marks),
-    el("div", { class: "bar" }, el("label", {}, "rate ", rate), size, scaling, el("label", {}, "α ", alpha), go, back),
+    el("div", { class: "bar" }, el("label", {}, "learning rate ", rate), el("label", {}, "rows in a batch ", size), el("label", {}, "columns ", scaling), el("label", {}, "penalty α ", alpha), go, back),
     wrong,
     what,
     limits,

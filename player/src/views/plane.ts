@@ -56,10 +56,10 @@ function frame(x: Range, y: Range, xName: string, yName: string, label: (value: 
   );
 }
 
-function chooser(names: readonly string[], first: number, label: string, act: (j: number) => void): HTMLSelectElement {
+function chooser(names: readonly string[], first: number, label: string, act: (j: number) => void): HTMLElement {
   const select = el("select", { "aria-label": label }, ...names.map((name, j) => el("option", { value: j, selected: j === first }, name)));
   select.addEventListener("change", () => act(Number(select.value)));
-  return select;
+  return el("label", {}, `${label.split(" ").at(-1)} `, select);
 }
 
 /** The two columns whose contributions spread most at the end of the run; columns of many values come first. */

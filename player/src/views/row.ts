@@ -79,7 +79,7 @@ export function view(store: Store, place: Element): void {
         el(
           "table",
           {},
-          el("thead", {}, el("tr", {}, ...["column", ...(inUnits ? ["in the table"] : []), "x", "w", "log-odds x w", "odds", "g so far"].map((head) => el("th", { scope: "col" }, head)))),
+          el("thead", {}, el("tr", {}, ...["column", ...(inUnits ? ["in the table"] : []), "x", "w", "log-odds x·w", "odds", "g so far"].map((head) => el("th", { scope: "col" }, head)))),
           el(
             "tbody",
             {},
