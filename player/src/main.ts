@@ -124,7 +124,7 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
       card("All rows", "Choose a row by its number. The worst predicted come first; a heading orders them otherwise.", (place) => rows.view(store, place), div()),
     ),
     pair(
-      card("How the loss falls", "", (place) => time.curves(store, place), div()),
+      card("How the loss falls", "A click on the curves goes to that epoch.", (place) => time.curves(store, place), div()),
       card("The learning rate", "Choose a rate and go on from this epoch; then press ▶. The old curves stay.", (place) => fork.view(store, place), div()),
       card("The decision map", "", (place) => plane.map(store, place), div()),
       card("The loss surface", "", (place) => plane.surface(store, place), div()),

@@ -111,6 +111,7 @@ def test_x_is_told_from_the_value_in_the_table(page):
     value.fill("5000")
     assert float(x.input_value()) > before
     assert "with your changes" in section(page, "One row, forward and backward").text_content()
+    assert "not certified" in page.get_by_text("The floor of the loss").text_content()
     x.fill(str(before))
     assert float(value.input_value()) == pytest.approx(3750, rel=1e-3)
     said = page.locator(".formula").text_content()
@@ -277,6 +278,38 @@ def test_the_map_is_in_the_units_of_the_table(page):
     assert ends[0] < 2700.0 < 6300.0 < ends[1]
 
 
+def test_a_click_on_the_curves_goes_to_the_epoch(page):
+    over = page.locator(".u-over")
+    over.scroll_into_view_if_needed()
+    width = over.bounding_box()["width"]
+    share = np.arcsinh(20) / np.arcsinh(400)
+    over.click(position={"x": share * width, "y": 20})
+    epoch = int(page.get_by_label("epoch", exact=True).input_value())
+    assert epoch == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_accessibility_finding_in_any_state(browser, penguins, tmp_path, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
+    page = opened(browser, penguins, "#epoch=6&step=8&x=1:0.5&w=0:300", color_scheme=scheme)
+    page.get_by_text("Why is that so?").click()  # edited, with a loss that meets log(0)
+
+    def check():
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+
+    check()
+    fork(page, learning_rate="20", rows_in_a_batch="32")
+    press(page, "check the gradient here")
+    check()
+    own = tmp_path / "own.csv"
+    own.write_text("a,b,y\n" + "".join(f"{i % 7},{i % 5},{(i * i) % 11 > 4}\n" for i in range(90)))
+    page.get_by_label("a CSV file of your own").set_input_files(str(own))
+    press(page, "train on it")
+    check()
+    page.close()
+
+
 def test_reduced_motion_plays_in_few_long_steps(browser, penguins):
     page = opened(browser, penguins, reduced_motion="reduce")
     seen = page.evaluate(
@@ -335,7 +368,7 @@ def test_keys_step_and_play_from_anywhere_but_a_field(page):
     page.keyboard.press("Shift+ArrowRight")
     assert "9 of 9" in page.locator(".steps").text_content()
     page.keyboard.press("Shift+Enter")
-    assert page.get_by_role("button", name="pause").count() == 1
+    page.get_by_role("button", name="pause").wait_for(timeout=2000)
     page.keyboard.press("Shift+Enter")
     told = page.locator("output.epoch").text_content()
     page.get_by_label("x of body_mass_g").press("Shift+ArrowUp")

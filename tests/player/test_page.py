@@ -78,20 +78,29 @@ def test_every_number_of_a_row_is_the_graph_s(page, table, path):
             page.get_by_role("button", name="step", exact=True).click()
 
 
-def test_the_badge_is_green_and_a_changed_number_makes_it_red(page, browser, path, tmp_path):
+@pytest.mark.parametrize("name", ["loss", "w", "b"])
+def test_the_badge_is_green_and_a_changed_number_makes_it_red(page, browser, path, tmp_path, name):
     assert page.locator(".badge strong").text_content() == "checked"
     text = path.read_text(encoding="utf-8")
     data = re.search(r'<script type="application/json" id="chainrule-data">(.*?)</script>', text).group(1)
     told = json.loads(data)
-    loss = np.frombuffer(base64.b64decode(told["trace"]["loss"])).copy()
-    loss[3] *= 1.0 + 1e-12
-    told["trace"]["loss"] = base64.b64encode(loss.tobytes()).decode()
+    values = np.frombuffer(base64.b64decode(told["trace"][name])).copy()
+    values[3] *= 1.0 + 1e-12
+    told["trace"][name] = base64.b64encode(values.tobytes()).decode()
     wrong = tmp_path / "wrong.html"
     wrong.write_text(text.replace(data, json.dumps(told).replace("<", "\\u003c")), encoding="utf-8")
     other = browser.new_page()
     other.goto(wrong.as_uri())
     assert other.locator(".badge strong").text_content() == "not the trainer's"
     other.close()
+
+
+def test_the_page_runs_its_own_script_alone_and_loads_nothing(page):
+    policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    parts = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert parts["default-src"] == "'none'"
+    assert re.fullmatch(r"'sha256-[\w+/=]+'", parts["script-src"])
+    assert page.locator("[src], link, [href]:not([href^='#'])").count() == 0
 
 
 def test_names_from_the_data_are_text(page):

@@ -293,6 +293,7 @@ def test_the_largest_page_is_small_opens_at_once_and_says_that_it_is_a_sample(br
     assert "holds a sample of 2,000" in page.text_content("main").replace("1,999", "2,000")
     assert "2,500 rows" in page.text_content("main")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert section(page, "The row's numbers").locator("tbody tr").count() == COLUMNS + 1  # one by one, and b
     names = page.locator("svg.graph text.input").all_text_contents()
     assert len(set(names)) == len(names)  # long names stay different
     page.get_by_role("button", name="one epoch on").click()

@@ -150,6 +150,10 @@ export function curves(store: Store, place: HTMLElement): void {
       columns as uPlot.AlignedData,
       canvas,
     );
+    plot.over.addEventListener("click", (event) => {
+      const epoch = Math.round(plot!.posToVal(event.offsetX, "x"));
+      store.change({ epoch: Math.max(run.from, Math.min(run.path.last, epoch)), stage: STAGES.length - 1, isPlaying: false });
+    });
   };
   new ResizeObserver(() => plot?.setSize({ width: canvas.clientWidth, height: 230 })).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", make);
