@@ -1,6 +1,6 @@
 // Elements of the page, made without markup: names from the data are always text.
 
-type Child = Node | string | number | null | undefined | false;
+export type Child = Node | string | number | null | undefined | false;
 type Attributes = Record<string, string | number | boolean | EventListener | undefined>;
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -64,6 +64,12 @@ export function pretty(x: number | null | undefined, digits = 4): string {
   const [mantissa, power] = x.toExponential(digits - 1).split("e");
   const raised = [...String(Number(power))].map((c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]).join("");
   return `${mantissa} × 10${raised}`.replace("-", "−");
+}
+
+/** The head of a table's row: a name, which may break after _ and =, and its symbol. */
+export function named(short: string, name: string, symbol = ""): HTMLTableCellElement {
+  const parts = short.split(/(?<=[_=\s./-])/).flatMap((part, k) => (k ? [el("wbr"), part] : [part]));
+  return el("th", { scope: "row", title: name }, ...parts, symbol && el("small", {}, ` ${symbol}`));
 }
 
 export const subscript = (k: number): string => [...String(k)].map((c) => "₀₁₂₃₄₅₆₇₈₉"[Number(c)]).join("");

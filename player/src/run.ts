@@ -1,6 +1,6 @@
 // A training run: the points that were embedded, those that the page computes between them, and forks.
 
-import { type Point, type Rows, shuffled, sums, update } from "./math";
+import { dL_dz, type Point, type Rows, shuffled } from "./math";
 
 /** How a run steps. size: rows in a batch, 0 for all. */
 export interface How {
@@ -11,20 +11,44 @@ export interface How {
   readonly seed: number;
 }
 
-/** One epoch from a point: one step on all rows, or a step on each batch of a random order. */
-export function epochFrom(rows: Rows, at: Point, how: How, epoch: number): Point {
-  if (how.size === 0 || how.size >= rows.m) return update(at, sums(rows, at, how.alpha), how.rate, how.fitIntercept);
-  const order = shuffled(rows.m, how.seed + epoch);
-  for (let first = 0; first < rows.m; first += how.size) {
-    const batch = order.subarray(first, first + how.size);
-    at = update(at, sums(rows, at, how.alpha, batch), how.rate, how.fitIntercept);
+/** The rows of each step of an epoch: all rows (null) in one step, or a step for each batch of a random order. */
+export function batches(m: number, how: How, epoch: number): readonly (Uint32Array | null)[] {
+  if (how.size === 0 || how.size >= m) return [null];
+  const order = shuffled(m, how.seed + epoch);
+  return Array.from({ length: Math.ceil(m / how.size) }, (_, k) => order.subarray(k * how.size, (k + 1) * how.size));
+}
+
+/** Go on from a point by some steps of an epoch: `sums` and `update` in one pass, by plain sums, since forks take many epochs. */
+export function stepped(rows: Rows, at: Point, how: How, steps: readonly (Uint32Array | null)[]): Point {
+  const { m, n, x, y, s } = rows;
+  const [w, slopes] = [at.w.slice(), new Float64Array(n)];
+  let b = at.b;
+  for (const batch of steps) {
+    let [weight, slope] = [0, 0];
+    slopes.fill(0);
+    for (let k = 0, count = batch ? batch.length : m; k < count; k++) {
+      const i = batch ? batch[k] : k;
+      const si = s ? s[i] : 1;
+      if (si === 0) continue;
+      const row = i * n;
+      let z = b;
+      for (let j = 0; j < n; j++) z += x[row + j] * w[j];
+      const d = si * dL_dz(z, y[i]);
+      weight += si;
+      slope += d;
+      for (let j = 0; j < n; j++) slopes[j] += d * x[row + j];
+    }
+    if (weight === 0) continue;
+    for (let j = 0; j < n; j++) w[j] -= how.rate * (slopes[j] / weight + how.alpha * w[j]);
+    if (how.fitIntercept) b -= (how.rate * slope) / weight;
   }
-  return at;
+  return { w, b };
 }
 
 /** A run with some of its points known: those between are computed from the last known one, and kept. */
 export class Path {
   private readonly known: Map<number, Point>;
+  private latest: readonly [number, number, Point] | null = null;
   readonly last: number;
 
   constructor(
@@ -37,24 +61,18 @@ export class Path {
     this.last = last ?? Math.max(...this.known.keys());
   }
 
-  /** Whether the trainer, not the page, computed the point of an epoch. */
-  isKnown(epoch: number): boolean {
-    return this.known.has(epoch);
-  }
-
-  at(epoch: number): Point {
+  /** The point at an epoch, or after some batches of the next one. */
+  at(epoch: number, steps = 0): Point {
+    if (this.latest?.[0] === epoch && this.latest[1] === steps) return this.latest[2];
     let from = epoch;
     while (!this.known.has(from)) from--;
     let point = this.known.get(from)!;
     for (; from < epoch; from++) {
-      point = epochFrom(this.rows, point, this.how, from + 1);
+      point = stepped(this.rows, point, this.how, batches(this.rows.m, this.how, from + 1));
       if ((from + 1) % 16 === 0) this.known.set(from + 1, point);
     }
+    if (steps) point = stepped(this.rows, point, this.how, batches(this.rows.m, this.how, epoch + 1).slice(0, steps));
+    this.latest = [epoch, steps, point];
     return point;
-  }
-
-  /** Go on from an epoch in another way. */
-  fork(epoch: number, how: How, last: number): Path {
-    return new Path(this.rows, how, [[epoch, this.at(epoch)]], last);
   }
 }

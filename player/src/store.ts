@@ -2,7 +2,7 @@
 
 import type { Data } from "./data";
 import { dL_dg, dL_dz, dg_dz, logOdds, loss, type Point, type Rows, sigmoid, type Sums, sums } from "./math";
-import { type How, Path } from "./run";
+import { batches, type How, Path } from "./run";
 
 /** A run of training: the trainer's own, or one that the page goes on with. */
 export interface Run {
@@ -12,23 +12,30 @@ export interface Run {
   readonly rows: Rows;
   readonly training: Rows;
   readonly heldOut: Rows | null;
+  /** The units: x = (value in the table - center) / scale. */
+  readonly center: Float64Array;
+  readonly scale: Float64Array;
   readonly path: Path;
   readonly from: number;
   /** Where this run's objective is least, in its units; null if that is not known. */
   readonly optimum: Point | null;
   /** Whether the certified optimum is this run's too. */
   readonly isCertified: boolean;
+  /** Where the run goes on from: another run, at the point after some batches or as edited; null for the first run. */
+  readonly made: { readonly run: number; readonly batch: number; readonly edited: Point | null; readonly scaling: string } | null;
 }
 
 export interface State {
   readonly runs: readonly Run[];
   readonly run: number;
   readonly epoch: number;
+  /** Batches of the epoch that are done: the point is after them. */
+  readonly batch: number;
   readonly row: number;
   /** How far the row's steps are shown: 0 is x alone; see `STAGES`. */
   readonly stage: number;
   readonly isPlaying: boolean;
-  edited: Edited;
+  readonly edited: Edited;
 }
 
 /** What the reader changed: the values of the row that is shown, or the point. */
@@ -38,6 +45,12 @@ export interface Edited {
 }
 
 export const NOT_EDITED: Edited = { x: null, at: null };
+
+/** A value of a column as the table has it. */
+export function inTable({ center, scale }: Run, j: number, x: number): number {
+  const value = x * scale[j] + center[j];
+  return Math.abs(value) < 1e-12 * Math.abs(center[j]) ? 0 : Number(value.toPrecision(9));
+}
 
 /** The steps of one row, forward and backward, then the mean over the rows and the update. */
 export const STAGES = ["x", "z", "g", "L", "dL_dg", "dg_dz", "dz_dw", "mean", "update"] as const;
@@ -84,11 +97,18 @@ export class Store {
   private readonly views: View[] = [];
   private frame = 0;
   private readonly found = new Map<string, Sums>();
+  private readonly ofEdited = new WeakMap<Point, Sums>(); // an edited point lasts as long as its run, epoch and batch
+  private dealt: readonly [string, readonly (Uint32Array | null)[]] = ["", [null]];
+  /** The place of each row among the training rows, -1 if it is held out. */
+  private readonly places: Int32Array;
 
   constructor(
     readonly data: Data,
     private now: State,
-  ) {}
+  ) {
+    let place = 0;
+    this.places = Int32Array.from(data.isHeldOut, (held) => (held ? -1 : place++));
+  }
 
   get state(): State {
     return this.now;
@@ -100,7 +120,27 @@ export class Store {
 
   /** The point that is shown: the run's at the epoch, or as edited. */
   get point(): Point {
-    return this.now.edited.at ?? this.run.path.at(this.now.epoch);
+    return this.now.edited.at ?? this.run.path.at(this.now.epoch, this.now.batch);
+  }
+
+  /** The batches of the epoch that begins here. */
+  get batches(): readonly (Uint32Array | null)[] {
+    const key = `${this.now.run} ${this.now.epoch}`;
+    if (this.dealt[0] !== key) this.dealt = [key, batches(this.run.training.m, this.run.how, this.now.epoch + 1)];
+    return this.dealt[1];
+  }
+
+  /** The training rows of the step that comes, null for all. */
+  get batch(): Uint32Array | null {
+    return this.batches[this.now.batch];
+  }
+
+  /** The share of the row that is shown in the mean of the step that comes; 0 if it is held out or not in the batch. */
+  get share(): number {
+    const { row } = this.now;
+    const place = this.places[row];
+    if (place < 0 || (this.batch && !this.batch.includes(place))) return 0;
+    return (this.run.rows.s ? this.run.rows.s[row] : 1) / this.here.weight;
   }
 
   /** The row that is shown, at the point, as edited. */
@@ -111,29 +151,36 @@ export class Store {
     return rowAt({ ...rows, m: 1, x, y: rows.y.subarray(this.now.row, this.now.row + 1), s: null }, 0, this.point);
   }
 
-  /** The sums over the training rows at the point that is shown. */
+  /** The sums over the rows of the step that comes, at the point that is shown. */
   get here(): Sums {
-    const { at } = this.now.edited;
-    return at ? sums(this.run.training, at, this.run.how.alpha) : this.sums();
+    const { edited, run, epoch, batch } = this.now;
+    const over = (): Sums => sums(this.run.training, this.point, this.run.how.alpha, this.batch ?? undefined);
+    if (edited.at) {
+      const sum = this.ofEdited.get(edited.at) ?? over();
+      this.ofEdited.set(edited.at, sum);
+      return sum;
+    }
+    return this.batch ? this.once(`${run} ${epoch} ${batch}`, over) : this.sums();
   }
 
   /** The sums over the training rows at an epoch of a run; computed once. */
   sums(epoch = this.now.epoch, run = this.now.run): Sums {
-    const key = `${run} ${epoch}`;
-    let sum = this.found.get(key);
-    if (!sum) {
-      const { training, path, how } = this.now.runs[run];
-      sum = sums(training, path.at(epoch), how.alpha);
-      this.found.set(key, sum);
-    }
+    const { training, path, how } = this.now.runs[run];
+    return this.once(`${run} ${epoch}`, () => sums(training, path.at(epoch), how.alpha));
+  }
+
+  private once(key: string, make: () => Sums): Sums {
+    const sum = this.found.get(key) ?? make();
+    this.found.set(key, sum);
     return sum;
   }
 
   /** Change the state. What was edited is kept only while the row, the epoch and the run stay. */
   change(part: Partial<State>): void {
     const before = this.now;
-    const next = { ...before, ...part };
-    const moved = next.epoch !== before.epoch || next.run !== before.run;
+    const next: { -readonly [K in keyof State]: State[K] } = { ...before, ...part };
+    if (part.batch === undefined && (next.epoch !== before.epoch || next.run !== before.run)) next.batch = 0;
+    const moved = next.epoch !== before.epoch || next.run !== before.run || next.batch !== before.batch;
     if (!part.edited && moved) next.edited = NOT_EDITED;
     else if (!part.edited && next.row !== before.row) next.edited = { ...before.edited, x: null };
     this.now = next;
@@ -171,10 +218,10 @@ export class Store {
 }
 
 export function start(data: Data): Store {
-  const { rate, alpha, fitIntercept, rows, training, heldOut } = data;
+  const { rate, alpha, fitIntercept, rows, training, heldOut, center, scale } = data;
   const how: How = { rate, alpha, size: 0, fitIntercept, seed: 0 };
   const path = new Path(training, how, data.points, data.last);
   const name = data.losses ? "the trainer's run" : "the page's run";
-  const run: Run = { name, how, rows, training, heldOut, path, from: 0, optimum: data.optimum && data.optimum.at, isCertified: data.optimum !== null };
-  return new Store(data, { runs: [run], run: 0, epoch: 0, row: 0, stage: STAGES.length - 1, isPlaying: false, edited: NOT_EDITED });
+  const run: Run = { name, how, rows, training, heldOut, center, scale, path, from: 0, optimum: data.optimum && data.optimum.at, isCertified: data.optimum !== null, made: null };
+  return new Store(data, { runs: [run], run: 0, epoch: 0, batch: 0, row: 0, stage: 0, isPlaying: false, edited: NOT_EDITED });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as M from "../src/math";
-import { Path } from "../src/run";
+import { batches, Path, stepped } from "../src/run";
 import { moved, rescaled } from "../src/views/fork";
 import { grid } from "../src/views/plane";
 import { encode, parse, targets, Unusable } from "../src/own";
@@ -75,6 +75,29 @@ test("the epochs between the embedded ones are the trainer's", () => {
       assert.ok(Math.abs(found.b - at.b) <= 1e-11 * (1 + Math.abs(at.b)));
     });
   }
+});
+
+test("the steps of an epoch are those of sums and update, batch by batch", () => {
+  const run = told.runs[1];
+  const rows = rowsOf(run);
+  const how = { rate: 0.7, alpha: run.alpha, size: 7, fitIntercept: true, seed: 3 };
+  const start = { w: Float64Array.from(run.at[2].w as number[]), b: run.at[2].b };
+  const steps = batches(rows.m, how, 5);
+  assert.deepEqual(steps.flatMap((batch) => [...batch!]).sort((a, b) => a - b), [...Array(rows.m).keys()]);
+  const expected = steps.reduce((at, batch) => M.update(at, M.sums(rows, at, how.alpha, batch!), how.rate), start as M.Point);
+  const found = stepped(rows, start, how, steps);
+  expected.w.forEach((w, j) => assert.ok(Math.abs(found.w[j] - w) <= 1e-12 * (1 + Math.abs(w))));
+  assert.ok(Math.abs(found.b - expected.b) <= 1e-12);
+  assert.deepEqual(batches(rows.m, { ...how, size: 0 }, 5), [null]);
+});
+
+test("a sample of a large table has each class with its share", () => {
+  const lines = Array.from({ length: 10_000 }, (_, i) => `${i % 17},${i % 50 === 7 ? "rare" : "usual"}`);
+  const { data } = encode(parse(`a,y\n${lines.join("\n")}`), 1);
+  assert.equal(data.rows.m, 2000);
+  assert.equal(data.rows.y.filter((y) => y === 0).length, 40);
+  assert.equal(data.sampledFrom, 10_000);
+  assert.deepEqual(data.rowNumbers, data.rowNumbers.slice().sort());
 });
 
 test("other units keep every z", () => {

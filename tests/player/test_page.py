@@ -3,20 +3,17 @@
 import base64
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
 
 import chainrule
-from chainrule.cli import main
+from browser_tools import browser, go_to, needs_browser, number, opened, played, playwright
 from chainrule.graph import logistic_graph
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="no playwright: the player's page is not tested in a browser"
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: the player's page is not tested in a browser")
+__all__ = ["browser"]
+
+pytestmark = needs_browser
 
 M, NAMES = 60, ("height", '<img src=x onerror="document.title=1">', "ünïcode ‮ name")
 STEPS = ("x", "z", "g", "L", "dL_dg", "dg_dz", "dz_dw", "mean", "update")
@@ -36,63 +33,22 @@ def table(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def path(table):
-    out = table[0].with_name("player.html")
-    words = [
-        "play",
-        str(table[0]),
-        "--target",
-        "y",
-        "--test-size",
-        "0",
-        "--no-standardize",
-        "--epochs",
-        "40",
-        "--out",
-        str(out),
-    ]
-    assert main([*words, "--quiet"]) == 0
-    return out
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        with started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]) as browser:
-            yield browser
+    words = ("--target", "y", "--test-size", "0", "--no-standardize", "--epochs", "40")
+    return played(table[0].parent, table[0], *words)
 
 
 @pytest.fixture
 def page(browser, path):
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    said = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on(
-        "request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "blob:")) else None
-    )
-    page.goto(path.as_uri())
-    page.wait_for_selector("svg.graph")
+    page = opened(browser, path)
     yield page
-    assert said == []  # no message, no error, no request
+    assert page.said == []  # no message, no error, no request
     page.close()
-
-
-def number(text):
-    text = text.replace("−", "-").replace(",", "").replace("–", "nan").strip()
-    found = re.fullmatch(r"(-?[\d.]+) × 10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", text)
-    if found:
-        return float(found[1]) * 10.0 ** int(found[2].translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))
-    return float(text)
 
 
 def drawn(page):
     """Return the numbers in the graph by what stands before them."""
     texts = page.locator("svg.graph text").all_text_contents()
     return {left.strip(): right.strip() for text in texts if " = " in text for left, right in [text.split(" = ", 1)]}
-
-
-def go_to(page, epoch):
-    page.get_by_label("epoch", exact=True).fill(str(epoch))
 
 
 def test_every_number_of_a_row_is_the_graph_s(page, table, path):
@@ -122,20 +78,29 @@ def test_every_number_of_a_row_is_the_graph_s(page, table, path):
             page.get_by_role("button", name="step", exact=True).click()
 
 
-def test_the_badge_is_green_and_a_changed_number_makes_it_red(page, browser, path, tmp_path):
+@pytest.mark.parametrize("name", ["loss", "w", "b"])
+def test_the_badge_is_green_and_a_changed_number_makes_it_red(page, browser, path, tmp_path, name):
     assert page.locator(".badge strong").text_content() == "checked"
     text = path.read_text(encoding="utf-8")
     data = re.search(r'<script type="application/json" id="chainrule-data">(.*?)</script>', text).group(1)
     told = json.loads(data)
-    loss = np.frombuffer(base64.b64decode(told["trace"]["loss"])).copy()
-    loss[3] *= 1.0 + 1e-12
-    told["trace"]["loss"] = base64.b64encode(loss.tobytes()).decode()
+    values = np.frombuffer(base64.b64decode(told["trace"][name])).copy()
+    values[3] *= 1.0 + 1e-12
+    told["trace"][name] = base64.b64encode(values.tobytes()).decode()
     wrong = tmp_path / "wrong.html"
     wrong.write_text(text.replace(data, json.dumps(told).replace("<", "\\u003c")), encoding="utf-8")
     other = browser.new_page()
     other.goto(wrong.as_uri())
     assert other.locator(".badge strong").text_content() == "not the trainer's"
     other.close()
+
+
+def test_the_page_runs_its_own_script_alone_and_loads_nothing(page):
+    policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    parts = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert parts["default-src"] == "'none'"
+    assert re.fullmatch(r"'sha256-[\w+/=]+'", parts["script-src"])
+    assert page.locator("[src], link, [href]:not([href^='#'])").count() == 0
 
 
 def test_names_from_the_data_are_text(page):

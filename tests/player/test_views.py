@@ -3,28 +3,20 @@
 import csv
 import io
 import re
-import shutil
 import time
 
 import numpy as np
 import pytest
 
+from browser_tools import browser, go_to, needs_browser, number, opened, played, playwright, section
 from chainrule.cli import main
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="no playwright: the player's page is not tested in a browser"
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: the player's page is not tested in a browser")
+__all__ = ["browser"]
+
+pytestmark = needs_browser
 
 ROWS, COLUMNS = 2_000, 100
 LONG = "a name that is as long as the header of a table in a laboratory can be, number {:03d} of them"
-
-
-def played(folder, *words):
-    out = folder / "player.html"
-    assert main(["play", *map(str, words), "--out", str(out), "--quiet"]) == 0
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -45,41 +37,12 @@ def large(tmp_path_factory):
     return played(folder, folder / "t.csv", "--target", "y", "--epochs", "20")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        with started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]) as browser:
-            yield browser
-
-
-def opened(browser, path, fragment="", **how):
-    page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **how})
-    page.said = []
-    page.on("console", lambda message: page.said.append(message.text))
-    page.on("pageerror", lambda error: page.said.append(str(error)))
-    page.goto(path.as_uri() + fragment)
-    page.wait_for_selector("svg.graph")
-    return page
-
-
 @pytest.fixture
 def page(browser, penguins):
     page = opened(browser, penguins)
     yield page
     assert page.said == []
     page.close()
-
-
-def go_to(page, epoch):
-    page.get_by_label("epoch", exact=True).fill(str(epoch))
-
-
-def number(text):
-    return float(text.replace("−", "-").replace(",", ""))
-
-
-def section(page, heading):
-    return page.locator("section", has=page.get_by_role("heading", name=heading, exact=True))
 
 
 def canvas(page):
@@ -93,7 +56,7 @@ def test_curves_of_both_parts_mark_the_epoch(page):
     before = canvas(page)
     go_to(page, 30)
     assert canvas(page) != before
-    for curve in ("accuracy", "largest derivative"):
+    for curve in ("accuracy", "gradient norm"):
         before = canvas(page)
         page.get_by_label("curve", exact=True).select_option(curve)
         page.wait_for_function("old => document.querySelector('canvas').toDataURL() !== old", arg=before)
@@ -103,8 +66,9 @@ def test_curves_of_both_parts_mark_the_epoch(page):
 def test_both_limits_of_the_rate_are_marked_where_they_are(page):
     said = section(page, "The learning rate").text_content()
     limits = [number(re.search(pattern + r" = ([\d.]+)", said).group(1)) for pattern in ("2/L_max", "rates below 2/λ")]
-    marks = page.locator(".marks span")
-    assert marks.all_text_contents() == ["2/L_max", "2/λ at the optimum"]
+    eigenvalue = number(re.search(r"λ = ([\d.]+), the largest eigenvalue", said).group(1))
+    marks, limits = page.locator(".marks span"), [*limits, 2.0 / eigenvalue]
+    assert marks.all_text_contents() == ["2/L_max", "2/λ at the optimum", "2/λ here"]
     for mark, limit in zip(marks.all(), limits, strict=True):
         left = float(re.search(r"left: ([\d.]+)%", mark.get_attribute("style")).group(1))
         assert left == pytest.approx((np.log10(limit) + 6) / 9 * 100, abs=0.05)
@@ -155,11 +119,12 @@ def test_the_worst_predicted_row_comes_first_and_rows_are_found(page):
     assert losses == sorted(losses, reverse=True)
     page.get_by_label("find rows").fill("106")
     table.locator("tbody button").click()
-    assert "Row 106: sex is male" in section(page, "The row's numbers").text_content()
+    assert "Row 106: sex is male" in section(page, "One row, forward and backward").text_content()
     heads = section(page, "The row's numbers").locator("thead th").all_text_contents()
     assert heads[:3] == ["column", "in the table", "x"]
     weighs = section(page, "The row's numbers").locator("tr", has=page.get_by_label("x of body_mass_g"))
-    assert weighs.locator("td").first.text_content() == "3,550"
+    assert page.get_by_label("body_mass_g in the table").input_value() == "3550"
+    assert weighs.count() == 1
     page.get_by_label("find rows").fill("female")
     assert "of 165" in table.text_content()
 
@@ -169,19 +134,19 @@ def test_a_row_chosen_by_the_keyboard_keeps_the_focus(page):
     table.locator("tbody button").nth(4).focus()
     chosen = table.locator("tbody button").nth(4).text_content()
     page.keyboard.press("Enter")
-    assert f"Row {chosen}: " in section(page, "The row's numbers").text_content()
+    assert f"Row {chosen}: " in section(page, "One row, forward and backward").text_content()
     assert page.evaluate("document.activeElement.textContent") == chosen
 
 
 def test_a_fork_keeps_the_old_curve_and_takes_batches_and_a_penalty(page):
     go_to(page, 10)
     page.get_by_label("rows in a batch").select_option("32")
-    page.get_by_label("penalty alpha").fill("0.1")
+    page.get_by_label("penalty α").fill("0.1")
     page.get_by_role("button", name="go on from here").click()
     legend = section(page, "How the loss falls").locator(".u-legend").text_content()
     assert "the trainer's run" in legend
     assert "batches of 32" in legend
-    assert "after each batch of 32 rows" in section(page, "From the rows to the step").text_content()
+    assert "batch 1 of 8" in section(page, "From the rows to the step").text_content()
     page.get_by_role("button", name="one epoch on").click()
     assert "epoch 11 of" in page.locator("output.epoch").text_content()
 
@@ -192,13 +157,15 @@ def test_a_fork_that_goes_wrong_keeps_the_limit_of_the_optimum(page):
     page.get_by_label("learning rate, as a power of ten").fill("2.5")
     page.get_by_role("button", name="go on from here").click()
     assert f"rates below 2/λ = {limit} still converge" in place.text_content()
-    page.get_by_label("penalty alpha").fill("0.1")  # whose optimum is not known
+    page.get_by_label("penalty α").fill("0.1")  # whose optimum is not known
     page.get_by_role("button", name="go on from here").click()
     assert "still converge" not in place.text_content()
 
 
 def test_the_step_after_the_update_begins_the_next_epoch(page):
-    page.get_by_role("button", name="step", exact=True).click()
+    assert "1 of 9: the row" in page.text_content("main")
+    for _ in range(9):
+        page.get_by_role("button", name="step", exact=True).click()
     assert "epoch 1 of 60" in page.locator("output.epoch").text_content()
     assert "1 of 9: the row" in page.text_content("main")
 
@@ -229,6 +196,8 @@ def test_numbers_and_picture_are_exported(page):
     text = given.value.path().read_text(encoding="utf-8")
     assert text.startswith("<svg")
     assert 'xmlns="http://www.w3.org/2000/svg"' in text
+    assert "Epoch 7." in text
+    assert re.search(r"<rect[^>]*fill: rgb", text)  # readable in light and in dark
     assert "∂L/∂z" in text
 
 
@@ -339,6 +308,7 @@ def test_the_largest_page_is_small_opens_at_once_and_says_that_it_is_a_sample(br
     assert "holds a sample of 2,000" in page.text_content("main").replace("1,999", "2,000")
     assert "2,500 rows" in page.text_content("main")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert section(page, "The row's numbers").locator("tbody tr").count() == COLUMNS + 1  # one by one, and b
     names = page.locator("svg.graph text.input").all_text_contents()
     assert len(set(names)) == len(names)  # long names stay different
     page.get_by_role("button", name="one epoch on").click()
@@ -357,6 +327,9 @@ def test_the_player_runs_within_a_report(browser, tmp_path):
     frame.get_by_role("button", name="one epoch on").click()
     assert "epoch 1 of" in frame.locator("output.epoch").text_content()
     assert frame.locator(".badge strong").text_content() == "checked"
+    frame.get_by_role("link", name="Checks").click()
+    assert frame.locator(":focus").text_content() == "Checks"
+    assert frame.locator("svg.graph").count() == 1
     assert frame.get_by_label("link to this state").count() == 0
     assert said == []
     page.close()

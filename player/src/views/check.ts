@@ -3,7 +3,7 @@
 
 import { type Data } from "../data";
 import { el, pretty, put } from "../dom";
-import { articleLoss, differences, dL_dg, dg_dz, logOddsOf, sigmoid, sums, UNIT, update } from "../math";
+import { articleLoss, differences, dL_dg, dg_dz, logOddsOf, loss, sigmoid, sums, UNIT, update } from "../math";
 import type { Store } from "../store";
 
 export const RED = 64;
@@ -45,34 +45,62 @@ export function floor(store: Store, place: Element): void {
   });
 }
 
+const SHOWN = 6;
+
+/** The article's loss and the stable one, row by row: the rows with the largest loss, where they come apart first. */
+function losses(store: Store, place: Element): void {
+  const { rows, training } = store.run;
+  const { rowNumbers } = store.data;
+  const z = logOddsOf(rows, store.point);
+  const naive = Float64Array.from(z, (each, i) => articleLoss(sigmoid(each), rows.y[i]));
+  const stable = Float64Array.from(z, (each, i) => loss(each, rows.y[i]));
+  const met = [...z.keys()].filter((i) => !Number.isFinite(naive[i]) || !Number.isFinite(dL_dg(sigmoid(z[i]), rows.y[i]) * dg_dz(z[i])));
+  const worst = [...z.keys()].sort((i, j) => stable[j] - stable[i]).slice(0, SHOWN);
+  const mean = (of: Float64Array): number => {
+    const held = store.data.isHeldOut;
+    let total = 0;
+    of.forEach((each, i) => (total += held[i] ? 0 : (rows.s ? rows.s[i] : 1) * each));
+    return total / (training.s ? training.s.reduce((a, b) => a + b, 0) : training.m);
+  };
+  const line = (head: string, ...cells: string[]): HTMLElement => el("tr", {}, el("th", { scope: "row", class: "number" }, head), ...cells.map((cell) => el("td", cell === "∞" || cell === "–" ? { class: "wrong" } : {}, cell)));
+  const heads = ["row", "z", "y", "article's form", "stable form"].map((head) => el("th", { scope: "col" }, head));
+  const named = met.slice(0, 20).map((i) => rowNumbers[i]);
+  put(
+    place,
+    el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...worst.map((i) => line(String(rowNumbers[i]), pretty(z[i]), String(rows.y[i]), pretty(naive[i], 6), pretty(stable[i], 6))), line("mean of the training rows", "", "", pretty(mean(naive), 6), pretty(mean(stable), 6)))),
+    el(
+      "p",
+      {},
+      met.length
+        ? `The article's form of the loss meets log(0) in ${met.length === 1 ? "one row" : `${met.length} rows`} here: row ${named.join(", ")}${met.length > named.length ? ", …" : ""}. The page takes the stable form, which is finite in every row.`
+        : `Both forms of the loss work in every row here, since |z| is at most ${pretty(z.reduce((most, each) => Math.max(most, Math.abs(each)), 0))}. From 37 on g rounds to 1, and log(1 - g) is infinite for a row of the other class.`,
+    ),
+  );
+}
+
 export function view(store: Store, place: Element): void {
-  const button = el("button", { type: "button" }, "check the gradient here");
-  const [said, naive] = [el("p", { role: "status" }), el("p")];
-  button.addEventListener("click", () => {
+  const [said, compared] = [el("p", { role: "status" }), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "both forms of the loss" })];
+  const check = (): void => {
     const { training, how } = store.run;
-    const here = sums(training, store.point, how.alpha);
+    const batch = store.batch ?? undefined;
+    const { here } = store;
     const exact = [...here.dL_dw, here.dL_db];
-    const found = differences(training, store.point, how.alpha);
+    const found = differences(training, store.point, how.alpha, batch);
     const size = Math.max(...exact.map(Math.abs), 1e-300);
     const error = Math.max(...exact.map((d, j) => Math.abs(d - found[j]))) / size;
-    put(said, `Central differences of F agree with dL_dw and dL_db over all ${training.m} rows: the largest difference is ${pretty(error, 2)} of the largest derivative.`);
-  });
-  put(place, el("div", { class: "bar" }, button), said, naive, el("p", { class: "note" }, "A rounding error of a sum, as counted at the top, is u = 2⁻⁵³ times the sum of its absolute terms."));
+    const rows = batch ? `the ${batch.length} rows of this batch` : `all ${training.m} rows`;
+    put(said, `Epoch ${store.state.epoch}: central differences of F agree with ∂L/∂w and ∂L/∂b over ${rows}: the largest difference is ${pretty(error, 2)} of the largest derivative.`);
+  };
+  put(
+    place,
+    el("div", { class: "bar" }, el("button", { type: "button", click: check }, "check the gradient here")),
+    said,
+    el("p", {}, "The loss of the worst predicted rows in the article's form, −(y log g + (1 − y) log(1 − g)), and in the stable one that this page computes: log(1 + e⁻ᶻ) if y = 1, log(1 + eᶻ) if y = 0."),
+    compared,
+    el("p", { class: "note" }, "A rounding error of a sum, as counted at the top, is u = 2⁻⁵³ times the sum of its absolute terms."),
+  );
   store.watch((state, before) => {
-    if (state !== before && state.epoch === before.epoch && state.run === before.run && state.edited === before.edited) return;
-    const { rows } = store.run;
-    const z = logOddsOf(rows, store.point);
-    const met = [...z.keys()].filter((i) => {
-      const g = sigmoid(z[i]);
-      return !Number.isFinite(articleLoss(g, rows.y[i])) || !Number.isFinite(dL_dg(g, rows.y[i]) * dg_dz(z[i]));
-    });
-    const largest = Math.max(...z.map(Math.abs));
-    const numbers = met.slice(0, 8).map((i) => store.data.rowNumbers[i]);
-    put(
-      naive,
-      met.length
-        ? `The loss as -(y log g + (1 - y) log(1 - g)) meets log(0) in ${met.length} rows here: row ${numbers.join(", ")}${met.length > 8 ? ", …" : ""}. The page takes log(1 + e^±z), which is finite in every row.`
-        : `The article's form of the loss works in every row here, since |z| is at most ${pretty(largest)}. From 37 on g rounds to 1, and log(1 - g) is infinite for a row of the other class.`,
-    );
+    const keys = ["epoch", "batch", "run", "edited"] as const;
+    if (state === before || keys.some((key) => state[key] !== before[key])) losses(store, compared);
   });
 }

@@ -1,14 +1,14 @@
 // The derivation of each step, opened from where it stands.
 
 import { el, put, tex } from "../dom";
-import { STAGES, type Store } from "../store";
+import { STAGES, type Stage, type Store } from "../store";
 
 const { i, n, o, row: r, over, sup, block, text } = tex;
 const d = (a: string, b: string): Element => over(r(o("∂"), i(a)), r(o("∂"), i(b)));
 const rest = (): Element => r(n("1"), o("−"), i("g"));
 const exp = (): Element => sup(i("e"), r(o("−"), i("z")));
 
-const SAYS: Record<(typeof STAGES)[number], () => (Element | string)[]> = {
+const SAYS: Record<Stage, () => (Element | string)[]> = {
   x: () => ["x is the row as the fit sees it: each number less its mean, over its deviation, if the run standardised it. A level of a category is 1 in its rows and 0 in the others."],
   z: () => ["Each column adds x w to the log-odds, and the bias adds b. z may be any number; it is the logarithm of the odds that the row is of the second class."],
   g: () => [
@@ -28,11 +28,23 @@ const SAYS: Record<(typeof STAGES)[number], () => (Element | string)[]> = {
   update: () => ["The gradient points to where L rises fastest. Each weight goes the other way, by the learning rate times its derivative. Then the next epoch begins at the new point."],
 };
 
-export function view(store: Store, place: Element): void {
-  const body = el("div");
-  put(place, el("details", {}, el("summary", {}, "Why is that so?"), body));
+const NAMES: Record<Stage, string> = { x: "x", z: "z", g: "g", L: "L", dL_dg: "∂L/∂g", dg_dz: "∂g/∂z", dz_dw: "∂z/∂w", mean: "mean", update: "update" };
+
+/** Show the derivation of the step that is shown, or of any; returns what opens it at a step. */
+export function view(store: Store, place: Element): (stage: Stage) => void {
+  const body = el("div", { class: "why", role: "region", "aria-label": "derivation", tabindex: 0 });
+  const choices = STAGES.map((stage) => el("button", { type: "button", click: () => show(stage) }, NAMES[stage]));
+  const details = el("details", {}, el("summary", {}, "Why is that so?"), el("div", { class: "bar" }, ...choices), body);
+  const show = (stage: Stage): void => {
+    choices.forEach((choice, k) => choice.setAttribute("aria-pressed", String(STAGES[k] === stage)));
+    put(body, ...SAYS[stage]().map((each) => (typeof each === "string" ? el("p", {}, each) : each)));
+  };
+  put(place, details);
   store.watch((state, before) => {
-    if (state !== before && state.stage === before.stage) return;
-    put(body, ...SAYS[STAGES[state.stage]]().map((each) => (typeof each === "string" ? el("p", {}, each) : each)));
+    if (state === before || state.stage !== before.stage) show(STAGES[state.stage]);
   });
+  return (stage) => {
+    details.open = true;
+    show(stage);
+  };
 }

@@ -1,7 +1,8 @@
 // Export: the graph as SVG, the run's numbers as CSV, the state as a link.
 
-import { el, put } from "../dom";
-import { type State, STAGES, type Store } from "../store";
+import { el, put, svg } from "../dom";
+import { fragment } from "../link";
+import type { Store } from "../store";
 import { shownEpochs } from "./time";
 
 function save(name: string, kind: string, content: string): void {
@@ -24,39 +25,35 @@ export function csv(store: Store): string {
   return `${[head.map(cell).join(","), ...lines].join("\r\n")}\r\n`;
 }
 
-/** The graph as a file of its own, with the page's rules for it. */
-function picture(graph: SVGElement): string {
+/** The graph as a file of its own, with the page's rules for it, its background, and what it shows. */
+function picture(graph: SVGElement, says: string): string {
   const copy = graph.cloneNode(true) as SVGElement;
   const originals = [graph, ...graph.querySelectorAll<SVGElement>("*")];
   [copy, ...copy.querySelectorAll<SVGElement>("*")].forEach((element, k) => {
     const style = getComputedStyle(originals[k]);
     for (const name of ["fill", "stroke", "stroke-width", "font-size", "font-family", "font-style", "font-weight"]) element.style.setProperty(name, style.getPropertyValue(name));
   });
+  const [, , width, height] = copy.getAttribute("viewBox")!.split(" ").map(Number);
+  const [x, y] = [-16, -48];
+  const paper = getComputedStyle(document.body).backgroundColor;
+  copy.prepend(svg("rect", { x, y, width: width + 32, height: height + 64, style: `fill: ${paper}` }), svg("text", { x: 0, y: -20 }, says));
+  copy.setAttribute("viewBox", `${x} ${y} ${width + 32} ${height + 64}`);
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   return new XMLSerializer().serializeToString(copy);
 }
 
-/** The part of the state that a link holds, and back. Only numbers within bounds are taken. */
-export const fragment = (state: State): string => `#epoch=${state.epoch}&row=${state.row}&step=${state.stage}`;
-
-export function restored(store: Store, hash: string): Partial<State> {
-  const given = new URLSearchParams(hash.replace(/^#/, ""));
-  const whole = (name: string, most: number): number | undefined => {
-    const value = Number(given.get(name) ?? NaN);
-    return Number.isInteger(value) && value >= 0 && value <= most ? value : undefined;
-  };
-  const [epoch, row, stage] = [whole("epoch", store.run.path.last), whole("row", store.run.rows.m - 1), whole("step", STAGES.length - 1)];
-  return { ...(epoch === undefined ? {} : { epoch }), ...(row === undefined ? {} : { row }), ...(stage === undefined ? {} : { stage }) };
-}
-
 export function view(store: Store, place: Element): void {
-  const link = el("input", { type: "text", readonly: true, "aria-label": "link to this state" });
+  const link = el("input", { type: "text", readonly: true, "aria-label": "link to this state", focus: () => link.select() });
   const button = (label: string, act: () => void): HTMLButtonElement => el("button", { type: "button", click: act }, label);
   put(
     place,
-    button("graph as SVG", () => save("graph.svg", "image/svg+xml", picture(document.querySelector<SVGElement>("svg.graph")!))),
+    button("graph as SVG", () => {
+      const says = `${document.querySelector("p.row")!.textContent} Epoch ${store.state.epoch}.`;
+      save("graph.svg", "image/svg+xml", picture(document.querySelector<SVGElement>("svg.graph")!, says));
+    }),
     button("numbers as CSV", () => save("run.csv", "text/csv", csv(store))),
-    location.protocol !== "about:" && el("label", {}, "link to this state ", link), // a page within a page has no address
+    // a page within a page has no address, and a link can't hold a table of the reader's own
+    location.protocol !== "about:" && store.data.losses && el("label", {}, "link to this state ", link),
   );
   store.watch((state) => (link.value = `${location.href.split("#")[0]}${fragment(state)}`));
 }

@@ -7,6 +7,7 @@ import type { Run, Store } from "../store";
 
 export const SCALINGS = { "as in the run": "run", "as in the table": "table", centred: "centred", standardised: "standardised" } as const;
 export type Scaling = (typeof SCALINGS)[keyof typeof SCALINGS];
+const SAYS: Record<Scaling, string> = { run: "", table: "columns as in the table", centred: "columns centred", standardised: "columns standardised" };
 
 const EPOCHS = 2000;
 const [LOWEST, HIGHEST] = [-6, 3]; // powers of ten of the rate
@@ -36,16 +37,12 @@ export function moments(rows: Rows): readonly [Float64Array, Float64Array] {
   return [mean, square.map((v) => (v > 0 ? Math.sqrt(v) : 1))];
 }
 
-function unitsOf(scaling: Scaling, run: Run, store: Store): readonly [Float64Array, Float64Array] {
-  const n = run.rows.n;
-  const [zeros, ones] = [new Float64Array(n), new Float64Array(n).fill(1)];
-  if (scaling === "run") return [zeros, ones];
-  if (scaling === "table") {
-    // back: x = x' * scale + center, so x' has the center -center/scale and the scale 1/scale
-    const { center, scale } = store.data;
-    return run.isCertified || store.state.run === 0 ? [center.map((c, j) => -c / scale[j]), scale.map((s) => 1 / s)] : [zeros, ones];
-  }
-  const [mean, sd] = moments(run.training);
+/** Center and scale that take a run's units to others. */
+function unitsOf(scaling: Scaling, { rows, training, center, scale }: Run): readonly [Float64Array, Float64Array] {
+  const ones = new Float64Array(rows.n).fill(1);
+  if (scaling === "run") return [new Float64Array(rows.n), ones];
+  if (scaling === "table") return [center.map((c, j) => -c / scale[j]), scale.map((s) => 1 / s)];
+  const [mean, sd] = moments(training);
   return [mean, scaling === "centred" ? ones : sd];
 }
 
@@ -53,83 +50,116 @@ function unitsOf(scaling: Scaling, run: Run, store: Store): readonly [Float64Arr
 export function forked(store: Store, part: Partial<How>, scaling: Scaling, epochs = EPOCHS): Run {
   const { run, state } = store;
   const how: How = { ...run.how, ...part };
-  const [center, scale] = unitsOf(scaling, run, store);
+  const [center, scale] = unitsOf(scaling, run);
   const [rows, training] = [rescaled(run.rows, center, scale), rescaled(run.training, center, scale)];
   const heldOut = run.heldOut && rescaled(run.heldOut, center, scale);
   const path = new Path(training, how, [[state.epoch, moved(store.point, center, scale)]], state.epoch + epochs);
   // a penalty is on the weights of its own units
   const isSame = how.alpha === run.how.alpha && (how.alpha === 0 || scaling === "run");
   const optimum = isSame && run.optimum ? moved(run.optimum, center, scale) : null;
-  const name = `from epoch ${state.epoch}: rate ${pretty(how.rate)}${how.size ? `, batches of ${how.size}` : ""}`;
-  return { name, how, rows, training, heldOut, path, from: state.epoch, optimum, isCertified: false };
+  const units = { center: run.center.map((c, j) => c + center[j] * run.scale[j]), scale: run.scale.map((s, j) => s * scale[j]) };
+  const others = [how.size && `batches of ${how.size}`, how.alpha && `α = ${pretty(how.alpha)}`, scaling !== "run" && SAYS[scaling]].filter(Boolean);
+  const name = `this page, from epoch ${state.epoch}: ${[`rate ${pretty(how.rate)}`, ...others].join(", ")}`;
+  return { name, how, rows, training, heldOut, ...units, path, from: state.epoch, optimum, isCertified: false, made: { run: state.run, edited: state.edited.at, batch: state.batch, scaling } };
 }
 
-/** Say in a sentence what a rate did. least: the lowest loss that is known. */
-export function verdict(losses: readonly number[], rate: number, limit: number, least: number): string {
+/** Say in a sentence what a rate did. least: the lowest loss that is known; hasBatches: whether each step sees some rows only. */
+export function verdict(losses: readonly number[], rate: number, limit: number, least: number, hasBatches: boolean): string {
   const last = losses[losses.length - 1];
   const rises = losses.some((loss, k) => k > 0 && loss > losses[k - 1] * (1 + 1e-12));
   if (!Number.isFinite(last) || last > 4 * losses[0]) return `it diverges: the rate is ${pretty(rate / limit, 3)} times the largest that is safe`;
+  if (rises && hasBatches) return `it jitters${last > losses[0] ? ", and ends above its start" : ""}: each batch has a gradient of its own, and pulls elsewhere than all rows together`;
   if (rises && last > losses[0]) return "it oscillates, and ends above its start: each step is longer than the valley is wide";
   if (rises) return "it oscillates: some steps jump over the lowest point and end higher than they began";
   if (losses[0] - last < 0.1 * (losses[0] - least)) return "it crawls: the loss hardly falls, since the steps are so short";
   return "it falls at every epoch";
 }
 
+const LONGEST = 1e6; // a rate that is typed
+
 export function view(store: Store, place: Element): void {
-  const rate = el("input", { type: "range", min: LOWEST, max: HIGHEST, step: 0.01, "aria-label": "learning rate, as a power of ten" });
-  const size = el("select", { "aria-label": "rows in a batch" }, ...[0, 1, 8, 32, 128].map((k) => el("option", { value: k }, k ? `batches of ${k}` : "all rows")));
+  const slider = el("input", { type: "range", min: LOWEST, max: HIGHEST, step: 0.01, "aria-label": "learning rate, as a power of ten" });
+  const rate = el("input", { type: "number", min: 0, step: "any", "aria-label": "learning rate" });
+  const size = el("select", { "aria-label": "rows in a batch" }, ...[0, 1, 8, 32, 128].map((k) => el("option", { value: k }, k === 0 ? "all rows" : k === 1 ? "one row" : `batches of ${k}`)));
   const scaling = el("select", { "aria-label": "columns" }, ...Object.entries(SCALINGS).map(([label, value]) => el("option", { value }, label)));
-  const alpha = el("input", { type: "number", min: 0, step: "any", value: store.data.alpha, "aria-label": "penalty alpha" });
-  const [said, limits, far, what] = [el("output"), el("p", { class: "note" }), el("p", { class: "note" }), el("p", { role: "status" })];
-  rate.value = String(Math.log10(store.data.rate));
-  const asked = (): number => 10 ** Number(rate.value);
-  const tell = (): void => put(said, `rate ${pretty(asked())}`);
+  const alpha = el("input", { type: "number", min: 0, step: "any", value: store.data.alpha, "aria-label": "penalty α" });
+  const [limits, far, what, wrong] = [el("p"), el("p", { class: "note" }), el("p", { role: "status" }), el("p", { role: "status" })];
+  const share = (value: number): number => Math.max(0, Math.min(1, (Math.log10(value) - LOWEST) / (HIGHEST - LOWEST)));
+  let asked = NaN;
+  /** Both fields show the rate that is asked for. */
+  const asks = (value: number): void => {
+    asked = value;
+    if (document.activeElement !== rate) rate.value = String(Number(value.toPrecision(4)));
+    slider.value = String(Math.log10(value));
+    slider.setAttribute("aria-valuetext", `rate ${pretty(value)}`);
+  };
   const marks = el("div", { class: "marks", "aria-hidden": "true" });
-  const mark = (label: string, value: number): HTMLElement => {
-    const made = el("span", {}, label);
-    const share = Math.max(0, Math.min(1, (Math.log10(value) - LOWEST) / (HIGHEST - LOWEST)));
-    made.style.left = `${share * 100}%`;
-    if (share > 0.55) made.classList.add("left");
+  const mark = (label: string, value: number, name = ""): HTMLElement => {
+    const made = el("span", { class: name }, label);
+    made.style.left = `${share(value) * 100}%`;
+    if (share(value) > 0.55) made.classList.add("left");
     return made;
   };
-  rate.addEventListener("input", tell);
+  slider.addEventListener("input", () => asks(10 ** Number(slider.value)));
+  rate.addEventListener("input", () => (Number(rate.value) > 0 ? asks(Number(rate.value)) : (asked = NaN)));
   const go = el("button", { type: "button", class: "main" }, "go on from here");
   go.addEventListener("click", () => {
-    const run = forked(store, { rate: asked(), size: Number(size.value), alpha: Number(alpha.value) }, scaling.value as Scaling);
+    const a = alpha.value === "" ? NaN : Number(alpha.value);
+    if (!(asked > 0 && asked <= LONGEST)) return put(wrong, "The learning rate must be a number above 0, and at most a million.");
+    if (!(a >= 0 && a <= LONGEST)) return put(wrong, "The penalty α must be 0 or more, and at most a million.");
+    put(wrong);
+    const run = forked(store, { rate: asked, size: Number(size.value), alpha: a }, scaling.value as Scaling);
     store.change({ runs: [...store.state.runs, run], run: store.state.runs.length, isPlaying: false });
   });
-  let [limitsOf, safe, there]: [Run | null, number, number] = [null, NaN, NaN];
+  let limitsOf: Run | null = null;
   /** What stays while a run plays: both limits of its rate, and what the rate did. */
   const judge = (run: Run): void => {
     const { training, how, path, from } = run;
-    safe = 2 / largestEigenvalue(training, curvatures(training), how.alpha, how.fitIntercept);
+    const safe = 2 / largestEigenvalue(training, curvatures(training), how.alpha, how.fitIntercept);
     const { optimum } = run;
     const first = store.state.runs[0];
-    there = optimum ? 2 / largestEigenvalue(training, curvatures(training, optimum), how.alpha, how.fitIntercept) : NaN;
+    const there = optimum ? 2 / largestEigenvalue(training, curvatures(training, optimum), how.alpha, how.fitIntercept) : NaN;
     const epochs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 100, 500, path.last - from].filter((k) => k <= path.last - from);
     const losses = epochs.map((k) => store.sums(from + k).objective);
     const known = optimum ? sums(training, optimum, how.alpha).objective : how.alpha === first.how.alpha ? store.sums(first.path.last, 0).objective : Infinity;
     const least = Math.min(known, ...losses.filter(Number.isFinite));
-    put(what, `With this rate (${pretty(how.rate)}) ${verdict(losses, how.rate, safe, least)}.`);
-    put(marks, mark("2/L_max", safe), Number.isFinite(there) ? mark("2/λ at the optimum", there) : null);
-    put(far, `Below 2/L_max = ${pretty(safe)} no epoch can raise the loss, wherever it starts.`, Number.isFinite(there) ? ` Near the optimum, rates below 2/λ = ${pretty(there)} still converge; larger ones never do.` : "");
-    rate.value = String(Math.log10(how.rate));
-    tell();
+    put(what, `With this rate (${pretty(how.rate)}) ${verdict(losses, how.rate, safe, least, how.size > 0)}.`);
+    put(marks, mark("2/L_max", safe), Number.isFinite(there) ? mark("2/λ at the optimum", there) : null, mark("2/λ here", safe, "here"));
+    put(
+      far,
+      `No λ anywhere is above L_max: with a rate below 2/L_max = ${pretty(safe)} no step on all rows can raise the loss.`,
+      Number.isFinite(there) ? ` Near the optimum, rates below 2/λ = ${pretty(there)} still converge; larger ones never do.` : "",
+    );
+    asks(how.rate);
+    [size.value, alpha.value, scaling.value] = [String(how.size), String(how.alpha), "run"];
   };
   const back = el("button", { type: "button", click: () => store.change({ run: 0, epoch: Math.min(store.state.epoch, store.state.runs[0].path.last) }) }, `back to ${store.state.runs[0].name}`);
-  put(place, el("div", { class: "rate" }, rate, marks),
-    el("div", { class: "bar" }, said, size, scaling, el("label", {}, "α ", alpha), go, back), what, limits, far);
-  tell();
+  put(
+    place,
+    el("div", { class: "rate" }, slider, marks),
+    el("div", { class: "bar" }, el("label", {}, "learning rate ", rate), el("label", {}, "rows in a batch ", size), el("label", {}, "columns ", scaling), el("label", {}, "penalty α ", alpha), go, back),
+    wrong,
+    what,
+    limits,
+    far,
+  );
   store.watch((state, before) => {
-    if (state !== before && state.epoch === before.epoch && state.run === before.run) return;
+    if (state !== before && state.epoch === before.epoch && state.batch === before.batch && state.run === before.run && state.edited === before.edited) return;
     const { training, how } = store.run;
     if (limitsOf !== store.run) judge((limitsOf = store.run));
     const here = largestEigenvalue(training, curvatures(training, store.point), how.alpha, how.fitIntercept);
+    const shown = marks.querySelector<HTMLElement>(".here")!;
+    shown.hidden = !(here > 0 && Number.isFinite(here));
+    if (!Number.isFinite(here)) return put(limits, "The weights are no longer finite.");
+    shown.style.left = `${share(2 / here) * 100}%`;
+    shown.classList.toggle("left", share(2 / here) > 0.55);
+    const factor = Math.abs(1 - how.rate * here) < 1e-6 ? 0 : 1 - how.rate * here;
     put(
       limits,
-      Number.isFinite(here) ? `At this epoch the largest eigenvalue of the Hessian, the curvature of the loss where it bends most, is λ = ${pretty(here)}. A step multiplies the distance to the lowest point in that direction by 1 − rate · λ = 1 − ${pretty(how.rate)} · ${pretty(here)} = ${pretty(Math.abs(1 - how.rate * here) < 1e-6 ? 0 : 1 - how.rate * here)}: ` : "The weights are no longer finite.",
-      Number.isFinite(here) && (how.rate * here <= 1 ? "it shrinks." : how.rate * here < 2 ? "the step jumps over that point, but ends nearer to it." : "the step jumps over that point and ends farther away, on the other side."),
+      `At this epoch the loss bends most with λ = ${pretty(here)}, the largest eigenvalue of the Hessian. That is ${how.rate * here < 2 ? "below" : "above"} 2/rate = ${pretty(2 / how.rate)}. `,
+      `If it bent so all the way, a step would multiply the distance to the lowest point in that direction by 1 − rate · λ = ${pretty(factor)}: `,
+      how.rate * here <= 1 ? "it would shrink." : how.rate * here < 2 ? "the step jumps over that point, but ends nearer to it." : "the step jumps over that point and ends farther away, on the other side.",
     );
-    back.hidden = state.run === 0;
   });
+  store.watch((state) => (back.hidden = state.run === 0));
 }

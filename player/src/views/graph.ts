@@ -1,7 +1,8 @@
 // The computation graph of one row: values run forward, derivatives run back, step by step.
 
-import { allShortened, pretty, put, subscript, svg, tex } from "../dom";
-import { reached, type Row, type State, type Store } from "../store";
+import { allShortened, type Child, el, pretty, put, shortened, subscript, svg, tex } from "../dom";
+import { inTable, reached, type Row, STAGES, type Stage, type State, type Store } from "../store";
+import { strongest, terms } from "./step";
 
 const SHOWN = 8;
 const NARROW = 640; // px, below which the graph runs from top to bottom
@@ -17,14 +18,14 @@ interface Input {
   readonly dL: number;
 }
 
-/** The strongest features of a row, the others and those that are 0 folded into one line, and the bias. */
+/** The strongest features of a row in the table's order, the others and those that are 0 folded into one line, and the bias. */
 export function inputs(names: readonly string[], row: Row, w: Float64Array, b: number, room: number, most = SHOWN): Input[] {
   const order = [...names.keys()].filter((j) => row.x[j] !== 0);
   order.sort((i, j) => Math.abs(row.x[j] * w[j]) - Math.abs(row.x[i] * w[i]));
   const folded = [...order.slice(most), ...[...names.keys()].filter((j) => row.x[j] === 0)];
   const short = allShortened(names, room);
   const line = (name: string, label: string, x: number, wj: number, shown = name): Input => ({ name, short: shown, label, x, w: wj, product: x * wj, dL: row.dL_dz * x });
-  const lines = order.slice(0, most).map((j) => line(names[j], subscript(j + 1), row.x[j], w[j], short[j]));
+  const lines = order.slice(0, most).sort((i, j) => i - j).map((j) => line(names[j], subscript(j + 1), row.x[j], w[j], short[j]));
   if (folded.length) {
     const sum = folded.reduce((total, j) => total + row.x[j] * w[j], 0);
     const zeros = names.length - order.length;
@@ -42,15 +43,15 @@ function box(x: number, y: number, width: number, said: string, isNew: boolean):
   return svg("g", { class: isNew ? "lit" : "" }, svg("rect", { x, y: y - 15, width, height: 30, rx: 6, class: "box" }), text(x + width / 2, y + 5, said, middle));
 }
 
-function line(points: readonly (readonly [number, number])[], kind: "forward" | "backward", isArrow: boolean): SVGElement {
+function line(points: readonly (readonly [number, number])[], kind: "forward" | "backward", isArrow: boolean, isNew = false): SVGElement {
   const [first, ...others] = points;
   const d = `M${first.join(" ")}${others.map((at) => `L${at.join(" ")}`).join("")}`;
-  return svg("path", { d, class: kind, "marker-end": isArrow ? `url(#${kind})` : "none" });
+  return svg("path", { d, class: isNew ? `${kind} lit` : kind, "marker-end": isArrow ? `url(#${kind})` : "none" });
 }
 
 function markers(): SVGElement {
   const made = (["forward", "backward"] as const).map((kind) =>
-    svg("marker", { id: kind, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, orient: "auto", class: kind }, svg("path", { d: "M0 0L8 4L0 8z" })),
+    svg("marker", { id: kind, viewBox: "0 0 8 8", refX: 7, refY: 4, markerUnits: "userSpaceOnUse", markerWidth: 14, markerHeight: 14, orient: "auto", class: kind }, svg("path", { d: "M0 0L8 4L0 8z" })),
   );
   return svg("defs", {}, ...made);
 }
@@ -60,16 +61,23 @@ class Look {
   constructor(
     readonly row: Row,
     private readonly state: State,
+    private readonly classes: readonly [string, string],
   ) {}
 
-  readonly is = (stage: Parameters<typeof reached>[1]): boolean => reached(this.state, stage);
-  readonly isNew = (stage: Parameters<typeof reached>[1]): boolean => ["x", "z", "g", "L", "dL_dg", "dg_dz", "dz_dw"][this.state.stage] === stage;
+  readonly is = (stage: Stage): boolean => reached(this.state, stage);
+  readonly isNew = (stage: Stage): boolean => STAGES[this.state.stage] === stage;
+
+  /** A class as it stands beside y. */
+  get y(): string {
+    const name = this.classes[this.row.y];
+    return name === String(this.row.y) ? `y = ${name}` : `y = ${this.row.y}: ${shortened(name, 18)}`;
+  }
 
   node(x: number, y: number, name: "z" | "g" | "L", value: number, side: Attributes): SVGElement {
     const shape = svg("circle", { cx: x, cy: y, r: 24 });
     const label = text(x, y + 7, name, { ...middle, class: "name" });
     const told = this.is(name) ? text(x, y - 34, `= ${pretty(value)}`, { ...middle, class: "value", ...side }) : null;
-    return svg("g", { class: this.isNew(name) ? "node lit" : "node" }, shape, label, told);
+    return svg("g", { class: this.isNew(name) ? "node lit" : "node", "data-stage": name }, shape, label, told);
   }
 
   /** The words of an input: its product, dz_dw, and dL_dw multiplied out. */
@@ -114,18 +122,18 @@ function wide(look: Look, lines: readonly Input[]): SVGElement {
     const start = input.label === "" ? 176 : 420;
     out.append(name(0, y + 5, input));
     look.boxes(out, input, 176, y);
-    out.append(line([[start, y], [bend, y], [z - 26, to]], "forward", true));
-    if (look.is("dz_dw") && input.label !== "") out.append(line([[z - 30, to + 5], [bend + 2, y + 6], [start + 2, y + 6]], "backward", true));
-    out.append(text(432, y - 7, product), text(432, y + 23, dz, { class: "back" }), text(416, y + 32, dL, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted" }));
+    out.append(line([[start, y], [bend, y], [z - 26, to]], "forward", true, look.isNew("z")));
+    if (look.is("dz_dw") && input.label !== "") out.append(line([[z - 30, to + 5], [bend + 2, y + 6], [start + 2, y + 6]], "backward", true, look.isNew("dz_dw")));
+    out.append(text(432, y - 7, product), text(432, y + 23, dz, { class: "back", "data-stage": "dz_dw" }), text(416, y + 32, dL, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted" }));
   });
-  out.append(line([[z + 26, y0 - 5], [g - 26, y0 - 5]], "forward", true), line([[g + 26, y0 - 5], [L - 26, y0 - 5]], "forward", true));
-  if (look.is("dL_dg")) out.append(line([[L - 26, y0 + 7], [g + 26, y0 + 7]], "backward", true), text((g + L) / 2, y0 + 41, `∂L/∂g = ${pretty(look.row.dL_dg)}`, { ...middle, class: "back" }));
+  out.append(line([[z + 26, y0 - 5], [g - 26, y0 - 5]], "forward", true, look.isNew("g")), line([[g + 26, y0 - 5], [L - 26, y0 - 5]], "forward", true, look.isNew("L")));
+  if (look.is("dL_dg")) out.append(line([[L - 26, y0 + 7], [g + 26, y0 + 7]], "backward", true, look.isNew("dL_dg")), text((g + L) / 2, y0 + 41, `∂L/∂g = ${pretty(look.row.dL_dg)}`, { ...middle, class: "back", "data-stage": "dL_dg" }));
   if (look.is("dg_dz")) {
-    out.append(line([[g - 26, y0 + 7], [z + 26, y0 + 7]], "backward", true), text((z + g) / 2, y0 + 41, `∂g/∂z = ${pretty(look.row.dg_dz)}`, { ...middle, class: "back" }));
-    out.append(text(z - 6, y0 + 90, look.product, { class: "back" }));
+    out.append(line([[g - 26, y0 + 7], [z + 26, y0 + 7]], "backward", true, look.isNew("dg_dz")), text((z + g) / 2, y0 + 41, `∂g/∂z = ${pretty(look.row.dg_dz)}`, { ...middle, class: "back", "data-stage": "dg_dz" }));
+    out.append(text(z - 6, y0 + 90, look.product, { class: "back", "data-stage": "dg_dz" }));
   }
   out.append(look.node(z, y0, "z", look.row.z, { "text-anchor": "start", x: z - 10 }), look.node(g, y0, "g", look.row.g, {}), look.node(L, y0, "L", look.row.loss, {}));
-  out.append(text(L, y0 + 66, `y = ${look.row.y}`, middle));
+  out.append(text(1066, y0 + 66, look.y, { "text-anchor": "end" }));
   return out;
 }
 
@@ -140,19 +148,19 @@ function narrow(look: Look, lines: readonly Input[]): SVGElement {
     const [product, dz, dL] = look.words(input);
     out.append(name(0, y - 22, input));
     look.boxes(out, input, 0, y);
-    out.append(line([[input.label === "" ? 0 : 244, y], [trunk, y], [trunk, z], [x + 26, z]], "forward", k === lines.length - 1));
-    if (look.is("dz_dw") && input.label !== "") out.append(line([[trunk - 5, z - 6], [trunk - 5, y + 6], [246, y + 6]], "backward", true));
-    out.append(text(250, y - 7, product), text(250, y + 24, dz, { class: "back" }), text(0, y + 45, dL, { class: look.is("dz_dw") ? "back" : "muted" }));
+    out.append(line([[input.label === "" ? 0 : 244, y], [trunk, y], [trunk, z], [x + 26, z]], "forward", k === lines.length - 1, look.isNew("z")));
+    if (look.is("dz_dw") && input.label !== "") out.append(line([[trunk - 5, z - 6], [trunk - 5, y + 6], [246, y + 6]], "backward", true, look.isNew("dz_dw")));
+    out.append(text(250, y - 7, product), text(250, y + 24, dz, { class: "back", "data-stage": "dz_dw" }), text(0, y + 45, dL, { class: look.is("dz_dw") ? "back" : "muted" }));
   });
   const side = { "text-anchor": "end", x: x - 34 };
-  const down = (from: number, to: number): SVGElement => line([[x - 5, from + 26], [x - 5, to - 26]], "forward", true);
-  const up = (from: number, to: number, said: string): SVGElement[] => [line([[x + 7, from - 26], [x + 7, to + 26]], "backward", true), text(x + 18, (from + to) / 2 + 5, said, { class: "back" })];
+  const down = (from: number, to: number, isNew: boolean): SVGElement => line([[x - 5, from + 26], [x - 5, to - 26]], "forward", true, isNew);
+  const up = (from: number, to: number, said: string, stage: Stage): SVGElement[] => [line([[x + 7, from - 26], [x + 7, to + 26]], "backward", true, look.isNew(stage)), text(x + 18, (from + to) / 2 + 5, said, { class: "back", "data-stage": stage })];
   if (look.is("dz_dw")) out.append(line([[x + 26, z - 6], [trunk - 5, z - 6]], "backward", false));
-  out.append(down(z, g), down(g, L));
-  if (look.is("dL_dg")) out.append(...up(L, g, `∂L/∂g = ${pretty(look.row.dL_dg)}`));
-  if (look.is("dg_dz")) out.append(...up(g, z, `∂g/∂z = ${pretty(look.row.dg_dz)}`), text(0, z - 40, look.product, { class: "back" }));
+  out.append(down(z, g, look.isNew("g")), down(g, L, look.isNew("L")));
+  if (look.is("dL_dg")) out.append(...up(L, g, `∂L/∂g = ${pretty(look.row.dL_dg)}`, "dL_dg"));
+  if (look.is("dg_dz")) out.append(...up(g, z, `∂g/∂z = ${pretty(look.row.dg_dz)}`, "dg_dz"), text(0, z - 40, look.product, { class: "back", "data-stage": "dg_dz" }));
   for (const [at, of, value] of [[z, "z", look.row.z], [g, "g", look.row.g], [L, "L", look.row.loss]] as const) out.append(look.node(x, at, of, value, { ...side, y: at + 5 }));
-  out.append(text(x + 34, L + 5, `y = ${look.row.y}`));
+  out.append(text(x + 34, L + 5, look.y));
   return out;
 }
 
@@ -160,7 +168,7 @@ function narrow(look: Look, lines: readonly Input[]): SVGElement {
 export function draw(store: Store, state: State, isNarrow: boolean): SVGElement {
   const [at, row] = [store.point, store.row];
   const lines = inputs(store.data.names, row, at.w, at.b, isNarrow ? 40 : 22);
-  const out = (isNarrow ? narrow : wide)(new Look(row, state), lines);
+  const out = (isNarrow ? narrow : wide)(new Look(row, state, store.data.classes), lines);
   for (const [key, value] of Object.entries({ class: "graph", role: "img", "aria-label": described(row, lines, state) })) out.setAttribute(key, value);
   return out;
 }
@@ -180,30 +188,59 @@ export function formula(store: Store, state: State): Element {
   const row = store.row;
   const d = (a: string, b: string): Element => over(r(o("∂"), i(a)), r(o("∂"), i(b)));
   const rest = (): Element => r(n("1"), o("−"), i("g"));
-  const made: readonly (() => Element)[] = [
-    () => block(i("x"), o("="), tex.text("the row, in the units of the fit")),
-    () => block(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), o("+"), i("b"), o("="), n(row.z)),
-    () => block(i("g"), o("="), over(n("1"), r(n("1"), o("+"), sup(i("e"), r(o("−"), i("z"))))), o("="), n(row.g)),
-    () => block(i("L"), o("="), o("−"), i("log"), row.y ? i("g") : r(o("("), rest(), o(")")), o("="), n(row.loss)),
-    () => block(d("L", "g"), o("="), row.y ? r(o("−"), over(n("1"), i("g"))) : over(n("1"), rest()), o("="), n(row.dL_dg)),
-    () => block(d("g", "z"), o("="), i("g"), o("("), rest(), o(")"), o("="), n(row.dg_dz), o(","), d("L", "z"), o("="), d("L", "g"), d("g", "z"), o("="), i("g"), o("−"), i("y"), o("="), n(row.dL_dz)),
-    () => block(d("L", "w"), o("="), d("L", "g"), d("g", "z"), d("z", "w"), o("="), n(row.dL_dz), o("·"), i("x")),
-    () => block(d("L", "w"), o("="), over(n("1"), n(store.data.training.m)), o("∑"), r(tex.text("∂L/∂w of each training row"))),
-    () => block(i("w"), o("←"), i("w"), o("−"), n(store.run.how.rate), o("·"), d("L", "w")),
-  ];
-  return made[Math.min(state.stage, made.length - 1)]();
+  const of = (k: number): Element => (k < row.x.length ? sub(i("w"), n(k + 1)) : i("b"));
+  const signed = (x: number): Child => (x < 0 ? r(o("("), n(x), o(")")) : n(x));
+  const slope = (k: number): Element => over(r(o("∂"), i("L")), r(o("∂"), of(k)));
+  const made: Record<Stage, () => Element> = {
+    x: () => {
+      const { center, scale } = store.run;
+      const j = [...row.x.keys()].find((k) => scale[k] !== 1 || center[k] !== 0);
+      if (j === undefined) return block(i("x"), o("="), tex.text("the value in the table"));
+      return block(sub(i("x"), n(j + 1)), o("="), over(r(n(inTable(store.run, j, row.x[j])), o("−"), signed(center[j])), n(scale[j])), o("="), n(row.x[j]), tex.text(":\u00a0(value − mean) / deviation"));
+    },
+    z: () => block(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), o("+"), i("b"), o("="), n(row.z)),
+    g: () => block(i("g"), o("="), over(n("1"), r(n("1"), o("+"), sup(i("e"), r(o("−"), i("z"))))), o("="), n(row.g)),
+    L: () => block(i("L"), o("="), o("−"), i("log"), row.y ? i("g") : r(o("("), rest(), o(")")), o("="), n(row.loss)),
+    dL_dg: () => block(d("L", "g"), o("="), row.y ? r(o("−"), over(n("1"), i("g"))) : over(n("1"), rest()), o("="), n(row.dL_dg)),
+    dg_dz: () => block(d("g", "z"), o("="), i("g"), o("("), rest(), o(")"), o("="), n(row.dg_dz), o(","), d("L", "z"), o("="), d("L", "g"), d("g", "z"), o("="), i("g"), o("−"), i("y"), o("="), n(row.dL_dz)),
+    dz_dw: () => block(d("L", "w"), o("="), d("L", "g"), d("g", "z"), d("z", "w"), o("="), n(row.dL_dz), o("·"), i("x")),
+    mean: () => {
+      const k = strongest(store)[0];
+      const { own, others, penalty, slope: total } = terms(store, k);
+      return block(slope(k), o("="), n(own), tex.text("\u00a0from this row\u00a0"), o("+"), signed(others), tex.text("\u00a0from the others\u00a0"), ...(penalty ? [o("+"), signed(penalty), tex.text("\u00a0from the penalty\u00a0")] : []), o("="), n(total));
+    },
+    update: () => {
+      const k = strongest(store)[0];
+      const { w, slope: total } = terms(store, k);
+      const { rate } = store.run.how;
+      return block(of(k), o("←"), n(w), o("−"), n(rate), o("·"), signed(total), o("="), n(w - rate * total));
+    },
+  };
+  return made[STAGES[state.stage]]();
 }
 
-export function view(store: Store, place: HTMLElement, below: Element): void {
+/** Draw the graph, with the row's name above it; a click on a part asks why it is so. */
+export function view(store: Store, place: HTMLElement, below: Element, why: (stage: Stage) => void): void {
   let isNarrow = false;
+  const { data } = store;
   const show = (): void => {
+    const { state, row } = store;
     isNarrow = place.clientWidth < NARROW;
-    put(place, draw(store, store.state, isNarrow));
-    put(below, formula(store, store.state));
+    const isEdited = state.edited.x || state.edited.at;
+    put(
+      place,
+      el("p", { class: "row" }, `Row ${data.rowNumbers[state.row]}: ${data.target} is ${data.classes[row.y]}${data.isHeldOut[state.row] ? ", held out" : ""}${isEdited ? ", with your changes" : ""}.`),
+      draw(store, state, isNarrow),
+    );
+    put(below, formula(store, state));
   };
+  place.addEventListener("click", (event) => {
+    const stage = (event.target as Element).closest("[data-stage]")?.getAttribute("data-stage");
+    if (stage) why(stage as Stage);
+  });
   new ResizeObserver(() => place.clientWidth < NARROW !== isNarrow && show()).observe(place);
   store.watch((state, before) => {
-    const keys = ["epoch", "row", "stage", "run", "runs", "edited"] as const;
+    const keys = ["epoch", "batch", "row", "stage", "run", "runs", "edited"] as const;
     if (state === before || keys.some((key) => state[key] !== before[key])) show();
   });
 }

@@ -2,7 +2,7 @@
 
 import type { Data } from "../data";
 import { el, put } from "../dom";
-import { encode, parse, type Table, targets, Unusable } from "../own";
+import { decoded, encode, parse, type Table, targets, Unusable } from "../own";
 
 const MOST_BYTES = 20_000_000;
 
@@ -20,22 +20,22 @@ export function view(place: Element, show: (data: Data) => void): void {
   async function take(given: File): Promise<void> {
     put(choice);
     if (given.size > MOST_BYTES) return put(said, `${given.name} has more than 20 MB: take fewer rows.`);
-    const text = await given.text();
+    const text = decoded(await given.arrayBuffer());
     guarded(() => ask(parse(text)));
   }
   function ask(table: Table): void {
     const possible = targets(table);
     if (!possible.length) throw new Unusable("No column has exactly two values, which a target needs.");
-    const select = el("select", { "aria-label": "target" }, ...possible.map((j) => el("option", { value: j }, table.names[j])));
+    const select = el("select", { "aria-label": "target" }, ...possible.map((j, k) => el("option", { value: j, selected: k === possible.length - 1 }, table.names[j])));
     const train = el("button", { type: "button", class: "main" }, "train on it");
     train.addEventListener("click", () =>
       guarded(() => {
         const { data, notes } = encode(table, Number(select.value));
         show(data);
-        put(document.querySelector("#notes") ?? said, notes.join(" "));
+        put(document.querySelector("#notes") ?? said, [...notes, "Reload the page to have its own run again."].join(" "));
       }),
     );
-    put(said, `${table.cells.length} rows, ${table.names.length} columns. Which one is to be predicted?`);
+    put(said, `${table.cells.length} rows, ${table.names.length} columns. Which column is to be predicted?`);
     put(choice, select, train);
   }
   file.addEventListener("change", () => file.files?.[0] && void take(file.files[0]));

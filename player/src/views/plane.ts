@@ -3,10 +3,10 @@
 import { contours } from "d3-contour";
 import { allShortened, el, pretty, put, svg } from "../dom";
 import { loss, logOdds, type Point, type Rows, sigmoid } from "../math";
-import type { Run, Store } from "../store";
+import { inTable, type Run, type Store } from "../store";
 import { shownEpochs } from "./time";
 
-const [WIDTH, HEIGHT, EDGE] = [420, 340, 44];
+const [WIDTH, HEIGHT, EDGE] = [430, 340, 58];
 
 interface Range {
   readonly low: number;
@@ -38,8 +38,8 @@ function areas(values: number[], size: number, levels: number[]): string[] {
     .map((area) => area.coordinates.map((rings) => rings.map((ring) => `M${ring.map(([a, b]) => `${x(a)} ${y(b)}`).join("L")}Z`).join("")).join(""));
 }
 
-function frame(x: Range, y: Range, xName: string, yName: string, ...inside: SVGElement[]): SVGElement {
-  const label = (value: number): string => pretty(value, 3);
+/** A plane with its axes; `label` writes the ends of the first and the second. */
+function frame(x: Range, y: Range, xName: string, yName: string, label: (value: number, axis: 0 | 1) => string, ...inside: SVGElement[]): SVGElement {
   const text = (left: number, top: number, said: string, anchor = "middle"): SVGElement => svg("text", { x: left, y: top, "text-anchor": anchor }, said);
   return svg(
     "svg",
@@ -47,19 +47,19 @@ function frame(x: Range, y: Range, xName: string, yName: string, ...inside: SVGE
     svg("defs", {}, svg("clipPath", { id: "inside" }, svg("rect", { x: EDGE, y: 8, width: WIDTH - EDGE - 8, height: HEIGHT - EDGE - 8 }))),
     svg("g", { "clip-path": "url(#inside)" }, ...inside),
     svg("rect", { x: EDGE, y: 8, width: WIDTH - EDGE - 8, height: HEIGHT - EDGE - 8, class: "frame" }),
-    text(EDGE, HEIGHT - EDGE + 18, label(x.low), "start"),
-    text(WIDTH - 8, HEIGHT - EDGE + 18, label(x.high), "end"),
+    text(EDGE, HEIGHT - EDGE + 18, label(x.low, 0), "start"),
+    text(WIDTH - 8, HEIGHT - EDGE + 18, label(x.high, 0), "end"),
     text((EDGE + WIDTH) / 2, HEIGHT - 6, xName),
-    text(EDGE - 6, HEIGHT - EDGE, label(y.low), "end"),
-    text(EDGE - 6, 18, label(y.high), "end"),
+    text(EDGE - 6, HEIGHT - EDGE, label(y.low, 1), "end"),
+    text(EDGE - 6, 18, label(y.high, 1), "end"),
     svg("text", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(14 ${(HEIGHT - EDGE) / 2}) rotate(-90)` }, yName),
   );
 }
 
-function chooser(names: readonly string[], first: number, label: string, act: (j: number) => void): HTMLSelectElement {
+function chooser(names: readonly string[], first: number, label: string, act: (j: number) => void): HTMLElement {
   const select = el("select", { "aria-label": label }, ...names.map((name, j) => el("option", { value: j, selected: j === first }, name)));
   select.addEventListener("change", () => act(Number(select.value)));
-  return select;
+  return el("label", {}, `${label.split(" ").at(-1)} `, select);
 }
 
 /** The two columns whose contributions spread most at the end of the run; columns of many values come first. */
@@ -94,7 +94,8 @@ export function map(store: Store, place: Element): void {
     const [xs, ys] = [column(a), column(b)];
     [x, y] = [rangeOf(xs, 0.06), rangeOf(ys, 0.06)];
     put(dots, ...xs.map((_, i) => svg(rows.y[i] ? "circle" : "rect", rows.y[i] ? { cx: across(x, xs[i]), cy: up(y, ys[i]), r: 3.2, class: "one" } : { x: across(x, xs[i]) - 2.8, y: up(y, ys[i]) - 2.8, width: 5.6, height: 5.6, class: "zero" })));
-    made = frame(x, y, short[a], short[b], fills, dots, mark);
+    const label = (value: number, axis: 0 | 1): string => pretty(inTable(store.run, [a, b][axis], value), 3);
+    made = frame(x, y, short[a], short[b], label, fills, dots, mark);
     put(picture, made, el("figcaption", {}, `Darker: ${classes[1]} is more probable; the thick line is g = ½. The other columns are as in the row that is ringed. Circles are ${classes[1]}, squares ${classes[0]}.`));
     show();
   };
@@ -138,9 +139,9 @@ export function surface(store: Store, place: Element): void {
     const d = `M${path.filter(isDrawn).map((each) => `${across(x, of(each, a)).toFixed(1)} ${up(y, of(each, b)).toFixed(1)}`).join("L")}`;
     const here = isDrawn(point) ? svg("circle", { cx: across(x, of(point, a)), cy: up(y, of(point, b)), r: 6, class: "here" }) : null;
     const best = store.data.optimum && run.isCertified ? svg("path", { d: `M${across(x, of(store.data.optimum.at, a)) - 6} ${up(y, of(store.data.optimum.at, b))}h12m-6-6v12`, class: "best" }) : null;
-    const made = frame(x, y, short[a], short[b], ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), ...(here ? [here] : []));
+    const made = frame(x, y, short[a], short[b], (value) => pretty(value, 3), ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), ...(here ? [here] : []));
     made.setAttribute("aria-label", `loss over two weights, from ${pretty(low)} to ${pretty(high)}; the run is at ${pretty(of(point, a))}, ${pretty(of(point, b))}`);
-    put(picture, made, el("figcaption", {}, `Lines of equal loss, from ${pretty(low)} in the middle to ${pretty(high)}; the other ${n - 1} weights are as at this epoch. Orange: the path of the run${best ? "; cross: the certified optimum" : ""}.`));
+    put(picture, made, el("figcaption", {}, `Lines of equal loss, from ${pretty(low)} to ${pretty(high)}${n > 1 ? `; the other ${n - 1} weights are as at this epoch` : ""}. Orange: the path of the run${best ? `. Cross: the certified optimum${n > 1 ? ", whose other weights differ from this epoch's: so it need not be the lowest point here" : ""}` : ""}.`));
   };
   put(place, el("div", { class: "bar" }, chooser(names, a, "weight across", (j) => ((a = j), show())), chooser(names, b, "weight up", (j) => ((b = j), show()))), picture);
   store.watch(show);

@@ -1,54 +1,69 @@
 // From the rows to the step: the mean of the rows' derivatives, and the update with its numbers.
 
-import { allShortened, el, pretty, put } from "../dom";
+import { allShortened, el, named, pretty, put, subscript } from "../dom";
+import { type Point, sums, update as updated } from "../math";
 import { reached, type Store } from "../store";
 
 const SHOWN = 12;
+const LATER = "not yet computed";
+
+/** One weight, or b: what it is, its derivative over the rows of the step, and what that is made of. */
+export function terms(store: Store, j: number) {
+  const { here, row, point } = store;
+  const isBias = j === point.w.length;
+  const [w, slope, x] = isBias ? [point.b, here.dL_db, 1] : [point.w[j], here.dL_dw[j], row.x[j]];
+  const ofRow = row.dL_dz * x;
+  const own = store.share * ofRow;
+  const penalty = isBias ? 0 : store.run.how.alpha * w;
+  return { w, slope, ofRow, own, penalty, others: slope - own - penalty };
+}
+
+/** The weights and b, the largest derivatives first. */
+export function strongest(store: Store): number[] {
+  const { here } = store;
+  const slopes = [...here.dL_dw, here.dL_db].map(Math.abs);
+  return [...slopes.keys()].sort((i, j) => slopes[j] - slopes[i]);
+}
 
 export function view(store: Store, place: Element): void {
   const { data } = store;
-  const short = [...allShortened(data.names, 40), "bias"];
+  const short = allShortened(data.names, 40);
   store.watch((state) => {
-    const at = store.point;
-    const sum = store.here;
-    const row = store.row;
-    const { rate, alpha } = store.run.how;
-    const isCounted = !data.isHeldOut[state.row];
-    const share = (store.run.rows.s ? store.run.rows.s[state.row] : 1) / sum.weight;
-    const names = [...data.names, "bias"];
-    const order = [...names.keys()].sort((i, j) => Math.abs(slope(j)) - Math.abs(slope(i))).slice(0, SHOWN);
-    const [mean, update] = [reached(state, "mean"), reached(state, "update")];
-    const later = "not yet computed";
-    function slope(j: number): number {
-      return j < store.run.rows.n ? sum.dL_dw[j] : sum.dL_db;
-    }
+    const { point, here, batch, batches, run, share } = store;
+    const { how, training } = run;
+    const order = strongest(store).slice(0, SHOWN);
+    const [own, mean, update] = [reached(state, "dz_dw"), reached(state, "mean"), reached(state, "update")];
+    const notIn = data.isHeldOut[state.row] ? "0, held out" : "0, not in the batch";
     const lines = order.map((j) => {
-      const [w, x] = j < store.run.rows.n ? [at.w[j], row.x[j]] : [at.b, 1];
-      const of = row.dL_dz * x;
+      const of = terms(store, j);
       return el(
         "tr",
         {},
-        el("th", { scope: "row", title: names[j] }, short[j]),
-        el("td", {}, pretty(of)),
-        el("td", {}, isCounted ? pretty(share * of) : "0, held out"),
-        el("td", {}, mean ? pretty(slope(j) - (isCounted ? share * of : 0) - (j < at.w.length ? alpha * at.w[j] : 0)) : later),
-        el("td", { class: "back" }, mean ? pretty(slope(j)) : later),
-        el("td", {}, update ? `${pretty(w)} − ${pretty(rate)} · ${pretty(slope(j))} = ${pretty(w - rate * slope(j))}` : later),
+        j < data.names.length ? named(short[j], data.names[j], `w${subscript(j + 1)}`) : named("bias", "bias", "b"),
+        el("td", {}, own ? pretty(of.ofRow) : LATER),
+        el("td", {}, !mean ? LATER : share ? pretty(of.own) : notIn),
+        el("td", {}, mean ? pretty(of.others) : LATER),
+        how.alpha > 0 && el("td", {}, mean ? pretty(of.penalty) : LATER),
+        el("td", { class: mean ? "back" : "" }, mean ? pretty(of.slope) : LATER),
+        el("td", {}, update ? `${pretty(of.w)} − ${pretty(how.rate)} · ${pretty(of.slope)} = ${pretty(of.w - how.rate * of.slope)}` : LATER),
       );
     });
-    const penalty = alpha > 0 ? ", and the penalty's α w" : "";
-    const next = reached(state, "update") && state.epoch < store.run.path.last ? store.sums(state.epoch + 1).objective : null;
+    const all = (at: Point): number => sums(training, at, how.alpha).objective;
+    const now = batch ? all(point) : here.objective;
+    const then = update ? all(updated(point, here, how.rate, how.fitIntercept)) : NaN;
+    const loss = batch ? "The loss of all training rows" : "The loss";
+    const rows = batch ? `${batch.length} in the batch` : training.m.toLocaleString("en");
     put(
       place,
       el(
         "table",
         {},
-        el("thead", {}, el("tr", {}, ...["column", "this row", `its part of the mean of ${data.training.m}`, "part of the other rows", `∂L/∂w: the mean${penalty}`, "w − rate · ∂L/∂w"].map((head) => el("th", { scope: "col" }, head)))),
+        el("thead", {}, el("tr", {}, ...["column", "this row", `its part of the mean of ${rows}`, "part of the other rows", ...(how.alpha > 0 ? ["penalty α w"] : []), "∂L/∂w: the mean", "w − rate · ∂L/∂w"].map((head) => el("th", { scope: "col" }, head)))),
         el("tbody", {}, ...lines),
       ),
-      names.length > order.length && el("p", { class: "note" }, `${names.length - order.length} more with smaller derivatives.`),
-      el("p", {}, next === null ? `The loss is ${pretty(sum.objective, 6)} here.` : `The loss goes from ${pretty(sum.objective, 6)} to ${pretty(next, 6)}${next > sum.objective ? ": it rises" : ""}.`),
-      store.run.how.size > 0 && el("p", { class: "note" }, `This run makes a step after each batch of ${store.run.how.size} rows; the table shows one step on all of them.`),
+      data.names.length + 1 > order.length && el("p", { class: "note" }, `${data.names.length + 1 - order.length} more with smaller derivatives.`),
+      el("p", {}, update ? `${loss} goes from ${pretty(now, 6)} to ${pretty(then, 6)}${then > now ? ": it rises" : ""}.` : `${loss} is ${pretty(now, 6)} here.`),
+      batch && el("p", { class: "note" }, `This is batch ${state.batch + 1} of ${batches.length} of the epoch: each makes a step of its own. Every epoch deals the rows into batches anew.`),
     );
   });
 }

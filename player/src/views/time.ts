@@ -12,42 +12,64 @@ export function shownEpochs(last: number, from: number, most = 300): number[] {
   return [...found].sort((a, b) => a - b);
 }
 
-export function controls(store: Store, place: Element): void {
+/** The bar of time; returns its buttons by the keys that press them. */
+export function controls(store: Store, place: Element): Record<string, HTMLButtonElement> {
   const slider = el("input", { type: "range", min: 0, max: store.run.path.last, value: 0, "aria-label": "epoch" });
   const said = el("output", { class: "epoch" });
+  const which = el("select", { "aria-label": "run" });
+  which.addEventListener("change", () => {
+    const run = Number(which.value);
+    const { from, path } = store.state.runs[run];
+    store.change({ run, epoch: Math.max(from, Math.min(path.last, store.state.epoch)), isPlaying: false });
+  });
   const playing = el("button", { type: "button" });
-  const go = (epoch: number): void => store.change({ epoch: Math.max(0, Math.min(store.run.path.last, epoch)), stage: STAGES.length - 1 });
-  const button = (label: string, title: string, act: () => void): HTMLButtonElement => el("button", { type: "button", title, "aria-label": title, onclick: undefined, click: act }, label);
+  const go = (epoch: number): void => store.change({ epoch: Math.max(store.run.from, Math.min(store.run.path.last, epoch)), stage: STAGES.length - 1 });
+  const button = (label: string, title: string, act: () => void): HTMLButtonElement => el("button", { type: "button", title, "aria-label": title, click: act }, label);
+  const [back, on] = [button("−1", "one epoch back", () => go(store.state.epoch - 1)), button("+1", "one epoch on", () => go(store.state.epoch + 1))];
   playing.addEventListener("click", () => store.change({ isPlaying: !store.state.isPlaying }));
   slider.addEventListener("input", () => store.change({ epoch: Number(slider.value), stage: STAGES.length - 1, isPlaying: false }));
   put(
     place,
-    button("|◀", "rewind to the start", () => (store.change({ isPlaying: false }), go(0))),
-    button("−1", "one epoch back", () => go(store.state.epoch - 1)),
+    button("|◀", "rewind to the start", () => (store.change({ isPlaying: false }), go(store.run.from))),
+    back,
     playing,
-    button("+1", "one epoch on", () => go(store.state.epoch + 1)),
+    on,
     slider,
     said,
+    which,
   );
+  // With reduced motion the run is shown in fewer and longer steps.
+  const [pause, growth] = matchMedia("(prefers-reduced-motion: reduce)").matches ? [1000, 3] : [90, 20];
   let last = 0;
   const tick = (now: number): void => {
     if (!store.state.isPlaying) return;
-    if (now - last > 90 && store.isShown) {
+    if (now - last > pause && store.isShown) {
       last = now;
       const { epoch } = store.state;
       if (epoch >= store.run.path.last) return store.change({ isPlaying: false });
-      go(epoch + Math.max(1, Math.round(epoch / 20)));
+      go(epoch + Math.max(1, Math.round(epoch / growth)));
     }
     requestAnimationFrame(tick);
   };
+  let runs: readonly Run[] = [];
   store.watch((state, before) => {
-    slider.max = String(store.run.path.last);
+    const { from, path } = store.run;
+    const { length } = store.batches;
+    const at = `epoch ${state.epoch.toLocaleString("en")} of ${path.last.toLocaleString("en")}${length > 1 ? `, batch ${state.batch + 1} of ${length}` : ""}`;
+    slider.min = String(from);
+    slider.max = String(path.last);
     slider.value = String(state.epoch);
-    put(said, `epoch ${state.epoch.toLocaleString("en")} of ${store.run.path.last.toLocaleString("en")}`);
+    slider.setAttribute("aria-valuetext", at);
+    said.setAttribute("aria-live", state.isPlaying ? "off" : "polite"); // else each frame is read out
+    put(said, at);
+    if (runs !== state.runs) put(which, ...(runs = state.runs).map((run, k) => el("option", { value: k }, run.name)));
+    which.hidden = state.runs.length < 2;
+    which.value = String(state.run);
     put(playing, state.isPlaying ? "⏸" : "▶");
     playing.setAttribute("aria-label", state.isPlaying ? "pause" : "play");
     if (state.isPlaying && !before.isPlaying) requestAnimationFrame(tick);
   });
+  return { ArrowDown: on, ArrowUp: back, Enter: playing };
 }
 
 const finite = (x: number): number | null => (Number.isFinite(x) ? Math.min(x, 1e3) : null);
@@ -56,14 +78,24 @@ const finite = (x: number): number | null => (Number.isFinite(x) ? Math.min(x, 1
 const CURVES = {
   loss: (sum: Sums) => sum.loss,
   accuracy: (sum: Sums) => sum.accuracy,
-  "largest derivative": (sum: Sums) => Math.max(Math.abs(sum.dL_db), ...sum.dL_dw.map(Math.abs)),
+  "gradient norm": (sum: Sums) => Math.max(Math.abs(sum.dL_db), ...sum.dL_dw.map(Math.abs)),
 } as const;
+
+const AXES: Record<keyof typeof CURVES, string> = { loss: "loss", accuracy: "accuracy", "gradient norm": "largest |∂L/∂w|" };
+
+/** Epochs to name on an axis that grows by powers of ten. */
+function ticks(last: number): number[] {
+  const found = [0];
+  for (let power = 1; power <= last; power *= 10) found.push(power);
+  if (last > 2 * found[found.length - 1]) found.push(last);
+  return found;
+}
 
 export function curves(store: Store, place: HTMLElement): void {
   const { data } = store;
   let what: keyof typeof CURVES = "loss";
   const choice = el("select", { "aria-label": "curve" }, ...Object.keys(CURVES).map((name) => el("option", { value: name }, name)));
-  choice.addEventListener("change", () => ((what = choice.value as keyof typeof CURVES), make()));
+  choice.addEventListener("change", () => ((what = choice.value as keyof typeof CURVES), make(), tell()));
   const canvas = el("div");
   put(place, el("div", { class: "bar" }, choice), canvas);
   const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -77,14 +109,14 @@ export function curves(store: Store, place: HTMLElement): void {
       epochs.map((epoch) => (within(each, epoch) ? finite(value(epoch)) : null));
     const axis = { stroke: color("--muted"), grid: { stroke: color("--faint"), width: 1 }, ticks: { show: false } };
     const lines: uPlot.Series[] = [{ label: "epoch" }];
-    const columns: (number | null)[][] = [epochs.map((e) => e + 1)];
+    const columns: (number | null)[][] = [epochs];
     const add = (label: string, values: (number | null)[], stroke: string, width: number, dash: number[] = []): void => {
       lines.push({ label, stroke: color(stroke), width, dash, spanGaps: true });
       columns.push(values);
     };
     runs.forEach((each, k) => k !== shown && add(k ? each.name : "the trainer's run", drawn(each, (epoch) => CURVES[what](store.sums(epoch, k))), "--line", 1.5));
-    add(shown ? run.name : "training rows", drawn(run, (epoch) => CURVES[what](store.sums(epoch))), "--training", 2);
-    if (run.heldOut && what !== "largest derivative") add("held-out rows", drawn(run, (epoch) => CURVES[what](sums(run.heldOut!, run.path.at(epoch)))), "--held-out", 2, [6, 4]);
+    add(shown ? run.name : "training rows", drawn(run, (epoch) => CURVES[what](store.sums(epoch))), shown ? "--one" : "--training", 2);
+    if (run.heldOut && what !== "gradient norm") add("held-out rows", drawn(run, (epoch) => CURVES[what](sums(run.heldOut!, run.path.at(epoch)))), "--held-out", 2, [6, 4]);
     if (data.optimum && run.isCertified && what === "loss") {
       const floor = sums(data.training, data.optimum.at).loss;
       add("certified optimum", epochs.map(() => floor), "--ink", 1, [2, 3]);
@@ -94,15 +126,15 @@ export function curves(store: Store, place: HTMLElement): void {
       {
         width: canvas.clientWidth || 600,
         height: 230,
-        scales: { x: { time: false, distr: 3, range: () => [epochs[0] + 1, Math.max(epochs[epochs.length - 1] + 1, epochs[0] + 2)] }, y: { distr: what === "largest derivative" ? 3 : 1 } },
-        axes: [{ ...axis, label: "epoch + 1" }, { ...axis, label: what }],
+        scales: { x: { time: false, distr: 4, asinh: 1, range: () => [epochs[0], Math.max(epochs[epochs.length - 1], epochs[0] + 1)] }, y: { distr: what === "gradient norm" ? 3 : 1 } },
+        axes: [{ ...axis, label: "epoch", splits: () => ticks(epochs[epochs.length - 1]) }, { ...axis, label: AXES[what] }],
         series: lines,
         legend: { live: false },
         cursor: { drag: { x: false, y: false } },
         hooks: {
           draw: [
             (u) => {
-              const x = u.valToPos(store.state.epoch + 1, "x", true);
+              const x = u.valToPos(store.state.epoch, "x", true);
               u.ctx.save();
               u.ctx.strokeStyle = color("--backward");
               u.ctx.lineWidth = 2;
@@ -118,13 +150,20 @@ export function curves(store: Store, place: HTMLElement): void {
       columns as uPlot.AlignedData,
       canvas,
     );
+    plot.over.addEventListener("click", (event) => {
+      const epoch = Math.round(plot!.posToVal(event.offsetX, "x"));
+      store.change({ epoch: Math.max(run.from, Math.min(run.path.last, epoch)), stage: STAGES.length - 1, isPlaying: false });
+    });
   };
   new ResizeObserver(() => plot?.setSize({ width: canvas.clientWidth, height: 230 })).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", make);
   store.watch((state, before) => {
     if (state === before || state.run !== before.run || state.runs !== before.runs) make();
     else if (state.epoch !== before.epoch) plot?.redraw(false);
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `loss over the epochs; ${pretty(store.sums().loss)} at epoch ${state.epoch}`);
+    tell();
   });
+  function tell(): void {
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `${what} over the epochs; ${pretty(CURVES[what](store.sums()))} at epoch ${store.state.epoch}`);
+  }
 }

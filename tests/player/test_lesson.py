@@ -1,0 +1,444 @@
+"""The player as somebody uses it who learns or teaches: what comes next is in view, and each number is what it says."""
+
+import base64
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+
+from browser_tools import browser, go_to, needs_browser, number, opened, played, press, section
+
+__all__ = ["browser"]
+
+pytestmark = needs_browser
+
+
+@pytest.fixture(scope="module")
+def penguins(tmp_path_factory):
+    return played(tmp_path_factory.mktemp("penguins"), "--epochs", "400")
+
+
+@pytest.fixture
+def page(browser, penguins):
+    page = opened(browser, penguins)
+    yield page
+    assert page.said == []
+    page.close()
+
+
+def fork(page, **how):
+    """Go on from here with a rate, and what is selected by its label."""
+    for label, value in how.items():
+        field = page.get_by_label(label.replace("_", " "), exact=True)
+        if field.evaluate("field => field.tagName") == "SELECT":
+            field.select_option(value)
+        else:
+            field.fill(value)
+    press(page, "go on from here")
+
+
+def weights(page):
+    """Return the w of each column and b, as exact numbers, from the exported CSV: by epoch."""
+    with page.expect_download() as given:
+        press(page, "numbers as CSV")
+    head, *lines = csv.reader(io.StringIO(given.value.path().read_text(encoding="utf-8")))
+    first = next(k for k, name in enumerate(head) if name.startswith("w "))
+    return {int(line[0]): np.array(line[first:], dtype=float) for line in lines}
+
+
+def test_the_page_of_the_penguins_is_small_and_embeds_at_most_300_epochs(penguins):
+    text = penguins.read_text(encoding="utf-8")
+    assert len(text.encode()) < 1.5e6
+    told = json.loads(re.search(r'id="chainrule-data">(.*?)</script>', text).group(1))
+    epochs = np.frombuffer(base64.b64decode(told["trace"]["epoch"]), "<u4")
+    assert len(epochs) <= 300
+    assert (epochs[0], epochs[-1]) == (0, 400)
+    assert (np.diff(np.diff(epochs)) >= -1).all()  # closer at the start
+
+
+def test_before_the_backward_pass_no_gradient_is_shown(page):
+    go_to(page, 20)
+    press(page, "start over")
+    places = [section(page, name) for name in ("From the rows to the step", "The row's numbers", "All rows")]
+    for place in places:
+        assert "not yet computed" in place.text_content()
+    step = places[0].locator("tbody td")
+    assert set(step.all_text_contents()) == {"not yet computed"}
+    for _ in range(8):
+        press(page, "step")
+    for place in places:
+        assert "not yet computed" not in place.text_content()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (1024, 768), (390, 844)])
+def test_what_a_step_shows_is_in_view(browser, penguins, width, height):
+    page = opened(browser, penguins, viewport={"width": width, "height": height})
+    button = page.get_by_role("button", name="step", exact=True)
+    button.focus()
+    for stage in ("z", "g", "L", "∂L/∂g", "∂g/∂z", "∂z/∂w", "mean", "update"):
+        page.keyboard.press("Enter")
+        new = page.locator(
+            ".node.lit" if stage in "zgL" else ".lit" if stage.startswith("∂") else ".steps .formula"
+        ).first
+        box, bar = new.bounding_box(), page.locator(".steps").bounding_box()
+        above = page.locator(".sticky").bounding_box()
+        if stage.startswith("∂") or stage in "zgL":
+            assert box["y"] >= above["y"] + above["height"] - 1, stage
+            assert box["y"] < bar["y"], stage
+        else:
+            table = section(page, "From the rows to the step").locator("table").bounding_box()
+            assert above["y"] + above["height"] <= table["y"] + 60
+            assert table["y"] < bar["y"]
+        assert button.evaluate("button => document.activeElement === button")
+    page.close()
+
+
+def test_the_inputs_keep_their_order_over_the_epochs(page):
+    orders = set()
+    for epoch in (0, 1, 7, 60, 400):
+        go_to(page, epoch)
+        orders.add(tuple(page.locator("svg.graph text.input").evaluate_all("all => all.map(one => one.textContent)")))
+    assert len(orders) == 1
+
+
+def test_x_is_told_from_the_value_in_the_table(page):
+    press(page, "start over")
+    value, x = page.get_by_label("body_mass_g in the table"), page.get_by_label("x of body_mass_g")
+    before = float(x.input_value())
+    value.fill("5000")
+    assert float(x.input_value()) > before
+    assert "with your changes" in section(page, "One row, forward and backward").text_content()
+    assert "not certified" in page.get_by_text("The floor of the loss").text_content()
+    x.fill(str(before))
+    assert float(value.input_value()) == pytest.approx(3750, rel=1e-3)
+    said = page.locator(".formula").text_content()
+    value, mean, sd, x = map(number, re.search(r"x5=([\d.]+)−([\d.]+?)(\d\.\d{3})=(−[\d.]+):", said).groups())
+    assert (value - mean) / sd == pytest.approx(x, rel=2e-3)
+
+
+def test_one_epoch_before_a_fork_stays_at_its_start(page):
+    go_to(page, 8)
+    fork(page, learning_rate="2")
+    press(page, "one epoch back")
+    assert "epoch 8 of 2,008" in page.locator("output.epoch").text_content()
+    press(page, "rewind to the start")
+    assert "epoch 8 of 2,008" in page.locator("output.epoch").text_content()
+
+
+def test_an_edited_weight_is_where_the_next_step_begins(page):
+    go_to(page, 30)
+    page.get_by_label("w of body_mass_g").fill("9")
+    table = section(page, "From the rows to the step")
+
+    def losses():
+        return re.search(r"from (\d\.\d+) to (\d\.\d+)", table.text_content()).groups()
+
+    _, then = losses()
+    fork(page)
+    press(page, "one epoch on")
+    assert losses()[0] == then
+
+
+def test_the_batches_of_an_epoch_are_steps_of_their_own(page):
+    go_to(page, 10)
+    fork(page, rows_in_a_batch="128")
+    told = page.locator("output.epoch")
+    table = section(page, "From the rows to the step")
+    counts = []
+    press(page, "start over")
+    for k in (1, 2):
+        assert f"batch {k} of 2" in told.text_content()
+        for _ in range(8):
+            press(page, "step")
+        counts.append(int(re.search(r"mean of (\d+) in the batch", table.text_content()).group(1)))
+        press(page, "check the gradient here")
+        assert f"the {counts[-1]} rows of this batch" in section(page, "Checks").text_content()
+        now = [
+            number(line.locator("td").last.text_content().split(" = ")[-1]) for line in table.locator("tbody tr").all()
+        ]
+        names = [line.locator("th").get_attribute("title") for line in table.locator("tbody tr").all()]
+        press(page, "step")
+    assert counts == [128, 121]
+    assert "epoch 11 of 2,010, batch 1 of 2" in told.text_content()
+    after = dict(zip(names, now, strict=True))  # of the last step, which ends the epoch
+    assert float(page.get_by_label("w of body_mass_g").input_value()) == pytest.approx(after["body_mass_g"], rel=1e-3)
+    assert float(page.get_by_label("bias b").input_value()) == pytest.approx(after["bias"], rel=1e-3)
+    assert "no step on all rows can raise" in section(page, "The learning rate").text_content()
+
+
+def test_a_fork_of_a_fork_goes_back_to_the_table_s_units(page):
+    go_to(page, 12)
+    z = page.locator("g.node", has=page.locator("text.name:text-is('z')")).locator("text.value").text_content()
+    for scaling in ("standardised", "table"):
+        fork(page, columns=scaling)
+    assert page.get_by_label("x of body_mass_g").input_value() == "3750"
+    assert page.locator("g.node", has=page.locator("text.name:text-is('z')")).locator("text.value").text_content() == z
+    page.get_by_label("run", exact=True).select_option(index=1)
+    assert page.get_by_label("body_mass_g in the table").input_value() == "3750"
+
+
+def test_a_link_brings_back_forks_and_edits(page, browser, penguins):
+    go_to(page, 9)
+    page.get_by_label("w of bill_depth_mm").fill("1.25")
+    fork(page, learning_rate="20", rows_in_a_batch="32", penalty_α="0.01", columns="centred")
+    go_to(page, 40)
+    page.get_by_label("x of body_mass_g").fill("0.5")
+    page.get_by_label("w of bill_length_mm").fill("-2")
+    link = page.get_by_label("link to this state").input_value()
+    again = opened(browser, penguins, "#" + link.split("#")[1])
+    assert again.locator("svg.graph").inner_html() == page.locator("svg.graph").inner_html()
+    assert again.locator("output.epoch").text_content() == page.locator("output.epoch").text_content()
+    assert again.get_by_label("link to this state").input_value() == link
+    again.evaluate("location.hash = '#epoch=3'")  # a link pasted into an open page
+    again.wait_for_function("document.querySelector('output.epoch').textContent.startsWith('epoch 3 of 400')")
+    assert again.said == []
+    again.close()
+    for wrong in (
+        "fork=0;9;0;x;0;0;run;",
+        "fork=7;1;0;1;0;0;run;",
+        "fork=0;1;0;1;-1;0;<b>;&w=0:NaN&x=99:1",
+        "batch=7&run=3",
+    ):
+        other = opened(browser, penguins, "#" + wrong)
+        assert "epoch 0 of 400" in other.locator("output.epoch").text_content()
+        assert other.get_by_label("run", exact=True).is_hidden()
+        assert other.said == []
+        other.close()
+
+
+def test_a_rate_that_can_not_be_is_refused_in_a_sentence(page):
+    fork(page, learning_rate="0")
+    assert "must be a number above 0" in section(page, "The learning rate").text_content()
+    assert page.get_by_label("run", exact=True).is_hidden()
+
+
+def test_both_forms_of_the_loss_stand_side_by_side(page):
+    go_to(page, 400)
+    place = section(page, "Checks")
+    for cells in [line.locator("td").all_text_contents() for line in place.locator("tbody tr").all()]:
+        assert cells[-1] == cells[-2]
+    page.get_by_label("w of body_mass_g").fill("300")
+    lines = [line.locator("td").all_text_contents() for line in place.locator("tbody tr").all()]
+    assert lines[0][-2] == "∞"
+    assert number(lines[0][-1]) == pytest.approx(abs(number(lines[0][0])), rel=1e-3)  # log(1 + e^z) is z here
+    assert lines[-1][-2] == "∞"
+    for weight in ("60", "50", "40", "30"):  # until the rows are few enough to be listed
+        page.get_by_label("w of body_mass_g").fill(weight)
+        found = re.search(r"meets log\(0\) in (one row|\d+ rows) here: row ([\d, ]+)\.", place.text_content())
+        if found:
+            break
+    heads = place.locator("tbody tr", has=page.locator("td:text-is('∞')")).locator("th").all_text_contents()
+    assert heads[-1] == "mean of the training rows"
+    assert set(heads[:-1]) <= set(found.group(2).split(", "))
+
+
+def test_a_click_on_a_part_of_the_graph_opens_its_derivation(page):
+    go_to(page, 5)
+    page.locator("g.node[data-stage=g]").click()
+    assert "This is the sigmoid" in page.locator(".why").text_content()
+    assert "9 of 9" in page.locator(".steps").text_content()  # the step stays
+    page.locator(".steps details").get_by_role("button", name="∂L/∂g", exact=True).press("Enter")
+    assert "The derivative of log g" in page.locator(".why").text_content()
+
+
+def test_the_newest_edge_is_lit(page):
+    lit = []
+    for _ in range(7):
+        lit.append((page.locator("path.forward.lit").count(), page.locator("path.backward.lit").count()))
+        press(page, "step")
+    inputs = page.locator("svg.graph text.input").count()
+    assert lit == [
+        (0, 0),
+        (inputs, 0),
+        (1, 0),
+        (1, 0),
+        (0, 1),
+        (0, 1),
+        (0, inputs - 1),
+    ]  # the folded line has no gradient
+
+
+def test_the_curves_name_their_runs_and_epochs(page):
+    go_to(page, 3)
+    fork(page, learning_rate="20")
+    curve = section(page, "How the loss falls")
+    assert "this page, from epoch 3: rate 20" in curve.locator(".u-legend").text_content()
+    page.get_by_label("curve", exact=True).select_option("accuracy")
+    assert curve.get_by_role("img").get_attribute("aria-label").startswith("accuracy over the epochs")
+    page.get_by_label("run", exact=True).select_option(index=0)
+    assert "certified optimum" in page.get_by_text("The floor of the loss").text_content()
+
+
+def test_the_map_is_in_the_units_of_the_table(page):
+    page.get_by_label("column across").select_option(label="body_mass_g")
+    ends = [number(text) for text in page.locator("svg.plane").first.locator("text").all_text_contents()[:2]]
+    assert ends[0] < 2700.0 < 6300.0 < ends[1]
+
+
+def test_a_click_on_the_curves_goes_to_the_epoch(page):
+    over = page.locator(".u-over")
+    over.scroll_into_view_if_needed()
+    width = over.bounding_box()["width"]
+    share = np.arcsinh(20) / np.arcsinh(400)
+    over.click(position={"x": share * width, "y": 20})
+    epoch = int(page.get_by_label("epoch", exact=True).input_value())
+    assert epoch == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_accessibility_finding_in_any_state(browser, penguins, tmp_path, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
+    page = opened(browser, penguins, "#epoch=6&step=8&x=1:0.5&w=0:300", color_scheme=scheme)
+    page.get_by_text("Why is that so?").click()  # edited, with a loss that meets log(0)
+
+    def check():
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+
+    check()
+    fork(page, learning_rate="20", rows_in_a_batch="32")
+    press(page, "check the gradient here")
+    check()
+    own = tmp_path / "own.csv"
+    own.write_text("a,b,y\n" + "".join(f"{i % 7},{i % 5},{(i * i) % 11 > 4}\n" for i in range(90)))
+    page.get_by_label("a CSV file of your own").set_input_files(str(own))
+    press(page, "train on it")
+    check()
+    page.close()
+
+
+def test_reduced_motion_plays_in_few_long_steps(browser, penguins):
+    page = opened(browser, penguins, reduced_motion="reduce")
+    seen = page.evaluate(
+        """() => new Promise(done => {
+          const seen = new Set(), told = document.querySelector("output.epoch");
+          new MutationObserver(() => seen.add(told.textContent)).observe(told, { childList: true });
+          document.querySelector("[aria-label=play]").click();
+          setTimeout(() => (document.querySelector("[aria-label=pause]").click(), done([...seen])), 2500);
+        })"""
+    )
+    assert 2 <= len(seen) <= 5
+    moves = """all => all.map(one => getComputedStyle(one))
+      .filter(style => style.animationName !== "none" || parseFloat(style.transitionDuration) > 0).length"""
+    assert page.locator("main *").evaluate_all(moves) == 0
+    page.close()
+
+
+def test_a_screen_reader_hears_names_and_results(page):
+    go_to(page, 5)
+    for role, name in [
+        ("main", None),
+        ("slider", "epoch"),
+        ("slider", "learning rate, as a power of ten"),
+        ("spinbutton", "learning rate"),
+        ("spinbutton", "x of body_mass_g"),
+        ("searchbox", "find rows"),
+        ("group", "steps of the row"),
+        ("region", "table of derivatives"),
+        ("combobox", "curve"),
+    ]:
+        assert page.get_by_role(role, **({"name": name, "exact": True} if name else {})).count() == 1, (role, name)
+    assert page.get_by_role("slider", name="epoch", exact=True).get_attribute("aria-valuetext") == "epoch 5 of 400"
+    assert "rate 1.336" in page.get_by_role("slider", name="learning rate, as").get_attribute("aria-valuetext")
+    graph = page.get_by_role("img", name="Computation graph of a row with y = 1")
+    assert "dL/dz = " in graph.get_attribute("aria-label")
+    unnamed = """all => all.filter(one => !one.getAttribute("aria-label") && !one.textContent.trim())
+      .filter(one => !one.closest("label")).length"""
+    assert page.locator("main :is(button, input, select)").evaluate_all(unnamed) == 0
+    assert page.locator("[aria-sort=descending]").text_content() == "loss"
+    press(page, "start over")
+    told = page.locator(".steps output")  # an output is a live region
+    press(page, "step")
+    assert re.fullmatch(r"2 of 9: forward: log-odds z = \S+", told.text_content())
+    assert page.locator("output.epoch").get_attribute("aria-live") == "polite"
+
+
+def test_keys_step_and_play_from_anywhere_but_a_field(page):
+    page.get_by_role("link", name="The learning rate").press("Enter")
+    page.keyboard.press("Tab")  # goes on from there
+    assert page.evaluate("document.activeElement.closest('section').id") == "the-learning-rate"
+    page.get_by_role("button", name="go on from here").focus()
+    page.keyboard.press("Shift+ArrowDown")
+    assert "epoch 1 of 400" in page.locator("output.epoch").text_content()
+    page.keyboard.press("Shift+ArrowLeft")
+    assert "8 of 9" in page.locator(".steps").text_content()
+    page.keyboard.press("Shift+ArrowRight")
+    assert "9 of 9" in page.locator(".steps").text_content()
+    page.keyboard.press("Shift+Enter")
+    page.get_by_role("button", name="pause").wait_for(timeout=2000)
+    page.keyboard.press("Shift+Enter")
+    told = page.locator("output.epoch").text_content()
+    page.get_by_label("x of body_mass_g").press("Shift+ArrowUp")
+    assert page.locator("output.epoch").text_content() == told
+    assert page.get_by_label("run", exact=True).is_hidden()
+
+
+def test_what_has_the_focus_is_not_under_a_bar(browser, penguins):
+    page = opened(browser, penguins, viewport={"width": 1024, "height": 768})
+    hidden = []
+    for key in ["Tab"] * 75 + ["Shift+Tab"] * 75:
+        page.keyboard.press(key)
+        covered = page.evaluate(
+            """() => {
+              const one = document.activeElement, box = one.getBoundingClientRect();
+              if (one === document.body || one.closest(".sticky, .steps") || box.height > 400) return "";
+              const there = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+              return there?.closest(".sticky, .steps") ? one.outerHTML.slice(0, 80) : "";
+            }"""
+        )
+        if covered:
+            hidden.append(covered)
+    assert hidden == []
+    page.close()
+
+
+def test_a_table_of_one_s_own_begins_at_the_top_and_says_what_was_done(page, tmp_path):
+    towns = ["Aachen", "Köln", "Köln", "", "Köln", "Köln"]
+    lines = [f"{i % 9},{i % 10};{towns[i % 6]};{'ja' if i % 7 > 2 else 'nein'}" for i in range(60)]
+    own = tmp_path / "own.csv"
+    own.write_bytes("\n".join(["größe;ort;kauf", *lines, "1,5;Köln;"]).encode("windows-1252"))
+    page.get_by_label("a CSV file of your own").set_input_files(str(own))
+    page.get_by_label("target").select_option(label="kauf")
+    press(page, "train on it")
+    assert page.evaluate("document.activeElement.textContent") == "kauf: nein or ja?"
+    assert page.evaluate("scrollY") == 0
+    said = page.locator("#notes").text_content()
+    assert "1 row without kauf is left out" in said
+    assert "filled with Köln" in said
+    for name in ("größe", "ort=Köln"):
+        assert page.get_by_label(f"{name} in the table").input_value() == "0"
+    assert page.get_by_label("link to this state").count() == 0
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "One row, forward and backward"
+
+
+def test_exercises_are_each_right_when_worked_out(page):
+    go_to(page, 3)
+    place, field = section(page, "Exercises"), page.get_by_label("your answer")
+    w = weights(page)
+    assert set(w) >= {0, 3, 400}
+    asked = set()
+    for _ in range(7):
+        ask = place.locator("p").nth(1).text_content()
+        numbers = [
+            number(each.rstrip(".,?"))
+            for each in re.findall(r"(?:=|is|to z|rate|to) (−?[\d.]+(?: × 10[⁻\d⁰¹²³⁴⁵⁶⁷⁸⁹]+)?)", ask)
+        ]
+        kind = ask.split("What is ")[-1] if "What is" in ask else ask[:8]
+        asked.add(kind)
+        if "has g = " in ask and "∂L/∂z?" in ask:
+            field.fill(f"{numbers[0] - numbers[1]:.6g}")
+            press(page, "check")
+            assert "Right" in place.text_content()
+        if "What is ∂L/∂w" in ask:
+            field.fill(f"{numbers[0] * numbers[1]:.6g}".replace(".", ","))
+            press(page, "check")
+            assert "Right" in place.text_content()
+            field.fill("0")
+            press(page, "check")
+            assert "Not yet" in place.text_content()
+        press(page, "another")
+    assert len(asked) == 7
