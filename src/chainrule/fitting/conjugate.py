@@ -12,6 +12,7 @@ from scipy.linalg.lapack import dormqr
 
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import refuse_non_finite
+from chainrule.data.rows.moments import learn_spreads
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.optimize import optimize, prepare
@@ -54,6 +55,8 @@ def optimize_in_row_space(problem: Problem, **more: Any) -> Ending:
     seen[~rows.is_kept] = 0.0
     if not 1.0 / LARGEST < np.abs(seen).max() < LARGEST:
         return optimize(problem)
+    shares = (1.0 if rows.s is None else rows.s) * rows.is_kept / rows.weight
+    learn_spreads(rows, shares @ seen, shares @ np.square(seen))
     (Q, tau), R = qr(seen.T, mode="raw", overwrite_a=True, check_finite=False)
     few = Rows.of(
         Blocks.dense(np.ascontiguousarray(R.T)), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads
