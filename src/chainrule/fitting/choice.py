@@ -13,14 +13,13 @@ from chainrule.fitting.methods import DESCENT, NEWTON, NEWTON_CG, Method, owner_
 from chainrule.fitting.problem import Ending
 from chainrule.fitting.spec import FitSpec
 from chainrule.penalties import ElasticNet
-from chainrule.solvers.plan import ROWS_PER_COLUMN
+from chainrule.solvers.plan import ROWS_PER_COLUMN, WEAK
 
 MAX_NEWTON_COLUMNS = 10_000  # beyond, auto chooses a method without a Hessian
 MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, two factors, an inverse
 MAX_ROW_SPACE = 3000  # most rows for which a wide X is factored
 # Above these, a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
 CG_COLUMNS, CG_READS, ANY_READS = {"dense": 1000, "sparse": 300}, 7.0, 50.0
-WEAK = 0.1  # of a penalty's curvature, in that of a row
 # With fewer rows per column Newton takes no samples (`solvers.plan`), and from CG_PRODUCTS = m n^2 on newton-cg is faster.
 SAMPLED_ROWS, CG_PRODUCTS = 4 * ROWS_PER_COLUMN, 3e10
 NEWTON_PRODUCTS = 1e12  # of a Hessian: a few seconds

@@ -55,7 +55,7 @@ def optimize_in_row_space(problem: Problem, **more: Any) -> Ending:
     seen[~rows.is_kept] = 0.0
     if not 1.0 / LARGEST < np.abs(seen).max() < LARGEST:
         return optimize(problem)
-    shares = (1.0 if rows.s is None else rows.s) * rows.is_kept / rows.weight
+    shares = (np.ones(rows.n_rows) if rows.s is None else rows.s) / rows.weight
     learn_spreads(rows, shares @ seen, shares @ np.square(seen))
     (Q, tau), R = qr(seen.T, mode="raw", overwrite_a=True, check_finite=False)
     few = Rows.of(

@@ -22,7 +22,7 @@ from chainrule.solvers.downhill import Downhill, newton_at, step_from
 from chainrule.solvers.loop import State
 from chainrule.solvers.newton_cg import CGState, NewtonCG, TooLarge
 from chainrule.solvers.pairs import Pair, pair_of
-from chainrule.solvers.plan import FEWEST, NOISE, ROWS_PER_COLUMN
+from chainrule.solvers.plan import FEWEST, NOISE, ROWS_PER_COLUMN, WEAK
 from chainrule.solvers.proof import FactoredHessian, error_of_objective, norm_weights
 from chainrule.solvers.rare import settle
 
@@ -33,6 +33,7 @@ ARMIJO = 1e-4
 FAR = 50.0  # beyond |z|: after a full step that failed, none that changes z by more is tried
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
+MOST_GROWTH = 16  # rows per row of the core's sample
 NEAR, NEAREST = 0.1, 1e-10  # the core hands over at this squared decrement: 0.1 sqrt(tol), at least 1e-10
 LEAST_GAIN = 1e-4  # of F: newton-cg runs first, until a step gains less
 RARE_SHARE = 1 / 16  # levels that are rare in a sample of this share of the rows are settled after newton-cg
@@ -225,10 +226,9 @@ class Newton:
         if not self.in_core or self.most < 2:
             return [], self._arrive(objective, self.start)
         passed: list[State] = []
-        size, theta = max(ROWS_PER_COLUMN * n, FEWEST), self.start
+        size, theta = max(ROWS_PER_COLUMN * n, FEWEST, m // MOST_GROWTH), self.start
         if m >= 2 * size and hessian_numbers(objective.rows) >= SAMPLED:
-            zeros, ones = objective.class_weights
-            on = objective.sample(size, 8.0 * zeros * ones / (zeros + ones) ** 2 / size)
+            on = _sample(objective, size)
             passed, path, _ = _by_core(on, theta, near=objective.size / size, most=self.most)
             theta = path.next
         # A step squares the decrement, times a factor that depends on the data, so the next bound is near tol.
@@ -269,7 +269,7 @@ class Newton:
         gains = state.evaluation.objective <= (1.0 - LEAST_GAIN) * before
         if gains and state.evaluation.accuracy < 1.0 and not state.reached(self.tol):
             return state
-        theta = settle(on, rare_rows(on.rows, RARE_SHARE, on.n_rows / SETTLED), state.theta)
+        _, theta = _settled(on, RARE_SHARE, on.n_rows / SETTLED, state.theta)
         # near the Hessian's diagonal, and never 0
         about = state.preconditioner.diagonal + 0.125 * np.square(state.center)
         q = np.append(1.0 / about, 1.0)
@@ -281,21 +281,15 @@ class Newton:
         """Evaluate a point with its Hessian on the next sample, or on all rows after the last."""
         stage, factored = (0, None) if before is None else (before.stage + 1, before.factored)
         m, size = whole.n_rows, self.sizes[stage] if stage < len(self.sizes) else whole.n_rows
-        rare, is_last = Rare.none(), stage == len(self.sizes) - 1
-        if is_last and (size < m or before is not None):
+        rare = Rare.none()
+        if stage == len(self.sizes) - 1 and (size < m or before is not None):
             # The Hessian made next serves all rows.
             seen, most = (size, size) if before is None or size < m else (before.on.n_rows, m / SETTLED)
-            rare = rare_rows(whole.rows, seen / m, most)
-            theta = settle(whole, rare, theta)
+            rare, theta = _settled(whole, seen / m, most, theta)
         if size == m:
             # If the last size is all rows, their Hessian is made here.
             return self._evaluate_all(whole, theta, factored, hessian=stage < len(self.sizes))
-        # A ridge like the curvature of an extra row bounds a level that has one class in the sample but both in the data. The
-        # last sample has all rows of rare levels, so with a penalty it needs no such ridge.
-        zeros, ones = whole.class_weights
-        is_held = is_last and whole.rows.design.groups and whole.penalty.strongly_convex
-        more = 0.0 if is_held else 8.0 * zeros * ones / (zeros + ones) ** 2 / size
-        return self._evaluate_sample(whole.sample(size, more, rare), stage, theta, factored)
+        return self._evaluate_sample(_sample(whole, size, rare), stage, theta, factored)
 
     def _evaluate_sample(
         self, on: DataObjective, stage: int, theta: Vector, factored: FactoredHessian | None
@@ -372,7 +366,7 @@ class Newton:
         near = nu * nu <= WORTH_PROVING * self.tol or self.tol <= NOISE
         proven = factored.certify(whole, evaluation, theta, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
-        stalled = before is not None and not hessian and not self._is_quick(nu, pace, hessian_steps(whole.rows))
+        stalled = before is not None and not hessian and not self._is_quick(nu, pace, len(before.pairs) + 1, whole)
         pairs = () if before is None or hessian else _pairs(before, evaluation, theta)
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
@@ -384,12 +378,12 @@ class Newton:
         shrink = min(proven.r / r_before, 1.0) if r_before < math.inf else pace
         return replace(new, stalled=True) if proven.r * shrink ** hessian_steps(whole.rows) > 0.5 else new
 
-    def _is_quick(self, nu: float, pace: float, steps: float) -> bool:
-        """Whether steps with the present factor reach tol sooner than a new Hessian would."""
+    def _is_quick(self, nu: float, pace: float, taken: int, on: DataObjective) -> bool:
+        """Whether the steps `taken` with the present factor, and those to tol, cost less than a new Hessian."""
         if not 0.0 < pace < 1.0:
             return pace == 0.0
         left = math.log(max(nu * nu / max(self.tol, NOISE), 1.0)) / (-2.0 * math.log(pace))
-        return left <= steps + 2.0
+        return taken + left <= hessian_steps(on.rows) + 2.0
 
     def _step_on_all(self, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
@@ -407,6 +401,23 @@ class Newton:
         # 4. Else a shorter step, found on the line between both z without a read; then one read there.
         t = 1.0 if is_less else _search(state, new, step, slope)
         return self._evaluate_all(on, state.theta + t * step, state.factored, hessian=True, before=state)
+
+
+def _settled(on: DataObjective, share: float, most: float, theta: Vector) -> tuple[Rare, Vector]:
+    """Find the levels that are rare in a share of the rows, and bring their coefficients near the optimum.
+
+    None are looked for if the penalty isn't weak: it holds them, and settling them would save no read.
+    """
+    if on.n_rows * float(on.ridge.min()) >= WEAK:
+        return Rare.none(), theta
+    rare = rare_rows(on.rows, share, most)
+    return rare, settle(on, rare, theta)
+
+
+def _sample(on: DataObjective, size: int, rare: Rare | None = None) -> DataObjective:
+    """Take a sample; a ridge like an extra row's curvature bounds a level that has one class there, but both in the data."""
+    zeros, ones = on.class_weights
+    return on.sample(size, 8.0 * zeros * ones / (zeros + ones) ** 2 / size, rare)
 
 
 def _by_core(on: DataObjective, theta: Vector, **limits: Any) -> tuple[list[State], Path, Evaluation | None]:

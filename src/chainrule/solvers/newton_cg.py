@@ -28,7 +28,6 @@ Matrix = NDArray[np.float64]
 # fallen by the second.
 SETTLED, FAR = 0.02, 0.05
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
-PROMISES = 1e-3  # of F: a step that promises less takes its length from the read's own secant
 ENOUGH = 1e-3  # squared decrement that ends a line search, relative to its first step's
 NEAR = 1.0  # largest change of z for which the last Newton step is taken unchecked
 STALE = 16.0  # z is read again when its drift is this many times the drift just after a read
@@ -179,15 +178,7 @@ class NewtonCG:
             state.line[0] = state.line[2] = 0.0
             still = np.zeros(on.size)
             return replace(_moved(on, state, still, replace(read, change=still)), pairs=())
-        near, before = -slope <= PROMISES * state.evaluation.objective, state.evaluation.objective
-        line = _by_secant(on, slope, bend, read) if near else _search(on, state, v)
-        moved = _moved(on, state, v, read, *line, pair)
-        if near and not moved.evaluation.objective <= before * (1.0 + on.secant_depth * UNIT):
-            # The secant misled: go back, and search along the line.
-            state.z[:] -= line[0] * state.line[0] + line[1]
-            back = replace(state, drift=state.drift + 8.0 * UNIT * moved.largest)
-            moved = _moved(on, back, v, read, *_search(on, back, v), pair)
-        return moved
+        return _moved(on, state, v, read, *_search(on, state, v), pair)
 
 
 def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
@@ -289,16 +280,6 @@ def _largest(v: Vector, where: NDArray[np.bool_] | bool = True) -> float:
 def _with_rows(on: Objective) -> DataObjective | None:
     """Return the objective if one read along a line gives all that a step needs, else None."""
     return on if isinstance(on, DataObjective) and on.given is None else None
-
-
-def _by_secant(on: DataObjective, slope: float, bend: float, read: Secant) -> tuple[float, float]:
-    """Minimise over (t, shift) the model of F from the read itself: the slopes at t = 0 and their changes to t = 1."""
-    t = -slope / bend if bend > 0.0 else 1.0
-    weight = float(read.curvature[-1])
-    shift = 0.0
-    if on.fit_intercept and weight > 0.0:
-        shift = -(float(read.gradient[-1]) + t * float(read.change[-1])) / weight
-    return t, shift
 
 
 def _search(on: DataObjective, state: CGState, v: Vector) -> tuple[float, float]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 ROWS_PER_COLUMN, FEWEST = 20, 1000  # rows of the first sample: per column, and at least
-FEWEST_ROWS, LONG = 10, 8.0  # rows per column, and reads that a Hessian costs, from which on few rows are sampled first
 GROWTH = 8
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # candidate sizes of the last sample, as shares of the rows
+SHARES = (1 / 16, 1 / 8)  # candidate sizes of the last sample, as shares of the rows
 NOISE = 1e-25  # a gap of about this size is all rounding; a smaller tol counts as this
+WEAK = 0.1  # of a penalty's curvature, in that of a row
 LEAST_BY_PRODUCTS = 800  # columns, from which on newton-cg may replace samples
 PRODUCTS = 60.0  # cost of the first sample's Hessian, in reads of the sample, above which none is made
 
@@ -33,8 +33,7 @@ def plan(
     if n >= LEAST_BY_PRODUCTS and hessian_reads + matrix_reads * (m / size - 1.0) > PRODUCTS:
         return ()
     if m <= 4 * size:
-        # Few rows: a Hessian of all rows at each step; if that is slow, a sample first.
-        return (min(size, m // 2), m) if of_rows >= LONG and kept >= FEWEST_ROWS * n else (m,)
+        return (m,)
     tol = max(tol, NOISE)
     effective = min(kept, 4 * min(zeros, ones) + 1)
 
