@@ -236,6 +236,30 @@ def test_a_dropped_table_is_trained_in_the_page(page):
 
 
 @pytest.mark.parametrize(
+    ("head", "cells", "reads", "value"),
+    [
+        ("pay;size;y", "1.234,50;1,75;{} 900;1,6;{}", "Read 1.234,50 as 1234.5 (pay), 1,75 as 1.75 (size).", "1234.5"),
+        ("pay;size;y", "1.234;1,75;{} 2.500;1,6;{}", "Read 1.234 as 1234 (pay), 1,75 as 1.75 (size).", "1234"),
+        ("pay,size,y", '"1,234",1.75,{} "12,500",1.6,{}', "Read 1,234 as 1234 (pay).", "1234"),
+        ("pay;size;y", "1,234.50;2;{} 1,900;1;{}", "Read 1,234.50 as 1234.5 (pay).", "1234.5"),
+        ("pay;size;y", "1,5;2;{} 2,25;1;{}", "Read 1,5 as 1.5 (pay).", "1.5"),
+        ("pay,size,y", "1.5,2,{} 2e3,1,{}", "", "1.5"),
+        ("code,pay,y", "01067,3,{} 80331,4,{}", "", None),
+    ],
+)
+def test_numbers_of_a_dropped_table_are_read_as_it_writes_them(page, head, cells, reads, value):
+    lines = [line.format(label) for _ in range(3) for line, label in zip(cells.split(), ("no", "yes"), strict=True)]
+    page.evaluate(DROP, "\n".join([head, *lines]))
+    page.get_by_role("button", name="train on it").click()
+    page.get_by_role("heading", name="y: yes or no?").wait_for()
+    assert page.locator("#notes").text_content() == f"{reads} Reload the page to have its own run again.".strip()
+    if value is None:  # a code is no number
+        assert page.get_by_label("code=80331 in the table").input_value() == "0"
+    else:
+        assert page.get_by_label("pay in the table").input_value() == value
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
         ("", "needs a line of column names"),
