@@ -67,11 +67,41 @@ def test_both_limits_of_the_rate_are_marked_where_they_are(page):
     said = section(page, "The learning rate").text_content()
     limits = [number(re.search(pattern + r" = ([\d.]+)", said).group(1)) for pattern in ("2/L_max", "rates below 2/λ")]
     eigenvalue = number(re.search(r"λ = ([\d.]+), the largest eigenvalue", said).group(1))
-    marks, limits = page.locator(".marks span"), [*limits, 2.0 / eigenvalue]
-    assert marks.all_text_contents() == ["2/L_max", "2/λ at the optimum", "2/λ here"]
-    for mark, limit in zip(marks.all(), limits, strict=True):
+    labels = ("2/L_max", "2/λ at the optimum", "2/λ here")
+    for label, limit in zip(labels, [*limits, 2.0 / eigenvalue], strict=True):
+        mark = page.locator(".marks span", has_text=label)
         left = float(re.search(r"left: ([\d.]+)%", mark.get_attribute("style")).group(1))
         assert left == pytest.approx((np.log10(limit) + 6) / 9 * 100, abs=0.05)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_mark_of_a_rate_crosses_the_words_of_another(browser, penguins, width):
+    page = opened(browser, penguins, viewport={"width": width, "height": 900})
+    for epoch in (3, 20, 60):
+        go_to(page, epoch)
+        crossed = page.locator(".marks").evaluate(
+            """marks => [...marks.children].flatMap((mark) => {
+  const box = mark.getBoundingClientRect(), words = document.createRange();
+  const line = mark.classList.contains("left") ? box.right : box.left;
+  return [...marks.children].filter((other) => {
+    words.selectNodeContents(other);
+    const said = words.getBoundingClientRect();
+    return other !== mark && line > said.left - 1 && line < said.right + 1 && box.bottom > said.top;
+  });
+}).length"""
+        )
+        assert crossed == 0, epoch
+    page.close()
+
+
+def test_a_rate_that_is_typed_is_judged_before_it_is_taken(page):
+    place = section(page, "The learning rate")
+    place.get_by_label("learning rate", exact=True).fill("20")
+    assert "above 2/rate = 2/20 = 0.1000" in place.text_content()
+    assert "ends farther away, on the other side" in place.text_content()
+    place.get_by_label("learning rate", exact=True).fill("0")  # no rate: the run's own stays
+    go_to(page, 7)
+    assert "below 2/rate = 2/1.336" in place.text_content()
 
 
 @pytest.mark.parametrize(("rate", "word"), [("20", "oscillates|diverges"), ("0.00001", "crawls"), ("auto", "falls at")])
