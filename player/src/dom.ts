@@ -40,11 +40,9 @@ export const tex = {
   over: (top: Child, bottom: Child) => math("mfrac", top, bottom),
   sub: (base: Child, index: Child) => math("msub", base, index),
   sup: (base: Child, index: Child) => math("msup", base, index),
-  block: (...children: Child[]) => {
-    const element = math("math", ...children);
-    element.setAttribute("display", "block");
-    return element;
-  },
+  block: (...children: Child[]) => fill(math("math", ...children), { display: "block" }, []),
+  /** A part of a line, which may break after it. */
+  part: (...children: Child[]) => fill(math("math", ...children), { displaystyle: "true" }, []),
 };
 
 /** Replace what an element holds. */

@@ -47,7 +47,12 @@ function stepper(store: Store, place: Element, places: readonly [Element, Elemen
     const stage = STAGES[store.state.stage];
     const node = graph.querySelector(".node.lit");
     const news = node ? [node] : [...graph.querySelectorAll(`.lit, [data-stage="${stage}"]`)];
-    reveal(stage === "mean" || stage === "update" ? [table] : news, ...bars);
+    const isTable = stage === "mean" || stage === "update";
+    if (isTable) {
+      const [name, , part] = [...table.querySelector("tr")!.cells];
+      table.scrollLeft = stage === "mean" ? part.offsetLeft - name.offsetWidth : table.scrollWidth; // the newest columns come last
+    }
+    reveal(isTable ? [table] : news, ...bars);
   };
   const at = (k: number): void => (store.change({ stage: Math.max(0, Math.min(STAGES.length - 1, k)) }), look());
   const onward = (): void => {

@@ -92,6 +92,17 @@ def test_what_a_step_shows_is_in_view(browser, penguins, width, height):
             table = section(page, "From the rows to the step").locator("table").bounding_box()
             assert above["y"] + above["height"] <= table["y"] + 60
             assert table["y"] < bar["y"]
+            # the newest numbers are between the names and the edge
+            newest = {"mean": (2, 3, 4), "update": (4, 5)}[stage]
+            cells = [
+                page.locator(f"[aria-label='table of derivatives'] tbody tr:first-child > :nth-child({k + 1})")
+                for k in (0, *newest)
+            ]
+            name, *cells = [cell.bounding_box() for cell in cells]
+            assert min(cell["x"] for cell in cells) >= name["x"] + name["width"] - 1
+            assert max(cell["x"] + cell["width"] for cell in cells) <= width
+            line = page.locator(".steps .formula")
+            assert line.evaluate("line => line.scrollWidth <= line.clientWidth")
         assert button.evaluate("button => document.activeElement === button")
     page.close()
 
@@ -231,7 +242,7 @@ def test_both_forms_of_the_loss_stand_side_by_side(page):
         if found:
             break
     heads = place.locator("tbody tr", has=page.locator("td:text-is('∞')")).locator("th").all_text_contents()
-    assert heads[-1] == "mean of the training rows"
+    assert heads[-1] == "mean"
     assert set(heads[:-1]) <= set(found.group(2).split(", "))
 
 

@@ -182,38 +182,38 @@ function described(row: Row, lines: readonly Input[], state: State): string {
   return parts.join("; ");
 }
 
-/** The formula of the newest step, with its numbers. */
-export function formula(store: Store, state: State): Element {
-  const { i, n, o, row: r, over, sub, sup, block } = tex;
+/** The formula of the newest step, with its numbers: parts of a line. */
+function formula(store: Store, state: State): Child[] {
+  const { i, n, o, row: r, over, sub, sup, part } = tex;
   const row = store.row;
   const d = (a: string, b: string): Element => over(r(o("∂"), i(a)), r(o("∂"), i(b)));
   const rest = (): Element => r(n("1"), o("−"), i("g"));
   const of = (k: number): Element => (k < row.x.length ? sub(i("w"), n(k + 1)) : i("b"));
   const signed = (x: number): Child => (x < 0 ? r(o("("), n(x), o(")")) : n(x));
   const slope = (k: number): Element => over(r(o("∂"), i("L")), r(o("∂"), of(k)));
-  const made: Record<Stage, () => Element> = {
+  const made: Record<Stage, () => Child[]> = {
     x: () => {
       const { center, scale } = store.run;
       const j = [...row.x.keys()].find((k) => scale[k] !== 1 || center[k] !== 0);
-      if (j === undefined) return block(i("x"), o("="), tex.text("the value in the table"));
-      return block(sub(i("x"), n(j + 1)), o("="), over(r(n(inTable(store.run, j, row.x[j])), o("−"), signed(center[j])), n(scale[j])), o("="), n(row.x[j]), tex.text(":\u00a0(value − mean) / deviation"));
+      if (j === undefined) return [part(i("x"), o("=")), " the value in the table"];
+      return [part(sub(i("x"), n(j + 1)), o("="), over(r(n(inTable(store.run, j, row.x[j])), o("−"), signed(center[j])), n(scale[j])), o("="), n(row.x[j])), ": (value − mean) / deviation"];
     },
-    z: () => block(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), o("+"), i("b"), o("="), n(row.z)),
-    g: () => block(i("g"), o("="), over(n("1"), r(n("1"), o("+"), sup(i("e"), r(o("−"), i("z"))))), o("="), n(row.g)),
-    L: () => block(i("L"), o("="), o("−"), i("log"), row.y ? i("g") : r(o("("), rest(), o(")")), o("="), n(row.loss)),
-    dL_dg: () => block(d("L", "g"), o("="), row.y ? r(o("−"), over(n("1"), i("g"))) : over(n("1"), rest()), o("="), n(row.dL_dg)),
-    dg_dz: () => block(d("g", "z"), o("="), i("g"), o("("), rest(), o(")"), o("="), n(row.dg_dz), o(","), d("L", "z"), o("="), d("L", "g"), d("g", "z"), o("="), i("g"), o("−"), i("y"), o("="), n(row.dL_dz)),
-    dz_dw: () => block(d("L", "w"), o("="), d("L", "g"), d("g", "z"), d("z", "w"), o("="), n(row.dL_dz), o("·"), i("x")),
+    z: () => [part(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), o("+"), i("b"), o("="), n(row.z))],
+    g: () => [part(i("g"), o("="), over(n("1"), r(n("1"), o("+"), sup(i("e"), r(o("−"), i("z"))))), o("="), n(row.g))],
+    L: () => [part(i("L"), o("="), o("−"), i("log"), row.y ? i("g") : r(o("("), rest(), o(")")), o("="), n(row.loss))],
+    dL_dg: () => [part(d("L", "g"), o("="), row.y ? r(o("−"), over(n("1"), i("g"))) : over(n("1"), rest()), o("="), n(row.dL_dg))],
+    dg_dz: () => [part(d("g", "z"), o("="), i("g"), o("("), rest(), o(")"), o("="), n(row.dg_dz), o(",")), " ", part(d("L", "z"), o("="), d("L", "g"), d("g", "z"), o("="), i("g"), o("−"), i("y"), o("="), n(row.dL_dz))],
+    dz_dw: () => [part(d("L", "w"), o("="), d("L", "g"), d("g", "z"), d("z", "w"), o("="), n(row.dL_dz), o("·"), i("x"))],
     mean: () => {
       const k = strongest(store)[0];
       const { own, others, penalty, slope: total } = terms(store, k);
-      return block(slope(k), o("="), n(own), tex.text("\u00a0from this row\u00a0"), o("+"), signed(others), tex.text("\u00a0from the others\u00a0"), ...(penalty ? [o("+"), signed(penalty), tex.text("\u00a0from the penalty\u00a0")] : []), o("="), n(total));
+      return [part(slope(k), o("="), n(own)), " from this row + ", part(signed(others)), " from the others ", ...(penalty ? ["+ ", part(signed(penalty)), " from the penalty "] : []), part(o("="), n(total))];
     },
     update: () => {
       const k = strongest(store)[0];
       const { w, slope: total } = terms(store, k);
       const { rate } = store.run.how;
-      return block(of(k), o("←"), n(w), o("−"), n(rate), o("·"), signed(total), o("="), n(w - rate * total));
+      return [part(of(k), o("←"), n(w), o("−"), n(rate), o("·"), signed(total), o("="), n(w - rate * total))];
     },
   };
   return made[STAGES[state.stage]]();
@@ -232,7 +232,7 @@ export function view(store: Store, place: HTMLElement, below: Element, why: (sta
       el("p", { class: "row" }, `Row ${data.rowNumbers[state.row]}: ${data.target} is ${data.classes[row.y]}${data.isHeldOut[state.row] ? ", held out" : ""}${isEdited ? ", with your changes" : ""}.`),
       draw(store, state, isNarrow),
     );
-    put(below, formula(store, state));
+    put(below, ...formula(store, state));
   };
   place.addEventListener("click", (event) => {
     const stage = (event.target as Element).closest("[data-stage]")?.getAttribute("data-stage");
