@@ -64,6 +64,9 @@ export function pretty(x: number | null | undefined, digits = 4): string {
   return `${mantissa} × 10${raised}`.replace("-", "−");
 }
 
+/** Write a number as a factor or term after a sign: one below 0 in brackets. */
+export const signed = (x: number): string => (x < 0 ? `(${pretty(x)})` : pretty(x));
+
 /** The head of a table's row: a name, which may break after _ and =, and its symbol. */
 export function named(short: string, name: string, symbol = ""): HTMLTableCellElement {
   const parts = short.split(/(?<=[_=\s./-])/).flatMap((part, k) => (k ? [el("wbr"), part] : [part]));

@@ -127,6 +127,27 @@ def test_map_and_surface_change_with_the_epoch(page):
     assert "flipper_length_mm" in page.locator("svg.plane").first.text_content()
 
 
+TEXTS = """graph => {
+  const edges = graph.getBoundingClientRect();
+  const words = [...graph.querySelectorAll("text")].filter((text) => text.textContent.trim());
+  const boxes = words.map((text) => text.getBoundingClientRect());
+  const apart = (a, b) => a.right < b.left + 1.5 || b.right < a.left + 1.5 || a.bottom < b.top + 3 || b.bottom < a.top + 3;
+  const out = words.filter((_, k) => boxes[k].left < edges.left - 1 || boxes[k].right > edges.right + 1);
+  const over = words.filter((_, k) => boxes.some((box, j) => j < k && !apart(box, boxes[k])));
+  return [...out, ...over].map((text) => text.textContent);
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1280])
+def test_no_words_of_the_graph_overlap_or_leave_it(browser, large, penguins, width):
+    for path in (large, penguins):
+        page = opened(browser, path, "#epoch=5&row=3&step=8", viewport={"width": width, "height": 900})
+        assert page.locator("svg.graph").evaluate(TEXTS) == []
+        page.get_by_label("w of", exact=False).last.fill("500")  # a probability that is written with a power of ten
+        assert page.locator("svg.graph").evaluate(TEXTS) == []
+        page.close()
+
+
 def test_the_other_rows_and_this_row_add_up_to_the_mean(page):
     go_to(page, 5)
     rows = section(page, "From the rows to the step").locator("tbody tr")
@@ -136,7 +157,8 @@ def test_the_other_rows_and_this_row_add_up_to_the_mean(page):
         if "held out" not in own:
             assert number(own) + number(others) == pytest.approx(number(mean), rel=2e-3, abs=1e-6)
             added += 1
-        w, rate, slope, new = map(number, re.fullmatch(r"(\S+) − (\S+) · (\S+) = (\S+)", step).groups())
+        w, rate, slope, new = map(number, re.fullmatch(r"(\S+) − (\S+) · \(?(\S+?)\)? = (\S+)", step).groups())
+        assert ("· (−" in step) == (slope < 0)
         assert w - rate * slope == pytest.approx(new, rel=2e-3, abs=1e-3)
     assert added > 0
     assert "The loss goes from" in section(page, "From the rows to the step").text_content()

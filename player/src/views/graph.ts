@@ -1,6 +1,6 @@
 // The computation graph of one row: values run forward, derivatives run back, step by step.
 
-import { allShortened, type Child, el, pretty, put, shortened, subscript, svg, tex } from "../dom";
+import { allShortened, el, pretty, put, shortened, signed, subscript, svg, tex, type Child } from "../dom";
 import { inTable, reached, type Row, STAGES, type Stage, type State, type Store } from "../store";
 import { strongest, terms } from "./step";
 
@@ -87,7 +87,7 @@ class Look {
     const folded = label === "";
     const sum = folded ? `sum ${pretty(product)}` : isBias ? `b = ${pretty(product)}` : `x${label}w${label} = ${pretty(product)}`;
     const dz = folded ? "" : isBias ? "∂z/∂b = 1" : `∂z/∂${of} = ${pretty(x)}`;
-    const back = this.is("dz_dw") ? `${pretty(this.row.dL_dz)} · ${pretty(x)} = ${pretty(dL)}` : "not yet computed";
+    const back = this.is("dz_dw") ? `${pretty(this.row.dL_dz)} · ${signed(x)} = ${pretty(dL)}` : "not yet computed";
     return [this.is("z") ? sum : "", this.is("dz_dw") ? dz : "", folded ? "" : `∂L/∂${of} = ${back}`];
   }
 
@@ -140,7 +140,7 @@ function wide(look: Look, lines: readonly Input[]): SVGElement {
 /** From top to bottom, for a phone. */
 function narrow(look: Look, lines: readonly Input[]): SVGElement {
   const gap = 108;
-  const [trunk, x, first] = [394, 150, lines.length * gap + 60];
+  const [trunk, x, first] = [394, 166, lines.length * gap + 60];
   const [z, g, L] = [first, first + 110, first + 220];
   const out = svg("svg", { viewBox: `0 0 400 ${L + 60}` }, markers());
   lines.forEach((input, k) => {
@@ -189,14 +189,13 @@ function formula(store: Store, state: State): Child[] {
   const d = (a: string, b: string): Element => over(r(o("∂"), i(a)), r(o("∂"), i(b)));
   const rest = (): Element => r(n("1"), o("−"), i("g"));
   const of = (k: number): Element => (k < row.x.length ? sub(i("w"), n(k + 1)) : i("b"));
-  const signed = (x: number): Child => (x < 0 ? r(o("("), n(x), o(")")) : n(x));
   const slope = (k: number): Element => over(r(o("∂"), i("L")), r(o("∂"), of(k)));
   const made: Record<Stage, () => Child[]> = {
     x: () => {
       const { center, scale } = store.run;
       const j = [...row.x.keys()].find((k) => scale[k] !== 1 || center[k] !== 0);
       if (j === undefined) return [part(i("x"), o("=")), " the value in the table"];
-      return [part(sub(i("x"), n(j + 1)), o("="), over(r(n(inTable(store.run, j, row.x[j])), o("−"), signed(center[j])), n(scale[j])), o("="), n(row.x[j])), ": (value − mean) / deviation"];
+      return [part(sub(i("x"), n(j + 1)), o("="), over(r(n(inTable(store.run, j, row.x[j])), o("−"), n(signed(center[j]))), n(scale[j])), o("="), n(row.x[j])), ": (value − mean) / deviation"];
     },
     z: () => [part(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), o("+"), i("b"), o("="), n(row.z))],
     g: () => [part(i("g"), o("="), over(n("1"), r(n("1"), o("+"), sup(i("e"), r(o("−"), i("z"))))), o("="), n(row.g))],
@@ -207,13 +206,13 @@ function formula(store: Store, state: State): Child[] {
     mean: () => {
       const k = strongest(store)[0];
       const { own, others, penalty, slope: total } = terms(store, k);
-      return [part(slope(k), o("="), n(own)), " from this row + ", part(signed(others)), " from the others ", ...(penalty ? ["+ ", part(signed(penalty)), " from the penalty "] : []), part(o("="), n(total))];
+      return [part(slope(k), o("="), n(own)), " from this row + ", part(n(signed(others))), " from the others ", ...(penalty ? ["+ ", part(n(signed(penalty))), " from the penalty "] : []), part(o("="), n(total))];
     },
     update: () => {
       const k = strongest(store)[0];
       const { w, slope: total } = terms(store, k);
       const { rate } = store.run.how;
-      return [part(of(k), o("←"), n(w), o("−"), n(rate), o("·"), signed(total), o("="), n(w - rate * total))];
+      return [part(of(k), o("←"), n(w), o("−"), n(rate), o("·"), n(signed(total)), o("="), n(w - rate * total))];
     },
   };
   return made[STAGES[state.stage]]();
