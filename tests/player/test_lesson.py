@@ -406,6 +406,18 @@ def test_what_has_the_focus_is_not_under_a_bar(browser, penguins):
     page.close()
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_link_to_a_part_leads_to_its_heading(browser, penguins, width):
+    page = opened(browser, penguins, viewport={"width": width, "height": 800})
+    fork(page, rows_in_a_batch="batches of 32", columns="standardised")  # now the bar at the top names the runs, too
+    for link in page.locator("nav a").all()[:6]:
+        link.press("Enter")
+        heading = page.get_by_role("heading", name=link.text_content(), exact=True).bounding_box()
+        bar = page.locator(".sticky").bounding_box()
+        assert heading["y"] >= bar["y"] + bar["height"] - 1
+    page.close()
+
+
 def test_a_table_of_one_s_own_begins_at_the_top_and_says_what_was_done(page, tmp_path):
     towns = ["Aachen", "Köln", "Köln", "", "Köln", "Köln"]
     lines = [f"{i % 9},{i % 10};{towns[i % 6]};{'ja' if i % 7 > 2 else 'nein'}" for i in range(60)]

@@ -214,6 +214,20 @@ def test_a_fork_that_goes_wrong_keeps_the_limit_of_the_optimum(page):
     assert "still converge" not in place.text_content()
 
 
+def test_a_run_that_runs_away_is_shown_to_its_end(page):
+    place = section(page, "The learning rate")
+    place.get_by_label("penalty α").fill("1")
+    place.get_by_label("learning rate", exact=True).fill("20")
+    place.get_by_role("button", name="go on from here").click()
+    assert "it diverges" in place.text_content()
+    go_to(page, 2000)
+    assert "epoch 2,000 of 2,000" in page.locator("output.epoch").text_content()
+    assert "no longer finite" in place.text_content()
+    assert "too large to be drawn" in section(page, "The loss surface").text_content()
+    go_to(page, 3)
+    assert page.locator(".plane .contour").count() > 0
+
+
 def test_the_step_after_the_update_begins_the_next_epoch(page):
     assert "1 of 9: the row" in page.text_content("main")
     for _ in range(9):

@@ -128,12 +128,13 @@ export function surface(store: Store, place: Element): void {
     const [point, n] = [store.point, run.rows.n];
     if (pathOf !== run) [pathOf, path] = [run, shownEpochs(run.path.last, run.from, 120).map((epoch) => run.path.at(epoch))];
     const shown = [...path, point, ...(store.data.optimum && run.isCertified ? [store.data.optimum.at] : [])].filter(isDrawn);
-    if (!shown.length) return put(picture, el("p", { class: "note" }, "The weights have grown too large to be drawn."));
     const [x, y] = [rangeOf(shown.map((each) => of(each, a)), 0.25), rangeOf(shown.map((each) => of(each, b)), 0.25)];
     const size = state.isPlaying ? 12 : 32;
     const values = grid(run.training, point, [a, b], x, y, size, run.how.alpha);
     const low = Math.min(...values);
     const high = Math.max(...values);
+    // no value is finite if no point is drawn, or if the present one has run away
+    if (!Number.isFinite(high - low)) return put(picture, el("p", { class: "note" }, "The weights have grown too large to be drawn."));
     const levels = Array.from({ length: 12 }, (_, k) => low + (high - low) * ((k + 1) / 13) ** 2);
     const lines = areas(values, size, levels).map((d) => svg("path", { d, class: "contour" }));
     const d = `M${path.filter(isDrawn).map((each) => `${across(x, of(each, a)).toFixed(1)} ${up(y, of(each, b)).toFixed(1)}`).join("L")}`;
