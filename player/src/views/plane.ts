@@ -96,7 +96,7 @@ export function map(store: Store, place: Element): void {
     put(dots, ...xs.map((_, i) => svg(rows.y[i] ? "circle" : "rect", rows.y[i] ? { cx: across(x, xs[i]), cy: up(y, ys[i]), r: 3.2, class: "one" } : { x: across(x, xs[i]) - 2.8, y: up(y, ys[i]) - 2.8, width: 5.6, height: 5.6, class: "zero" })));
     const label = (value: number, axis: 0 | 1): string => pretty(inTable(store.run, [a, b][axis], value), 3);
     made = frame(x, y, short[a], short[b], label, fills, dots, mark);
-    put(picture, made, el("figcaption", {}, `Darker: ${classes[1]} is more probable; the thick line is g = ½. The other columns are as in the row that is ringed. Circles are ${classes[1]}, squares ${classes[0]}.`));
+    put(picture, made, el("figcaption", {}, `The stronger the blue, the more probable is ${classes[1]}; the thick line is g = ½. The other columns are as in the row that is ringed. Circles are ${classes[1]}, squares ${classes[0]}.`));
     show();
   };
   const show = (): void => {
