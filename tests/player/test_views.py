@@ -134,7 +134,11 @@ TEXTS = """graph => {
   const apart = (a, b) => a.right < b.left + 1.5 || b.right < a.left + 1.5 || a.bottom < b.top + 3 || b.bottom < a.top + 3;
   const out = words.filter((_, k) => boxes[k].left < edges.left - 1 || boxes[k].right > edges.right + 1);
   const over = words.filter((_, k) => boxes.some((box, j) => j < k && !apart(box, boxes[k])));
-  return [...out, ...over].map((text) => text.textContent);
+  const beside = words.filter((text, k) => {
+    const box = text.parentElement.querySelector(":scope > .box")?.getBoundingClientRect();
+    return box && (boxes[k].left < box.left || boxes[k].right > box.right);
+  });
+  return [...out, ...over, ...beside].map((text) => text.textContent);
 }"""
 
 
@@ -144,8 +148,25 @@ def test_no_words_of_the_graph_overlap_or_leave_it(browser, large, penguins, wid
         page = opened(browser, path, "#epoch=5&row=3&step=8", viewport={"width": width, "height": 900})
         assert page.locator("svg.graph").evaluate(TEXTS) == []
         page.get_by_label("w of", exact=False).last.fill("500")  # a probability that is written with a power of ten
+        page.get_by_label("x of", exact=False).first.fill("-0.00006607")
         assert page.locator("svg.graph").evaluate(TEXTS) == []
         page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_name_of_wide_letters_ends_before_its_box(browser, tmp_path, width):
+    lines = [f"{i % 7},{i % 5},{(i * i) % 11 > 4}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join([f"{'W' * 80}1,{'W' * 79}2x,y", *lines]))
+    page = opened(
+        browser, played(tmp_path, tmp_path / "t.csv", "--target", "y"), viewport={"width": width, "height": 900}
+    )
+    assert page.locator("svg.graph").evaluate(TEXTS) == []
+    names = page.locator("svg.graph .input")
+    assert len(set(names.all_text_contents())) == 3
+    box = page.locator("svg.graph .box").first.bounding_box()
+    if width > 1000:
+        assert names.first.bounding_box()["x"] + names.first.bounding_box()["width"] <= box["x"]
+    page.close()
 
 
 def test_the_other_rows_and_this_row_add_up_to_the_mean(page):

@@ -39,8 +39,23 @@ type Attributes = Record<string, string | number>;
 const middle = { "text-anchor": "middle" };
 const text = (x: number, y: number, said: string, more: Attributes = {}): SVGElement => svg("text", { x, y, ...more }, said);
 
+let canvas: CanvasRenderingContext2D | null = null;
+
+/** The width of a text in the graph's font. */
+function measured(said: string): number {
+  if (!canvas) {
+    canvas = document.createElement("canvas").getContext("2d")!;
+    canvas.font = `14px ${getComputedStyle(document.documentElement).fontFamily}`;
+  }
+  return canvas.measureText(said).width;
+}
+
+/** A text that is pressed together where it would be wider than its room. */
+const fitted = (x: number, y: number, said: string, room: number, more: Attributes = {}): SVGElement =>
+  text(x, y, said, { ...more, ...(measured(said) > room ? { textLength: room, lengthAdjust: "spacingAndGlyphs" } : {}) });
+
 function box(x: number, y: number, width: number, said: string, isNew: boolean): SVGElement {
-  return svg("g", { class: isNew ? "lit" : "" }, svg("rect", { x, y: y - 15, width, height: 30, rx: 6, class: "box" }), text(x + width / 2, y + 5, said, middle));
+  return svg("g", { class: isNew ? "lit" : "" }, svg("rect", { x, y: y - 15, width, height: 30, rx: 6, class: "box" }), fitted(x + width / 2, y + 5, said, width - 6, middle));
 }
 
 function line(points: readonly (readonly [number, number])[], kind: "forward" | "backward", isArrow: boolean, isNew = false): SVGElement {
@@ -102,8 +117,8 @@ class Look {
   }
 }
 
-function name(x: number, y: number, of: Input): SVGElement {
-  const made = text(x, y, of.short, { class: "input" });
+function name(x: number, y: number, of: Input, room: number): SVGElement {
+  const made = fitted(x, y, of.short, room, { class: "input" });
   made.append(svg("title", {}, of.name));
   return made;
 }
@@ -120,11 +135,11 @@ function wide(look: Look, lines: readonly Input[]): SVGElement {
     const to = y0 + (k - (lines.length - 1) / 2) * 4;
     const [product, dz, dL] = look.words(input);
     const start = input.label === "" ? 176 : 420;
-    out.append(name(0, y + 5, input));
+    out.append(name(0, y + 5, input, 168));
     look.boxes(out, input, 176, y);
     out.append(line([[start, y], [bend, y], [z - 26, to]], "forward", true, look.isNew("z")));
     if (look.is("dz_dw") && input.label !== "") out.append(line([[z - 30, to + 5], [bend + 2, y + 6], [start + 2, y + 6]], "backward", true, look.isNew("dz_dw")));
-    out.append(text(432, y - 7, product), text(432, y + 23, dz, { class: "back", "data-stage": "dz_dw" }), text(416, y + 32, dL, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted" }));
+    out.append(fitted(432, y - 7, product, 148), fitted(432, y + 23, dz, 148, { class: "back", "data-stage": "dz_dw" }), fitted(416, y + 32, dL, 410, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted" }));
   });
   out.append(line([[z + 26, y0 - 5], [g - 26, y0 - 5]], "forward", true, look.isNew("g")), line([[g + 26, y0 - 5], [L - 26, y0 - 5]], "forward", true, look.isNew("L")));
   if (look.is("dL_dg")) out.append(line([[L - 26, y0 + 7], [g + 26, y0 + 7]], "backward", true, look.isNew("dL_dg")), text((g + L) / 2, y0 + 41, `∂L/∂g = ${pretty(look.row.dL_dg)}`, { ...middle, class: "back", "data-stage": "dL_dg" }));
@@ -146,11 +161,11 @@ function narrow(look: Look, lines: readonly Input[]): SVGElement {
   lines.forEach((input, k) => {
     const y = k * gap + 44;
     const [product, dz, dL] = look.words(input);
-    out.append(name(0, y - 22, input));
+    out.append(name(0, y - 22, input, 380));
     look.boxes(out, input, 0, y);
     out.append(line([[input.label === "" ? 0 : 244, y], [trunk, y], [trunk, z], [x + 26, z]], "forward", k === lines.length - 1, look.isNew("z")));
     if (look.is("dz_dw") && input.label !== "") out.append(line([[trunk - 5, z - 6], [trunk - 5, y + 6], [246, y + 6]], "backward", true, look.isNew("dz_dw")));
-    out.append(text(250, y - 7, product), text(250, y + 24, dz, { class: "back", "data-stage": "dz_dw" }), text(0, y + 45, dL, { class: look.is("dz_dw") ? "back" : "muted" }));
+    out.append(fitted(250, y - 7, product, 136), fitted(250, y + 24, dz, 136, { class: "back", "data-stage": "dz_dw" }), fitted(0, y + 45, dL, 385, { class: look.is("dz_dw") ? "back" : "muted" }));
   });
   const side = { "text-anchor": "end", x: x - 34 };
   const down = (from: number, to: number, isNew: boolean): SVGElement => line([[x - 5, from + 26], [x - 5, to - 26]], "forward", true, isNew);
