@@ -406,6 +406,15 @@ def test_what_has_the_focus_is_not_under_a_bar(browser, penguins):
     page.close()
 
 
+def test_a_printed_page_has_no_bar_over_its_numbers(page):
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1047})  # A4
+    bars = [page.locator(name).bounding_box() for name in (".sticky", ".steps")]
+    for box in [each.bounding_box() for each in (page.locator("svg.graph"), *page.locator("table").all())]:
+        assert box["x"] + box["width"] <= 718
+        assert all(box["y"] + box["height"] <= bar["y"] or bar["y"] + bar["height"] <= box["y"] for bar in bars)
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_link_to_a_part_leads_to_its_heading(browser, penguins, width):
     page = opened(browser, penguins, viewport={"width": width, "height": 800})
