@@ -49,8 +49,9 @@ function stepper(store: Store, place: Element, places: readonly [Element, Elemen
     const news = node ? [node] : [...graph.querySelectorAll(`.lit, [data-stage="${stage}"]`)];
     const isTable = stage === "mean" || stage === "update";
     if (isTable) {
-      const [name, , part] = [...table.querySelector("tr")!.cells];
-      table.scrollLeft = stage === "mean" ? part.offsetLeft - name.offsetWidth : table.scrollWidth; // the newest columns come last
+      const cells = [...table.querySelector("tr")!.cells];
+      const [name, part, newest] = [cells[0], cells[2], cells.at(stage === "mean" ? -2 : -1)!];
+      table.scrollLeft = Math.max(part.offsetLeft - name.offsetWidth, newest.offsetLeft + newest.offsetWidth - table.clientWidth);
     }
     reveal(isTable ? [table] : news, ...bars);
   };

@@ -107,6 +107,19 @@ def test_what_a_step_shows_is_in_view(browser, penguins, width, height):
     page.close()
 
 
+def test_with_a_penalty_too_the_mean_is_in_view_on_a_phone(browser, penguins):
+    page = opened(browser, penguins, viewport={"width": 390, "height": 844})
+    go_to(page, 5)
+    page.get_by_label("penalty α").fill("0.1")
+    fork(page)
+    press(page, "start over")
+    for _ in range(7):
+        press(page, "step")
+    head = section(page, "From the rows to the step").get_by_role("columnheader", name="∂L/∂w: the mean").bounding_box()
+    assert head["x"] + head["width"] <= 390
+    page.close()
+
+
 def test_the_inputs_keep_their_order_over_the_epochs(page):
     orders = set()
     for epoch in (0, 1, 7, 60, 400):
