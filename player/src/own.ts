@@ -19,7 +19,9 @@ export interface Table {
 }
 
 export function parse(text: string): Table {
-  const { data, errors, meta } = Papa.parse<string[]>(text, { skipEmptyLines: true });
+  const lines = text.replace(/\r\n?/g, "\n");
+  const stated = /^"?sep=(.)"?\n/.exec(lines); // Excel's first line
+  const { data, errors, meta } = Papa.parse<string[]>(lines.slice(stated?.[0].length ?? 0), { skipEmptyLines: true, delimiter: stated?.[1] });
   const wrong = errors.find((error) => error.code !== "UndetectableDelimiter");
   if (wrong) throw new Unusable(`Row ${(wrong.row ?? 0) + 1} can't be read: ${wrong.message}.`);
   const [head, ...cells] = data;
@@ -29,8 +31,10 @@ export function parse(text: string): Table {
   return { names: head.map((name, j) => name.trim() || `column ${j + 1}`), cells, decimal: decimalOf(cells, meta.delimiter) };
 }
 
-/** The text of a file: UTF-8, or else as Windows writes it. */
+/** The text of a file: UTF-16 if it begins with its mark, UTF-8, or else as Windows writes it. */
 export function decoded(bytes: ArrayBuffer): string {
+  const [first, second] = new Uint8Array(bytes);
+  if (first + second === 0xff + 0xfe) return new TextDecoder(first === 0xff ? "utf-16le" : "utf-16be").decode(bytes);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
@@ -60,7 +64,7 @@ function numbersOf(cells: readonly string[], decimal: Mark): number[] | null {
 
 const isMissing = (cell: string): boolean => ["", "na", "n/a", "nan", "null"].includes(cell.trim().toLowerCase());
 
-const counted = (k: number, what: string): string => `${k} ${what}${k === 1 ? "" : "s"}`;
+export const counted = (k: number, what: string): string => `${k.toLocaleString("en")} ${what}${k === 1 ? "" : "s"}`;
 const count = (cells: readonly string[], level: string): number => cells.filter((cell) => cell === level).length;
 
 /** Columns with two values, which can be a target. */
@@ -102,6 +106,8 @@ export function encode(table: Table, target: number): { data: Data; notes: strin
       columns.push(cells.map((cell) => (isMissing(cell) ? mean : numbers[next++])));
       return;
     }
+    const odd = there.filter((cell) => !numbersOf([cell], table.decimal));
+    if (odd.length <= there.length / 10 && odd.length) notes.push(`Column ${name} is taken for text, since ${odd[0]} is no number.`);
     const levels = [...new Set(there)].sort();
     if (levels.length < 2 || levels.length > MOST_LEVELS) return void notes.push(`Column ${name} has ${counted(levels.length, "different text")} and is left out.`);
     const usual = levels.reduce((a, b) => (count(there, b) > count(there, a) ? b : a));

@@ -323,6 +323,36 @@ def test_a_dropped_table_is_trained_in_the_page(page):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "a;b;y\n{}".encode("utf-16"),
+        "a;b;y\n{}".encode("utf-16-be").join([b"\xfe\xff", b""]),
+        b'sep=;\r\na;"b";y\r\n{}',
+        b"\xef\xbb\xbfa;b;y\r{}",
+        b"a\tb\ty\n{}",
+    ],
+    ids=["utf-16", "utf-16-be", "sep", "bom", "tabs"],
+)
+def test_files_as_programs_write_them_are_read(page, tmp_path, text):
+    kind = "utf-16-le" if text[:1] == b"\xff" else "utf-16-be" if text[:1] == b"\xfe" else "utf-8"
+    separator, end = "\t" if b"\t" in text else ";", "\r" if b"y\r{" in text else "\n"
+    rows = end.join(separator.join((str(i % 7), f"{i % 5},5", "ja" if i % 3 else "nein")) for i in range(30))
+    (tmp_path / "own.csv").write_bytes(text.replace("{}".encode(kind), rows.encode(kind)))
+    page.get_by_label("a CSV file of your own").set_input_files(tmp_path / "own.csv")
+    page.get_by_role("button", name="train on it").click()
+    page.get_by_role("heading", name="y: nein or ja?").wait_for()
+    assert page.get_by_label("a in the table").input_value() == "0"
+    assert page.get_by_label("b in the table").input_value() == "0.5"
+
+
+def test_a_cell_that_makes_a_column_text_is_named(page):
+    rows = "\n".join(f"{i % 7 if i != 4 else '-'},{i % 3}.5,{'ja' if i % 3 else 'nein'}" for i in range(30))
+    page.evaluate(DROP, f"a,b,y\n{rows}")
+    page.get_by_role("button", name="train on it").click()
+    assert "Column a is taken for text, since - is no number." in page.locator("#notes").text_content()
+
+
+@pytest.mark.parametrize(
     ("head", "cells", "reads", "value"),
     [
         ("pay;size;y", "1.234,50;1,75;{} 900;1,6;{}", "Read 1.234,50 as 1234.5 (pay), 1,75 as 1.75 (size).", "1234.5"),
