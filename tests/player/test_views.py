@@ -153,6 +153,15 @@ def test_no_words_of_the_graph_overlap_or_leave_it(browser, large, penguins, wid
         page.close()
 
 
+@pytest.mark.parametrize("width", [390, 640, 700, 860, 1024, 1920])
+def test_the_words_of_the_graph_have_the_size_of_the_page_s(browser, penguins, width):
+    page = opened(browser, penguins, viewport={"width": width, "height": 900})
+    graph = page.locator("svg.graph")
+    scale = graph.bounding_box()["width"] / float(graph.get_attribute("viewBox").split()[2])
+    assert 11 <= 14 * scale <= 17
+    page.close()
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_name_of_wide_letters_ends_before_its_box(browser, tmp_path, width):
     lines = [f"{i % 7},{i % 5},{(i * i) % 11 > 4}" for i in range(60)]

@@ -5,7 +5,7 @@ import { inTable, reached, type Row, STAGES, type Stage, type State, type Store 
 import { strongest, terms } from "./step";
 
 const SHOWN = 8;
-const NARROW = 640; // px, below which the graph runs from top to bottom
+const NARROW = 860; // px, below which the graph runs from top to bottom
 
 interface Input {
   readonly name: string;
@@ -184,7 +184,7 @@ export function draw(store: Store, state: State, isNarrow: boolean): SVGElement 
   const [at, row] = [store.point, store.row];
   const lines = inputs(store.data.names, row, at.w, at.b, isNarrow ? 40 : 22);
   const out = (isNarrow ? narrow : wide)(new Look(row, state, store.data.classes), lines);
-  for (const [key, value] of Object.entries({ class: "graph", role: "img", "aria-label": described(row, lines, state) })) out.setAttribute(key, value);
+  for (const [key, value] of Object.entries({ class: isNarrow ? "graph narrow" : "graph", role: "img", "aria-label": described(row, lines, state) })) out.setAttribute(key, value);
   return out;
 }
 
