@@ -61,7 +61,7 @@ export function pretty(x: number | null | undefined, digits = 4): string {
   if (exponent > -5 && exponent < 6) return x.toFixed(Math.max(0, digits - 1 - exponent)).replace("-", "−");
   const [mantissa, power] = x.toExponential(digits - 1).split("e");
   const raised = [...String(Number(power))].map((c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]).join("");
-  return `${mantissa} × 10${raised}`.replace("-", "−");
+  return `${mantissa}\u00a0×\u00a010${raised}`.replace("-", "−");
 }
 
 /** Write a number as a factor or term after a sign: one below 0 in brackets. */

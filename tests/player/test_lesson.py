@@ -470,7 +470,7 @@ def test_exercises_are_each_right_when_worked_out(page):
         ask = place.locator("p").nth(1).text_content()
         numbers = [
             number(each.rstrip(".,?"))
-            for each in re.findall(r"(?:=|is|to z|rate|to) (−?[\d.]+(?: × 10[⁻\d⁰¹²³⁴⁵⁶⁷⁸⁹]+)?)", ask)
+            for each in re.findall(r"(?:=|is|to z|rate|to) (−?[\d.]+(?:\s×\s10[⁻\d⁰¹²³⁴⁵⁶⁷⁸⁹]+)?)", ask)
         ]
         kind = ask.split("What is ")[-1] if "What is" in ask else ask[:8]
         asked.add(kind)
