@@ -14,7 +14,7 @@ pictures: demo
 	$(BIN)/chainrule explain demo/model.safetensors demo/penguins.csv --row 106 --quiet --picture docs/pictures/one-penguin-narrow.svg --narrow
 	$(BIN)/chainrule study learning-rate --quiet --out docs/pictures/learning-rate.svg
 	$(BIN)/chainrule study centering --quiet --out docs/pictures/centering.svg
-	-$(BIN)/python scripts/player-picture
+	-$(BIN)/python scripts/page-pictures
 
 # The player's script, as one file in the package. It needs Node and npm.
 player: player/node_modules/.package-lock.json

@@ -56,7 +56,7 @@ def section(page: Any, heading: str) -> Any:
 def number(text: str) -> float:
     """Read a number as the page writes it."""
     text = text.replace("−", "-").replace(",", "").replace("–", "nan").strip()
-    found = re.fullmatch(r"(-?[\d.]+) × 10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", text)
+    found = re.fullmatch(r"(-?[\d.]+)\s×\s10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", text)
     if found:
         return float(found[1]) * 10.0 ** int(found[2].translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))
     return float(text)

@@ -40,11 +40,9 @@ export const tex = {
   over: (top: Child, bottom: Child) => math("mfrac", top, bottom),
   sub: (base: Child, index: Child) => math("msub", base, index),
   sup: (base: Child, index: Child) => math("msup", base, index),
-  block: (...children: Child[]) => {
-    const element = math("math", ...children);
-    element.setAttribute("display", "block");
-    return element;
-  },
+  block: (...children: Child[]) => fill(math("math", ...children), { display: "block" }, []),
+  /** A part of a line, which may break after it. */
+  part: (...children: Child[]) => fill(math("math", ...children), { displaystyle: "true" }, []),
 };
 
 /** Replace what an element holds. */
@@ -63,8 +61,11 @@ export function pretty(x: number | null | undefined, digits = 4): string {
   if (exponent > -5 && exponent < 6) return x.toFixed(Math.max(0, digits - 1 - exponent)).replace("-", "−");
   const [mantissa, power] = x.toExponential(digits - 1).split("e");
   const raised = [...String(Number(power))].map((c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]).join("");
-  return `${mantissa} × 10${raised}`.replace("-", "−");
+  return `${mantissa}\u00a0×\u00a010${raised}`.replace("-", "−");
 }
+
+/** Write a number as a factor or term after a sign: one below 0 in brackets. */
+export const signed = (x: number): string => (x < 0 ? `(${pretty(x)})` : pretty(x));
 
 /** The head of a table's row: a name, which may break after _ and =, and its symbol. */
 export function named(short: string, name: string, symbol = ""): HTMLTableCellElement {

@@ -47,7 +47,13 @@ function stepper(store: Store, place: Element, places: readonly [Element, Elemen
     const stage = STAGES[store.state.stage];
     const node = graph.querySelector(".node.lit");
     const news = node ? [node] : [...graph.querySelectorAll(`.lit, [data-stage="${stage}"]`)];
-    reveal(stage === "mean" || stage === "update" ? [table] : news, ...bars);
+    const isTable = stage === "mean" || stage === "update";
+    if (isTable) {
+      const cells = [...table.querySelector("tr")!.cells];
+      const [name, part, newest] = [cells[0], cells[2], cells.at(stage === "mean" ? -2 : -1)!];
+      table.scrollLeft = Math.max(part.offsetLeft - name.offsetWidth, newest.offsetLeft + newest.offsetWidth - table.clientWidth);
+    }
+    reveal(isTable ? [table] : news, ...bars);
   };
   const at = (k: number): void => (store.change({ stage: Math.max(0, Math.min(STAGES.length - 1, k)) }), look());
   const onward = (): void => {

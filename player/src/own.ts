@@ -15,21 +15,26 @@ export class Unusable extends Error {}
 export interface Table {
   readonly names: readonly string[];
   readonly cells: readonly (readonly string[])[];
+  readonly decimal: Mark;
 }
 
 export function parse(text: string): Table {
-  const { data, errors } = Papa.parse<string[]>(text, { skipEmptyLines: true });
+  const lines = text.replace(/\r\n?/g, "\n");
+  const stated = /^"?sep=(.)"?\n/.exec(lines); // Excel's first line
+  const { data, errors, meta } = Papa.parse<string[]>(lines.slice(stated?.[0].length ?? 0), { skipEmptyLines: true, delimiter: stated?.[1] });
   const wrong = errors.find((error) => error.code !== "UndetectableDelimiter");
   if (wrong) throw new Unusable(`Row ${(wrong.row ?? 0) + 1} can't be read: ${wrong.message}.`);
   const [head, ...cells] = data;
   if (!head || !cells.length) throw new Unusable("The file needs a line of column names and at least one row.");
   const ragged = cells.findIndex((row) => row.length !== head.length);
   if (ragged >= 0) throw new Unusable(`Row ${ragged + 1} has ${cells[ragged].length} cells and the header ${head.length}.`);
-  return { names: head.map((name, j) => name.trim() || `column ${j + 1}`), cells };
+  return { names: head.map((name, j) => name.trim() || `column ${j + 1}`), cells, decimal: decimalOf(cells, meta.delimiter) };
 }
 
-/** The text of a file: UTF-8, or else as Windows writes it. */
+/** The text of a file: UTF-16 if it begins with its mark, UTF-8, or else as Windows writes it. */
 export function decoded(bytes: ArrayBuffer): string {
+  const [first, second] = new Uint8Array(bytes);
+  if (first + second === 0xff + 0xfe) return new TextDecoder(first === 0xff ? "utf-16le" : "utf-16be").decode(bytes);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
@@ -37,15 +42,29 @@ export function decoded(bytes: ArrayBuffer): string {
   }
 }
 
-/** A number as a table writes it, also with a decimal comma where one cell can't be read otherwise. */
-function numbersOf(cells: readonly string[]): number[] {
-  const found = cells.map(Number);
-  return found.every(Number.isFinite) ? found : cells.map((cell) => (/^[-+]?\d*,\d+$|^[-+]?\d+$/.test(cell) ? Number(cell.replace(",", ".")) : NaN));
+// 1e5 and -2.5, but not 007, which is a code; and numbers with another mark between thousands than the decimal one: 1.234,5 and 1,234.5.
+const PLAIN = /^[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[-+]?\d+)?$/i;
+const MARKED = { ",": /^[-+]?(\d{1,3}([. \u00a0\u202f'’]\d{3})+|\d*)(,\d*)?$/, ".": /^[-+]?(\d{1,3}([, \u00a0\u202f'’]\d{3})+|\d*)(\.\d*)?$/ } as const;
+type Mark = keyof typeof MARKED;
+
+/** The decimal mark of a table: that of most cells which can be read in one way; else a comma where commas don't part the cells. */
+function decimalOf(cells: readonly (readonly string[])[], separator: string): Mark {
+  const written = cells.flatMap((row) => row.filter((cell) => cell.includes(",")).map((cell) => cell.trim()));
+  const [commas, points] = [written.filter((cell) => MARKED[","].test(cell)), written.filter((cell) => MARKED["."].test(cell))];
+  if (commas.length !== points.length) return commas.length > points.length ? "," : ".";
+  return commas.length && separator !== "," ? "," : ".";
+}
+
+/** The numbers that cells write; null if one is no number. Plain numbers may stand in a table with decimal commas. */
+function numbersOf(cells: readonly string[], decimal: Mark): number[] | null {
+  const isMarked = (cell: string): boolean => /\d/.test(cell) && !/^[-+]?0\d/.test(cell) && MARKED[decimal].test(cell);
+  if (cells.every(isMarked)) return cells.map((cell) => Number(cell.replace(decimal === "," ? /[. \u00a0\u202f'’]/g : /[, \u00a0\u202f'’]/g, "").replace(",", ".")));
+  return cells.every((cell) => PLAIN.test(cell) && Number.isFinite(Number(cell))) ? cells.map(Number) : null;
 }
 
 const isMissing = (cell: string): boolean => ["", "na", "n/a", "nan", "null"].includes(cell.trim().toLowerCase());
 
-const counted = (k: number, what: string): string => `${k} ${what}${k === 1 ? "" : "s"}`;
+export const counted = (k: number, what: string): string => `${k.toLocaleString("en")} ${what}${k === 1 ? "" : "s"}`;
 const count = (cells: readonly string[], level: string): number => cells.filter((cell) => cell === level).length;
 
 /** Columns with two values, which can be a target. */
@@ -70,13 +89,15 @@ export function encode(table: Table, target: number): { data: Data; notes: strin
   const classes = [...new Set(known.map((i) => table.cells[i][target].trim()))].sort();
   if (classes.length !== 2) throw new Unusable(`Column ${table.names[target]} needs two values: it has ${classes.length}.`);
   const places = known.length > MOST_ROWS ? sampled(known, classes.map((name) => known.filter((i) => table.cells[i][target].trim() === name))) : known;
-  const [names, columns]: [string[], number[][]] = [[], []];
+  const [names, columns, read]: [string[], number[][], string[]] = [[], [], []];
   table.names.forEach((name, j) => {
     if (j === target) return;
     const cells = places.map((i) => table.cells[i][j].trim());
     const there = cells.filter((cell) => !isMissing(cell));
-    const numbers = numbersOf(there);
-    if (there.length && numbers.every(Number.isFinite)) {
+    const numbers = there.length ? numbersOf(there, table.decimal) : null;
+    if (numbers) {
+      const marked = there.findIndex((cell, k) => Number(cell) !== numbers[k]);
+      if (marked >= 0) read.push(`${there[marked]} as ${numbers[marked]} (${name})`);
       const mean = numbers.reduce((a, b) => a + b, 0) / numbers.length;
       if (numbers.every((x) => x === numbers[0])) return void notes.push(`Column ${name} is constant and left out.`);
       if (there.length < cells.length) notes.push(`Column ${name}: missing in ${counted(cells.length - there.length, "row")}, filled with the mean.`);
@@ -85,6 +106,8 @@ export function encode(table: Table, target: number): { data: Data; notes: strin
       columns.push(cells.map((cell) => (isMissing(cell) ? mean : numbers[next++])));
       return;
     }
+    const odd = there.filter((cell) => !numbersOf([cell], table.decimal));
+    if (odd.length <= there.length / 10 && odd.length) notes.push(`Column ${name} is taken for text, since ${odd[0]} is no number.`);
     const levels = [...new Set(there)].sort();
     if (levels.length < 2 || levels.length > MOST_LEVELS) return void notes.push(`Column ${name} has ${counted(levels.length, "different text")} and is left out.`);
     const usual = levels.reduce((a, b) => (count(there, b) > count(there, a) ? b : a));
@@ -94,6 +117,7 @@ export function encode(table: Table, target: number): { data: Data; notes: strin
       columns.push(cells.map((cell) => ((isMissing(cell) ? usual : cell) === level ? 1 : 0)));
     }
   });
+  if (read.length) notes.unshift(`Read ${read.slice(0, 3).join(", ")}${read.length > 3 ? `, and ${counted(read.length - 3, "more column")} so` : ""}.`);
   if (!names.length) throw new Unusable("No column is left to train on.");
   if (names.length > 100) throw new Unusable(`The columns make ${names.length} coefficients; the page shows 100 at most: leave some columns out.`);
   const [m, n] = [places.length, names.length];

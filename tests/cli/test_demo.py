@@ -42,7 +42,7 @@ def test_demo_tells_the_whole_story(run, tmp_path):
     assert [words[0] for words in ran] == ["fit", "fit", "play", "explain"]
     commands = [line.split()[1:] for line in text.splitlines() if line.strip().startswith("chainrule ")]
     assert [words[0] for words in commands] == ["explain", "fit", "predict", "fit"]
-    for words in (*ran, *commands[:-1]):
+    for words in (*ran, *commands[:3]):
         assert run(*words).code == 0
 
 

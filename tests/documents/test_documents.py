@@ -70,6 +70,7 @@ def test_a_sentence_keeps_its_values_until_it_is_written():
     assert PLAIN.words(text) == "<i> is -1.50e-07 of 1,200 rows, at most 7.9e-13"
     said = HTML.words(text).replace("\N{NO-BREAK SPACE}", " ")
     assert said == "<bdi>&lt;i&gt;</bdi> is −1.50 × 10⁻⁷ of 1,200 rows, at most 7.9 × 10⁻¹³"
+    assert HTML.words(say("{name:name}", name="island=a_<b>")) == "<bdi>island=<wbr>a_<wbr>&lt;b&gt;</bdi>"
     assert HTML.words("{not} a template") == "{not} a template"
 
 

@@ -92,7 +92,31 @@ def test_what_a_step_shows_is_in_view(browser, penguins, width, height):
             table = section(page, "From the rows to the step").locator("table").bounding_box()
             assert above["y"] + above["height"] <= table["y"] + 60
             assert table["y"] < bar["y"]
+            # the newest numbers are between the names and the edge
+            newest = {"mean": (2, 3, 4), "update": (4, 5)}[stage]
+            cells = [
+                page.locator(f"[aria-label='table of derivatives'] tbody tr:first-child > :nth-child({k + 1})")
+                for k in (0, *newest)
+            ]
+            name, *cells = [cell.bounding_box() for cell in cells]
+            assert min(cell["x"] for cell in cells) >= name["x"] + name["width"] - 1
+            assert max(cell["x"] + cell["width"] for cell in cells) <= width
+            line = page.locator(".steps .formula")
+            assert line.evaluate("line => line.scrollWidth <= line.clientWidth")
         assert button.evaluate("button => document.activeElement === button")
+    page.close()
+
+
+def test_with_a_penalty_too_the_mean_is_in_view_on_a_phone(browser, penguins):
+    page = opened(browser, penguins, viewport={"width": 390, "height": 844})
+    go_to(page, 5)
+    page.get_by_label("penalty α").fill("0.1")
+    fork(page)
+    press(page, "start over")
+    for _ in range(7):
+        press(page, "step")
+    head = section(page, "From the rows to the step").get_by_role("columnheader", name="∂L/∂w: the mean").bounding_box()
+    assert head["x"] + head["width"] <= 390
     page.close()
 
 
@@ -231,7 +255,7 @@ def test_both_forms_of_the_loss_stand_side_by_side(page):
         if found:
             break
     heads = place.locator("tbody tr", has=page.locator("td:text-is('∞')")).locator("th").all_text_contents()
-    assert heads[-1] == "mean of the training rows"
+    assert heads[-1] == "mean"
     assert set(heads[:-1]) <= set(found.group(2).split(", "))
 
 
@@ -395,6 +419,27 @@ def test_what_has_the_focus_is_not_under_a_bar(browser, penguins):
     page.close()
 
 
+def test_a_printed_page_has_no_bar_over_its_numbers(page):
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1047})  # A4
+    bars = [page.locator(name).bounding_box() for name in (".sticky", ".steps")]
+    for box in [each.bounding_box() for each in (page.locator("svg.graph"), *page.locator("table").all())]:
+        assert box["x"] + box["width"] <= 718
+        assert all(box["y"] + box["height"] <= bar["y"] or bar["y"] + bar["height"] <= box["y"] for bar in bars)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_link_to_a_part_leads_to_its_heading(browser, penguins, width):
+    page = opened(browser, penguins, viewport={"width": width, "height": 800})
+    fork(page, rows_in_a_batch="batches of 32", columns="standardised")  # now the bar at the top names the runs, too
+    for link in page.locator("nav a").all()[:6]:
+        link.press("Enter")
+        heading = page.get_by_role("heading", name=link.text_content(), exact=True).bounding_box()
+        bar = page.locator(".sticky").bounding_box()
+        assert heading["y"] >= bar["y"] + bar["height"] - 1
+    page.close()
+
+
 def test_a_table_of_one_s_own_begins_at_the_top_and_says_what_was_done(page, tmp_path):
     towns = ["Aachen", "Köln", "Köln", "", "Köln", "Köln"]
     lines = [f"{i % 9},{i % 10};{towns[i % 6]};{'ja' if i % 7 > 2 else 'nein'}" for i in range(60)]
@@ -425,7 +470,7 @@ def test_exercises_are_each_right_when_worked_out(page):
         ask = place.locator("p").nth(1).text_content()
         numbers = [
             number(each.rstrip(".,?"))
-            for each in re.findall(r"(?:=|is|to z|rate|to) (−?[\d.]+(?: × 10[⁻\d⁰¹²³⁴⁵⁶⁷⁸⁹]+)?)", ask)
+            for each in re.findall(r"(?:=|is|to z|rate|to) (−?[\d.]+(?:\s×\s10[⁻\d⁰¹²³⁴⁵⁶⁷⁸⁹]+)?)", ask)
         ]
         kind = ask.split("What is ")[-1] if "What is" in ask else ask[:8]
         asked.add(kind)

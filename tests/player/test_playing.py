@@ -84,7 +84,9 @@ def test_a_report_with_the_player_says_how_many_rows_it_holds(run, tmp_path):
     assert run(*words).code == 0
     without = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "script-src" not in without
-    assert run(*words, "--player").code == 0
+    done = run(*words, "--player")
+    assert done.code == 0
+    assert "holds 90 rows of the table" in done.err
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "This page holds 90 rows of the table" in page
     assert page.count("<figure>") == without.count("<figure>")  # the pictures stay

@@ -67,11 +67,41 @@ def test_both_limits_of_the_rate_are_marked_where_they_are(page):
     said = section(page, "The learning rate").text_content()
     limits = [number(re.search(pattern + r" = ([\d.]+)", said).group(1)) for pattern in ("2/L_max", "rates below 2/λ")]
     eigenvalue = number(re.search(r"λ = ([\d.]+), the largest eigenvalue", said).group(1))
-    marks, limits = page.locator(".marks span"), [*limits, 2.0 / eigenvalue]
-    assert marks.all_text_contents() == ["2/L_max", "2/λ at the optimum", "2/λ here"]
-    for mark, limit in zip(marks.all(), limits, strict=True):
+    labels = ("2/L_max", "2/λ at the optimum", "2/λ here")
+    for label, limit in zip(labels, [*limits, 2.0 / eigenvalue], strict=True):
+        mark = page.locator(".marks span", has_text=label)
         left = float(re.search(r"left: ([\d.]+)%", mark.get_attribute("style")).group(1))
         assert left == pytest.approx((np.log10(limit) + 6) / 9 * 100, abs=0.05)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_mark_of_a_rate_crosses_the_words_of_another(browser, penguins, width):
+    page = opened(browser, penguins, viewport={"width": width, "height": 900})
+    for epoch in (3, 20, 60):
+        go_to(page, epoch)
+        crossed = page.locator(".marks").evaluate(
+            """marks => [...marks.children].flatMap((mark) => {
+  const box = mark.getBoundingClientRect(), words = document.createRange();
+  const line = mark.classList.contains("left") ? box.right : box.left;
+  return [...marks.children].filter((other) => {
+    words.selectNodeContents(other);
+    const said = words.getBoundingClientRect();
+    return other !== mark && line > said.left - 1 && line < said.right + 1 && box.bottom > said.top;
+  });
+}).length"""
+        )
+        assert crossed == 0, epoch
+    page.close()
+
+
+def test_a_rate_that_is_typed_is_judged_before_it_is_taken(page):
+    place = section(page, "The learning rate")
+    place.get_by_label("learning rate", exact=True).fill("20")
+    assert "above 2/rate = 2/20 = 0.1000" in place.text_content()
+    assert "ends farther away, on the other side" in place.text_content()
+    place.get_by_label("learning rate", exact=True).fill("0")  # no rate: the run's own stays
+    go_to(page, 7)
+    assert "below 2/rate = 2/1.336" in place.text_content()
 
 
 @pytest.mark.parametrize(("rate", "word"), [("20", "oscillates|diverges"), ("0.00001", "crawls"), ("auto", "falls at")])
@@ -97,6 +127,57 @@ def test_map_and_surface_change_with_the_epoch(page):
     assert "flipper_length_mm" in page.locator("svg.plane").first.text_content()
 
 
+TEXTS = """graph => {
+  const edges = graph.getBoundingClientRect();
+  const words = [...graph.querySelectorAll("text")].filter((text) => text.textContent.trim());
+  const boxes = words.map((text) => text.getBoundingClientRect());
+  const apart = (a, b) => a.right < b.left + 1.5 || b.right < a.left + 1.5 || a.bottom < b.top + 3 || b.bottom < a.top + 3;
+  const out = words.filter((_, k) => boxes[k].left < edges.left - 1 || boxes[k].right > edges.right + 1);
+  const over = words.filter((_, k) => boxes.some((box, j) => j < k && !apart(box, boxes[k])));
+  const beside = words.filter((text, k) => {
+    const box = text.parentElement.querySelector(":scope > .box")?.getBoundingClientRect();
+    return box && (boxes[k].left < box.left || boxes[k].right > box.right);
+  });
+  return [...out, ...over, ...beside].map((text) => text.textContent);
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1280])
+def test_no_words_of_the_graph_overlap_or_leave_it(browser, large, penguins, width):
+    for path in (large, penguins):
+        page = opened(browser, path, "#epoch=5&row=3&step=8", viewport={"width": width, "height": 900})
+        assert page.locator("svg.graph").evaluate(TEXTS) == []
+        page.get_by_label("w of", exact=False).last.fill("500")  # a probability that is written with a power of ten
+        page.get_by_label("x of", exact=False).first.fill("-0.00006607")
+        assert page.locator("svg.graph").evaluate(TEXTS) == []
+        page.close()
+
+
+@pytest.mark.parametrize("width", [390, 640, 700, 860, 1024, 1920])
+def test_the_words_of_the_graph_have_the_size_of_the_page_s(browser, penguins, width):
+    page = opened(browser, penguins, viewport={"width": width, "height": 900})
+    graph = page.locator("svg.graph")
+    scale = graph.bounding_box()["width"] / float(graph.get_attribute("viewBox").split()[2])
+    assert 11 <= 14 * scale <= 17
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_name_of_wide_letters_ends_before_its_box(browser, tmp_path, width):
+    lines = [f"{i % 7},{i % 5},{(i * i) % 11 > 4}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join([f"{'W' * 80}1,{'W' * 79}2x,y", *lines]))
+    page = opened(
+        browser, played(tmp_path, tmp_path / "t.csv", "--target", "y"), viewport={"width": width, "height": 900}
+    )
+    assert page.locator("svg.graph").evaluate(TEXTS) == []
+    names = page.locator("svg.graph .input")
+    assert len(set(names.all_text_contents())) == 3
+    box = page.locator("svg.graph .box").first.bounding_box()
+    if width > 1000:
+        assert names.first.bounding_box()["x"] + names.first.bounding_box()["width"] <= box["x"]
+    page.close()
+
+
 def test_the_other_rows_and_this_row_add_up_to_the_mean(page):
     go_to(page, 5)
     rows = section(page, "From the rows to the step").locator("tbody tr")
@@ -106,7 +187,8 @@ def test_the_other_rows_and_this_row_add_up_to_the_mean(page):
         if "held out" not in own:
             assert number(own) + number(others) == pytest.approx(number(mean), rel=2e-3, abs=1e-6)
             added += 1
-        w, rate, slope, new = map(number, re.fullmatch(r"(\S+) − (\S+) · (\S+) = (\S+)", step).groups())
+        w, rate, slope, new = map(number, re.fullmatch(r"(\S+) − (\S+) · \(?(\S+?)\)? = (\S+)", step).groups())
+        assert ("· (−" in step) == (slope < 0)
         assert w - rate * slope == pytest.approx(new, rel=2e-3, abs=1e-3)
     assert added > 0
     assert "The loss goes from" in section(page, "From the rows to the step").text_content()
@@ -160,6 +242,20 @@ def test_a_fork_that_goes_wrong_keeps_the_limit_of_the_optimum(page):
     page.get_by_label("penalty α").fill("0.1")  # whose optimum is not known
     page.get_by_role("button", name="go on from here").click()
     assert "still converge" not in place.text_content()
+
+
+def test_a_run_that_runs_away_is_shown_to_its_end(page):
+    place = section(page, "The learning rate")
+    place.get_by_label("penalty α").fill("1")
+    place.get_by_label("learning rate", exact=True).fill("20")
+    place.get_by_role("button", name="go on from here").click()
+    assert "it diverges" in place.text_content()
+    go_to(page, 2000)
+    assert "epoch 2,000 of 2,000" in page.locator("output.epoch").text_content()
+    assert "no longer finite" in place.text_content()
+    assert "too large to be drawn" in section(page, "The loss surface").text_content()
+    go_to(page, 3)
+    assert page.locator(".plane .contour").count() > 0
 
 
 def test_the_step_after_the_update_begins_the_next_epoch(page):
@@ -233,6 +329,60 @@ def test_a_dropped_table_is_trained_in_the_page(page):
     assert page.title() == "See it learn"
     assert page.locator("img, main script").count() == 0
     assert page.get_by_text("<img src=x", exact=False).count() > 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a;b;y\n{}".encode("utf-16"),
+        "a;b;y\n{}".encode("utf-16-be").join([b"\xfe\xff", b""]),
+        b'sep=;\r\na;"b";y\r\n{}',
+        b"\xef\xbb\xbfa;b;y\r{}",
+        b"a\tb\ty\n{}",
+    ],
+    ids=["utf-16", "utf-16-be", "sep", "bom", "tabs"],
+)
+def test_files_as_programs_write_them_are_read(page, tmp_path, text):
+    kind = "utf-16-le" if text[:1] == b"\xff" else "utf-16-be" if text[:1] == b"\xfe" else "utf-8"
+    separator, end = "\t" if b"\t" in text else ";", "\r" if b"y\r{" in text else "\n"
+    rows = end.join(separator.join((str(i % 7), f"{i % 5},5", "ja" if i % 3 else "nein")) for i in range(30))
+    (tmp_path / "own.csv").write_bytes(text.replace("{}".encode(kind), rows.encode(kind)))
+    page.get_by_label("a CSV file of your own").set_input_files(tmp_path / "own.csv")
+    page.get_by_role("button", name="train on it").click()
+    page.get_by_role("heading", name="y: nein or ja?").wait_for()
+    assert page.get_by_label("a in the table").input_value() == "0"
+    assert page.get_by_label("b in the table").input_value() == "0.5"
+
+
+def test_a_cell_that_makes_a_column_text_is_named(page):
+    rows = "\n".join(f"{i % 7 if i != 4 else '-'},{i % 3}.5,{'ja' if i % 3 else 'nein'}" for i in range(30))
+    page.evaluate(DROP, f"a,b,y\n{rows}")
+    page.get_by_role("button", name="train on it").click()
+    assert "Column a is taken for text, since - is no number." in page.locator("#notes").text_content()
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "reads", "value"),
+    [
+        ("pay;size;y", "1.234,50;1,75;{} 900;1,6;{}", "Read 1.234,50 as 1234.5 (pay), 1,75 as 1.75 (size).", "1234.5"),
+        ("pay;size;y", "1.234;1,75;{} 2.500;1,6;{}", "Read 1.234 as 1234 (pay), 1,75 as 1.75 (size).", "1234"),
+        ("pay,size,y", '"1,234",1.75,{} "12,500",1.6,{}', "Read 1,234 as 1234 (pay).", "1234"),
+        ("pay;size;y", "1,234.50;2;{} 1,900;1;{}", "Read 1,234.50 as 1234.5 (pay).", "1234.5"),
+        ("pay;size;y", "1,5;2;{} 2,25;1;{}", "Read 1,5 as 1.5 (pay).", "1.5"),
+        ("pay,size,y", "1.5,2,{} 2e3,1,{}", "", "1.5"),
+        ("code,pay,y", "01067,3,{} 80331,4,{}", "", None),
+    ],
+)
+def test_numbers_of_a_dropped_table_are_read_as_it_writes_them(page, head, cells, reads, value):
+    lines = [line.format(label) for _ in range(3) for line, label in zip(cells.split(), ("no", "yes"), strict=True)]
+    page.evaluate(DROP, "\n".join([head, *lines]))
+    page.get_by_role("button", name="train on it").click()
+    page.get_by_role("heading", name="y: yes or no?").wait_for()
+    assert page.locator("#notes").text_content() == f"{reads} Reload the page to have its own run again.".strip()
+    if value is None:  # a code is no number
+        assert page.get_by_label("code=80331 in the table").input_value() == "0"
+    else:
+        assert page.get_by_label("pay in the table").input_value() == value
 
 
 @pytest.mark.parametrize(

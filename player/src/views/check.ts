@@ -67,7 +67,7 @@ function losses(store: Store, place: Element): void {
   const named = met.slice(0, 20).map((i) => rowNumbers[i]);
   put(
     place,
-    el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...worst.map((i) => line(String(rowNumbers[i]), pretty(z[i]), String(rows.y[i]), pretty(naive[i], 6), pretty(stable[i], 6))), line("mean of the training rows", "", "", pretty(mean(naive), 6), pretty(mean(stable), 6)))),
+    el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...worst.map((i) => line(String(rowNumbers[i]), pretty(z[i]), String(rows.y[i]), pretty(naive[i], 6), pretty(stable[i], 6))), line("mean", "", "", pretty(mean(naive), 6), pretty(mean(stable), 6)))),
     el(
       "p",
       {},
@@ -95,7 +95,7 @@ export function view(store: Store, place: Element): void {
     place,
     el("div", { class: "bar" }, el("button", { type: "button", click: check }, "check the gradient here")),
     said,
-    el("p", {}, "The loss of the worst predicted rows in the article's form, −(y log g + (1 − y) log(1 − g)), and in the stable one that this page computes: log(1 + e⁻ᶻ) if y = 1, log(1 + eᶻ) if y = 0."),
+    el("p", {}, "The loss of the worst predicted rows, and its mean over the training rows, in the article's form, −(y log g + (1 − y) log(1 − g)), and in the stable one that this page computes: log(1 + e⁻ᶻ) if y = 1, log(1 + eᶻ) if y = 0."),
     compared,
     el("p", { class: "note" }, "A rounding error of a sum, as counted at the top, is u = 2⁻⁵³ times the sum of its absolute terms."),
   );

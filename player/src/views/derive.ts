@@ -13,7 +13,7 @@ const SAYS: Record<Stage, () => (Element | string)[]> = {
   z: () => ["Each column adds x w to the log-odds, and the bias adds b. z may be any number; it is the logarithm of the odds that the row is of the second class."],
   g: () => [
     "Solve z = log(g/(1 - g)) for g:",
-    block(over(i("g"), rest()), o("="), sup(i("e"), i("z")), text(" gives "), i("g"), o("="), over(n("1"), r(n("1"), o("+"), exp()))),
+    block(over(i("g"), rest()), o("="), sup(i("e"), i("z")), text("\u00a0gives\u00a0"), i("g"), o("="), over(n("1"), r(n("1"), o("+"), exp()))),
     "This is the sigmoid. It turns log-odds into a probability: 0 into ½, large ones into nearly 1.",
   ],
   L: () => ["The model gave the class that was seen the probability g if y = 1, and 1 - g if y = 0. The loss is its negative logarithm: 0 if the model was sure and right, and without limit if it was sure and wrong. A coin toss costs log 2 = 0.693."],

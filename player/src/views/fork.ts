@@ -76,6 +76,7 @@ export function verdict(losses: readonly number[], rate: number, limit: number, 
 }
 
 const LONGEST = 1e6; // a rate that is typed
+const HERE = "2/λ here";
 
 export function view(store: Store, place: Element): void {
   const slider = el("input", { type: "range", min: LOWEST, max: HIGHEST, step: 0.01, "aria-label": "learning rate, as a power of ten" });
@@ -84,6 +85,8 @@ export function view(store: Store, place: Element): void {
   const scaling = el("select", { "aria-label": "columns" }, ...Object.entries(SCALINGS).map(([label, value]) => el("option", { value }, label)));
   const alpha = el("input", { type: "number", min: 0, step: "any", value: store.data.alpha, "aria-label": "penalty α" });
   const [limits, far, what, wrong] = [el("p"), el("p", { class: "note" }), el("p", { role: "status" }), el("p", { role: "status" })];
+  let limitsOf: { run: Run; safe: number; there: number } | null = null;
+  let largest = NaN; // eigenvalue at the point that is shown
   const share = (value: number): number => Math.max(0, Math.min(1, (Math.log10(value) - LOWEST) / (HIGHEST - LOWEST)));
   let asked = NaN;
   /** Both fields show the rate that is asked for. */
@@ -92,13 +95,30 @@ export function view(store: Store, place: Element): void {
     if (document.activeElement !== rate) rate.value = String(Number(value.toPrecision(4)));
     slider.value = String(Math.log10(value));
     slider.setAttribute("aria-valuetext", `rate ${pretty(value)}`);
+    tell();
+  };
+  /** What a step at the rate that is asked for would do here. */
+  const tell = (): void => {
+    if (!Number.isFinite(largest)) return put(limits, "The weights are no longer finite.");
+    const chosen = asked > 0 ? asked : store.run.how.rate;
+    const factor = Math.abs(1 - chosen * largest) < 1e-6 ? 0 : 1 - chosen * largest;
+    put(
+      limits,
+      `At this epoch the loss bends most with λ = ${pretty(largest)}, the largest eigenvalue of the Hessian. That is ${chosen * largest < 2 ? "below" : "above"} 2/rate = 2/${pretty(chosen)} = ${pretty(2 / chosen)}. `,
+      `If it bent so all the way, a step would multiply the distance to the lowest point in that direction by 1 − rate · λ = ${pretty(factor)}: `,
+      chosen * largest <= 1 ? "it would shrink." : chosen * largest < 2 ? "the step jumps over that point, but ends nearer to it." : "the step jumps over that point and ends farther away, on the other side.",
+    );
   };
   const marks = el("div", { class: "marks", "aria-hidden": "true" });
-  const mark = (label: string, value: number, name = ""): HTMLElement => {
-    const made = el("span", { class: name }, label);
-    made.style.left = `${share(value) * 100}%`;
-    if (share(value) > 0.55) made.classList.add("left");
-    return made;
+  /** Mark rates below the slider, in an order that keeps the line of each from the words of the others. */
+  const mark = (...rates: readonly (readonly [string, number])[]): void => {
+    const isLeft = (value: number): boolean => share(value) > 0.55;
+    const order = (a: number, b: number): number => (isLeft(a) !== isLeft(b) ? Number(isLeft(a)) - 0.5 : isLeft(a) ? a - b : b - a);
+    const made = rates
+      .filter(([, value]) => value > 0 && Number.isFinite(value))
+      .sort(([, a], [, b]) => order(a, b))
+      .map(([label, value]) => el("span", { class: `${label === HERE ? "here " : ""}${isLeft(value) ? "left" : ""}`, style: `left: ${share(value) * 100}%` }, label));
+    put(marks, ...made);
   };
   slider.addEventListener("input", () => asks(10 ** Number(slider.value)));
   rate.addEventListener("input", () => (Number(rate.value) > 0 ? asks(Number(rate.value)) : (asked = NaN)));
@@ -111,7 +131,6 @@ export function view(store: Store, place: Element): void {
     const run = forked(store, { rate: asked, size: Number(size.value), alpha: a }, scaling.value as Scaling);
     store.change({ runs: [...store.state.runs, run], run: store.state.runs.length, isPlaying: false });
   });
-  let limitsOf: Run | null = null;
   /** What stays while a run plays: both limits of its rate, and what the rate did. */
   const judge = (run: Run): void => {
     const { training, how, path, from } = run;
@@ -124,7 +143,7 @@ export function view(store: Store, place: Element): void {
     const known = optimum ? sums(training, optimum, how.alpha).objective : how.alpha === first.how.alpha ? store.sums(first.path.last, 0).objective : Infinity;
     const least = Math.min(known, ...losses.filter(Number.isFinite));
     put(what, `With this rate (${pretty(how.rate)}) ${verdict(losses, how.rate, safe, least, how.size > 0)}.`);
-    put(marks, mark("2/L_max", safe), Number.isFinite(there) ? mark("2/λ at the optimum", there) : null, mark("2/λ here", safe, "here"));
+    limitsOf = { run, safe, there };
     put(
       far,
       `No λ anywhere is above L_max: with a rate below 2/L_max = ${pretty(safe)} no step on all rows can raise the loss.`,
@@ -146,20 +165,10 @@ export function view(store: Store, place: Element): void {
   store.watch((state, before) => {
     if (state !== before && state.epoch === before.epoch && state.batch === before.batch && state.run === before.run && state.edited === before.edited) return;
     const { training, how } = store.run;
-    if (limitsOf !== store.run) judge((limitsOf = store.run));
-    const here = largestEigenvalue(training, curvatures(training, store.point), how.alpha, how.fitIntercept);
-    const shown = marks.querySelector<HTMLElement>(".here")!;
-    shown.hidden = !(here > 0 && Number.isFinite(here));
-    if (!Number.isFinite(here)) return put(limits, "The weights are no longer finite.");
-    shown.style.left = `${share(2 / here) * 100}%`;
-    shown.classList.toggle("left", share(2 / here) > 0.55);
-    const factor = Math.abs(1 - how.rate * here) < 1e-6 ? 0 : 1 - how.rate * here;
-    put(
-      limits,
-      `At this epoch the loss bends most with λ = ${pretty(here)}, the largest eigenvalue of the Hessian. That is ${how.rate * here < 2 ? "below" : "above"} 2/rate = ${pretty(2 / how.rate)}. `,
-      `If it bent so all the way, a step would multiply the distance to the lowest point in that direction by 1 − rate · λ = ${pretty(factor)}: `,
-      how.rate * here <= 1 ? "it would shrink." : how.rate * here < 2 ? "the step jumps over that point, but ends nearer to it." : "the step jumps over that point and ends farther away, on the other side.",
-    );
+    largest = largestEigenvalue(training, curvatures(training, store.point), how.alpha, how.fitIntercept);
+    if (limitsOf?.run !== store.run) judge(store.run);
+    mark(["2/L_max", limitsOf!.safe], ["2/λ at the optimum", limitsOf!.there], [HERE, 2 / largest]);
+    tell();
   });
   store.watch((state) => (back.hidden = state.run === 0));
 }

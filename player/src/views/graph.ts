@@ -1,11 +1,11 @@
 // The computation graph of one row: values run forward, derivatives run back, step by step.
 
-import { allShortened, type Child, el, pretty, put, shortened, subscript, svg, tex } from "../dom";
+import { allShortened, el, pretty, put, shortened, signed, subscript, svg, tex, type Child } from "../dom";
 import { inTable, reached, type Row, STAGES, type Stage, type State, type Store } from "../store";
 import { strongest, terms } from "./step";
 
 const SHOWN = 8;
-const NARROW = 640; // px, below which the graph runs from top to bottom
+const NARROW = 860; // px, below which the graph runs from top to bottom
 
 interface Input {
   readonly name: string;
@@ -39,8 +39,23 @@ type Attributes = Record<string, string | number>;
 const middle = { "text-anchor": "middle" };
 const text = (x: number, y: number, said: string, more: Attributes = {}): SVGElement => svg("text", { x, y, ...more }, said);
 
+let canvas: CanvasRenderingContext2D | null = null;
+
+/** The width of a text in the graph's font. */
+function measured(said: string): number {
+  if (!canvas) {
+    canvas = document.createElement("canvas").getContext("2d")!;
+    canvas.font = `14px ${getComputedStyle(document.documentElement).fontFamily}`;
+  }
+  return canvas.measureText(said).width;
+}
+
+/** A text that is pressed together where it would be wider than its room. */
+const fitted = (x: number, y: number, said: string, room: number, more: Attributes = {}): SVGElement =>
+  text(x, y, said, { ...more, ...(measured(said) > room ? { textLength: room, lengthAdjust: "spacingAndGlyphs" } : {}) });
+
 function box(x: number, y: number, width: number, said: string, isNew: boolean): SVGElement {
-  return svg("g", { class: isNew ? "lit" : "" }, svg("rect", { x, y: y - 15, width, height: 30, rx: 6, class: "box" }), text(x + width / 2, y + 5, said, middle));
+  return svg("g", { class: isNew ? "lit" : "" }, svg("rect", { x, y: y - 15, width, height: 30, rx: 6, class: "box" }), fitted(x + width / 2, y + 5, said, width - 6, middle));
 }
 
 function line(points: readonly (readonly [number, number])[], kind: "forward" | "backward", isArrow: boolean, isNew = false): SVGElement {
@@ -87,7 +102,7 @@ class Look {
     const folded = label === "";
     const sum = folded ? `sum ${pretty(product)}` : isBias ? `b = ${pretty(product)}` : `x${label}w${label} = ${pretty(product)}`;
     const dz = folded ? "" : isBias ? "∂z/∂b = 1" : `∂z/∂${of} = ${pretty(x)}`;
-    const back = this.is("dz_dw") ? `${pretty(this.row.dL_dz)} · ${pretty(x)} = ${pretty(dL)}` : "not yet computed";
+    const back = this.is("dz_dw") ? `${pretty(this.row.dL_dz)} · ${signed(x)} = ${pretty(dL)}` : "not yet computed";
     return [this.is("z") ? sum : "", this.is("dz_dw") ? dz : "", folded ? "" : `∂L/∂${of} = ${back}`];
   }
 
@@ -102,8 +117,8 @@ class Look {
   }
 }
 
-function name(x: number, y: number, of: Input): SVGElement {
-  const made = text(x, y, of.short, { class: "input" });
+function name(x: number, y: number, of: Input, room: number): SVGElement {
+  const made = fitted(x, y, of.short, room, { class: "input" });
   made.append(svg("title", {}, of.name));
   return made;
 }
@@ -120,11 +135,11 @@ function wide(look: Look, lines: readonly Input[]): SVGElement {
     const to = y0 + (k - (lines.length - 1) / 2) * 4;
     const [product, dz, dL] = look.words(input);
     const start = input.label === "" ? 176 : 420;
-    out.append(name(0, y + 5, input));
+    out.append(name(0, y + 5, input, 168));
     look.boxes(out, input, 176, y);
     out.append(line([[start, y], [bend, y], [z - 26, to]], "forward", true, look.isNew("z")));
     if (look.is("dz_dw") && input.label !== "") out.append(line([[z - 30, to + 5], [bend + 2, y + 6], [start + 2, y + 6]], "backward", true, look.isNew("dz_dw")));
-    out.append(text(432, y - 7, product), text(432, y + 23, dz, { class: "back", "data-stage": "dz_dw" }), text(416, y + 32, dL, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted" }));
+    out.append(fitted(432, y - 7, product, 148), fitted(432, y + 23, dz, 148, { class: "back", "data-stage": "dz_dw" }), fitted(416, y + 32, dL, 410, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted" }));
   });
   out.append(line([[z + 26, y0 - 5], [g - 26, y0 - 5]], "forward", true, look.isNew("g")), line([[g + 26, y0 - 5], [L - 26, y0 - 5]], "forward", true, look.isNew("L")));
   if (look.is("dL_dg")) out.append(line([[L - 26, y0 + 7], [g + 26, y0 + 7]], "backward", true, look.isNew("dL_dg")), text((g + L) / 2, y0 + 41, `∂L/∂g = ${pretty(look.row.dL_dg)}`, { ...middle, class: "back", "data-stage": "dL_dg" }));
@@ -140,17 +155,17 @@ function wide(look: Look, lines: readonly Input[]): SVGElement {
 /** From top to bottom, for a phone. */
 function narrow(look: Look, lines: readonly Input[]): SVGElement {
   const gap = 108;
-  const [trunk, x, first] = [394, 150, lines.length * gap + 60];
+  const [trunk, x, first] = [394, 166, lines.length * gap + 60];
   const [z, g, L] = [first, first + 110, first + 220];
   const out = svg("svg", { viewBox: `0 0 400 ${L + 60}` }, markers());
   lines.forEach((input, k) => {
     const y = k * gap + 44;
     const [product, dz, dL] = look.words(input);
-    out.append(name(0, y - 22, input));
+    out.append(name(0, y - 22, input, 380));
     look.boxes(out, input, 0, y);
     out.append(line([[input.label === "" ? 0 : 244, y], [trunk, y], [trunk, z], [x + 26, z]], "forward", k === lines.length - 1, look.isNew("z")));
     if (look.is("dz_dw") && input.label !== "") out.append(line([[trunk - 5, z - 6], [trunk - 5, y + 6], [246, y + 6]], "backward", true, look.isNew("dz_dw")));
-    out.append(text(250, y - 7, product), text(250, y + 24, dz, { class: "back", "data-stage": "dz_dw" }), text(0, y + 45, dL, { class: look.is("dz_dw") ? "back" : "muted" }));
+    out.append(fitted(250, y - 7, product, 136), fitted(250, y + 24, dz, 136, { class: "back", "data-stage": "dz_dw" }), fitted(0, y + 45, dL, 385, { class: look.is("dz_dw") ? "back" : "muted" }));
   });
   const side = { "text-anchor": "end", x: x - 34 };
   const down = (from: number, to: number, isNew: boolean): SVGElement => line([[x - 5, from + 26], [x - 5, to - 26]], "forward", true, isNew);
@@ -169,7 +184,7 @@ export function draw(store: Store, state: State, isNarrow: boolean): SVGElement 
   const [at, row] = [store.point, store.row];
   const lines = inputs(store.data.names, row, at.w, at.b, isNarrow ? 40 : 22);
   const out = (isNarrow ? narrow : wide)(new Look(row, state, store.data.classes), lines);
-  for (const [key, value] of Object.entries({ class: "graph", role: "img", "aria-label": described(row, lines, state) })) out.setAttribute(key, value);
+  for (const [key, value] of Object.entries({ class: isNarrow ? "graph narrow" : "graph", role: "img", "aria-label": described(row, lines, state) })) out.setAttribute(key, value);
   return out;
 }
 
@@ -182,38 +197,37 @@ function described(row: Row, lines: readonly Input[], state: State): string {
   return parts.join("; ");
 }
 
-/** The formula of the newest step, with its numbers. */
-export function formula(store: Store, state: State): Element {
-  const { i, n, o, row: r, over, sub, sup, block } = tex;
+/** The formula of the newest step, with its numbers: parts of a line. */
+function formula(store: Store, state: State): Child[] {
+  const { i, n, o, row: r, over, sub, sup, part } = tex;
   const row = store.row;
   const d = (a: string, b: string): Element => over(r(o("∂"), i(a)), r(o("∂"), i(b)));
   const rest = (): Element => r(n("1"), o("−"), i("g"));
   const of = (k: number): Element => (k < row.x.length ? sub(i("w"), n(k + 1)) : i("b"));
-  const signed = (x: number): Child => (x < 0 ? r(o("("), n(x), o(")")) : n(x));
   const slope = (k: number): Element => over(r(o("∂"), i("L")), r(o("∂"), of(k)));
-  const made: Record<Stage, () => Element> = {
+  const made: Record<Stage, () => Child[]> = {
     x: () => {
       const { center, scale } = store.run;
       const j = [...row.x.keys()].find((k) => scale[k] !== 1 || center[k] !== 0);
-      if (j === undefined) return block(i("x"), o("="), tex.text("the value in the table"));
-      return block(sub(i("x"), n(j + 1)), o("="), over(r(n(inTable(store.run, j, row.x[j])), o("−"), signed(center[j])), n(scale[j])), o("="), n(row.x[j]), tex.text(":\u00a0(value − mean) / deviation"));
+      if (j === undefined) return [part(i("x"), o("=")), " the value in the table"];
+      return [part(sub(i("x"), n(j + 1)), o("="), over(r(n(inTable(store.run, j, row.x[j])), o("−"), n(signed(center[j]))), n(scale[j])), o("="), n(row.x[j])), ": (value − mean) / deviation"];
     },
-    z: () => block(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), o("+"), i("b"), o("="), n(row.z)),
-    g: () => block(i("g"), o("="), over(n("1"), r(n("1"), o("+"), sup(i("e"), r(o("−"), i("z"))))), o("="), n(row.g)),
-    L: () => block(i("L"), o("="), o("−"), i("log"), row.y ? i("g") : r(o("("), rest(), o(")")), o("="), n(row.loss)),
-    dL_dg: () => block(d("L", "g"), o("="), row.y ? r(o("−"), over(n("1"), i("g"))) : over(n("1"), rest()), o("="), n(row.dL_dg)),
-    dg_dz: () => block(d("g", "z"), o("="), i("g"), o("("), rest(), o(")"), o("="), n(row.dg_dz), o(","), d("L", "z"), o("="), d("L", "g"), d("g", "z"), o("="), i("g"), o("−"), i("y"), o("="), n(row.dL_dz)),
-    dz_dw: () => block(d("L", "w"), o("="), d("L", "g"), d("g", "z"), d("z", "w"), o("="), n(row.dL_dz), o("·"), i("x")),
+    z: () => [part(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), o("+"), i("b"), o("="), n(row.z))],
+    g: () => [part(i("g"), o("="), over(n("1"), r(n("1"), o("+"), sup(i("e"), r(o("−"), i("z"))))), o("="), n(row.g))],
+    L: () => [part(i("L"), o("="), o("−"), i("log"), row.y ? i("g") : r(o("("), rest(), o(")")), o("="), n(row.loss))],
+    dL_dg: () => [part(d("L", "g"), o("="), row.y ? r(o("−"), over(n("1"), i("g"))) : over(n("1"), rest()), o("="), n(row.dL_dg))],
+    dg_dz: () => [part(d("g", "z"), o("="), i("g"), o("("), rest(), o(")"), o("="), n(row.dg_dz), o(",")), " ", part(d("L", "z"), o("="), d("L", "g"), d("g", "z"), o("="), i("g"), o("−"), i("y"), o("="), n(row.dL_dz))],
+    dz_dw: () => [part(d("L", "w"), o("="), d("L", "g"), d("g", "z"), d("z", "w"), o("="), n(row.dL_dz), o("·"), i("x"))],
     mean: () => {
       const k = strongest(store)[0];
       const { own, others, penalty, slope: total } = terms(store, k);
-      return block(slope(k), o("="), n(own), tex.text("\u00a0from this row\u00a0"), o("+"), signed(others), tex.text("\u00a0from the others\u00a0"), ...(penalty ? [o("+"), signed(penalty), tex.text("\u00a0from the penalty\u00a0")] : []), o("="), n(total));
+      return [part(slope(k), o("="), n(own)), " from this row + ", part(n(signed(others))), " from the others ", ...(penalty ? ["+ ", part(n(signed(penalty))), " from the penalty "] : []), part(o("="), n(total))];
     },
     update: () => {
       const k = strongest(store)[0];
       const { w, slope: total } = terms(store, k);
       const { rate } = store.run.how;
-      return block(of(k), o("←"), n(w), o("−"), n(rate), o("·"), signed(total), o("="), n(w - rate * total));
+      return [part(of(k), o("←"), n(w), o("−"), n(rate), o("·"), n(signed(total)), o("="), n(w - rate * total))];
     },
   };
   return made[STAGES[state.stage]]();
@@ -232,7 +246,7 @@ export function view(store: Store, place: HTMLElement, below: Element, why: (sta
       el("p", { class: "row" }, `Row ${data.rowNumbers[state.row]}: ${data.target} is ${data.classes[row.y]}${data.isHeldOut[state.row] ? ", held out" : ""}${isEdited ? ", with your changes" : ""}.`),
       draw(store, state, isNarrow),
     );
-    put(below, formula(store, state));
+    put(below, ...formula(store, state));
   };
   place.addEventListener("click", (event) => {
     const stage = (event.target as Element).closest("[data-stage]")?.getAttribute("data-stage");

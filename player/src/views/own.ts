@@ -2,7 +2,7 @@
 
 import type { Data } from "../data";
 import { el, put } from "../dom";
-import { decoded, encode, parse, type Table, targets, Unusable } from "../own";
+import { counted, decoded, encode, parse, type Table, targets, Unusable } from "../own";
 
 const MOST_BYTES = 20_000_000;
 
@@ -35,7 +35,7 @@ export function view(place: Element, show: (data: Data) => void): void {
         put(document.querySelector("#notes") ?? said, [...notes, "Reload the page to have its own run again."].join(" "));
       }),
     );
-    put(said, `${table.cells.length} rows, ${table.names.length} columns. Which column is to be predicted?`);
+    put(said, `${counted(table.cells.length, "row")}, ${counted(table.names.length, "column")}. Which column is to be predicted?`);
     put(choice, select, train);
   }
   file.addEventListener("change", () => file.files?.[0] && void take(file.files[0]));

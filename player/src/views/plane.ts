@@ -96,7 +96,7 @@ export function map(store: Store, place: Element): void {
     put(dots, ...xs.map((_, i) => svg(rows.y[i] ? "circle" : "rect", rows.y[i] ? { cx: across(x, xs[i]), cy: up(y, ys[i]), r: 3.2, class: "one" } : { x: across(x, xs[i]) - 2.8, y: up(y, ys[i]) - 2.8, width: 5.6, height: 5.6, class: "zero" })));
     const label = (value: number, axis: 0 | 1): string => pretty(inTable(store.run, [a, b][axis], value), 3);
     made = frame(x, y, short[a], short[b], label, fills, dots, mark);
-    put(picture, made, el("figcaption", {}, `Darker: ${classes[1]} is more probable; the thick line is g = ½. The other columns are as in the row that is ringed. Circles are ${classes[1]}, squares ${classes[0]}.`));
+    put(picture, made, el("figcaption", {}, `The stronger the blue, the more probable is ${classes[1]}; the thick line is g = ½. The other columns are as in the row that is ringed. Circles are ${classes[1]}, squares ${classes[0]}.`));
     show();
   };
   const show = (): void => {
@@ -128,12 +128,13 @@ export function surface(store: Store, place: Element): void {
     const [point, n] = [store.point, run.rows.n];
     if (pathOf !== run) [pathOf, path] = [run, shownEpochs(run.path.last, run.from, 120).map((epoch) => run.path.at(epoch))];
     const shown = [...path, point, ...(store.data.optimum && run.isCertified ? [store.data.optimum.at] : [])].filter(isDrawn);
-    if (!shown.length) return put(picture, el("p", { class: "note" }, "The weights have grown too large to be drawn."));
     const [x, y] = [rangeOf(shown.map((each) => of(each, a)), 0.25), rangeOf(shown.map((each) => of(each, b)), 0.25)];
     const size = state.isPlaying ? 12 : 32;
     const values = grid(run.training, point, [a, b], x, y, size, run.how.alpha);
     const low = Math.min(...values);
     const high = Math.max(...values);
+    // no value is finite if no point is drawn, or if the present one has run away
+    if (!Number.isFinite(high - low)) return put(picture, el("p", { class: "note" }, "The weights have grown too large to be drawn."));
     const levels = Array.from({ length: 12 }, (_, k) => low + (high - low) * ((k + 1) / 13) ** 2);
     const lines = areas(values, size, levels).map((d) => svg("path", { d, class: "contour" }));
     const d = `M${path.filter(isDrawn).map((each) => `${across(x, of(each, a)).toFixed(1)} ${up(y, of(each, b)).toFixed(1)}`).join("L")}`;

@@ -1,6 +1,6 @@
 // From the rows to the step: the mean of the rows' derivatives, and the update with its numbers.
 
-import { allShortened, el, named, pretty, put, subscript } from "../dom";
+import { allShortened, el, named, pretty, put, signed, subscript } from "../dom";
 import { type Point, sums, update as updated } from "../math";
 import { reached, type Store } from "../store";
 
@@ -45,7 +45,7 @@ export function view(store: Store, place: Element): void {
         el("td", {}, mean ? pretty(of.others) : LATER),
         how.alpha > 0 && el("td", {}, mean ? pretty(of.penalty) : LATER),
         el("td", { class: mean ? "back" : "" }, mean ? pretty(of.slope) : LATER),
-        el("td", {}, update ? `${pretty(of.w)} − ${pretty(how.rate)} · ${pretty(of.slope)} = ${pretty(of.w - how.rate * of.slope)}` : LATER),
+        el("td", { class: "update" }, update ? `${pretty(of.w)} − ${pretty(how.rate)} · ${signed(of.slope)} = ${pretty(of.w - how.rate * of.slope)}` : LATER),
       );
     });
     const all = (at: Point): number => sums(training, at, how.alpha).objective;

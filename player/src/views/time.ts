@@ -65,7 +65,7 @@ export function controls(store: Store, place: Element): Record<string, HTMLButto
     if (runs !== state.runs) put(which, ...(runs = state.runs).map((run, k) => el("option", { value: k }, run.name)));
     which.hidden = state.runs.length < 2;
     which.value = String(state.run);
-    put(playing, state.isPlaying ? "⏸" : "▶");
+    put(playing, state.isPlaying ? "❚❚" : "▶");
     playing.setAttribute("aria-label", state.isPlaying ? "pause" : "play");
     if (state.isPlaying && !before.isPlaying) requestAnimationFrame(tick);
   });

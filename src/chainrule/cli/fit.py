@@ -26,7 +26,7 @@ from chainrule.model.files import is_stream
 from chainrule.model.model import save_model, save_trace, trace_path
 from chainrule.playing import play_again
 from chainrule.training import Training, check_row, prepare_as_asked, train
-from chainrule.words import visible
+from chainrule.words import counted, visible
 
 
 def run(
@@ -80,6 +80,7 @@ def run(
     of_report["reader"] = reader or "analyst"
     if player:
         of_report["player"] = player_of(training)
+        voice.note(f"the player in {report} holds {counted(of_report['player'].rows, 'row')} of the table")
     written = _write({name: path for name, path in wanted.items() if path}, training, of_report)
     document = {
         **headed("fit", prepared.schema, table=str(table)),

@@ -25,7 +25,8 @@ class _Html(Speller):
         return re.sub(r"(?<![\w-])--[a-z][a-z-]*", r'<span class="option">\g<0></span>', escape(visible(text)))
 
     def name(self, text: str) -> str:
-        return f"<bdi>{escape(shortened(text))}</bdi>"
+        parts = re.split(r"(?<=[_=/])(?=.)", shortened(text))  # where a long name may break
+        return f"<bdi>{'<wbr>'.join(map(escape, parts))}</bdi>"
 
     def number(self, text: str) -> str:
         return typeset(text).replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
