@@ -129,6 +129,15 @@ def test_a_looser_tol_never_takes_more_reads(storage, method, rng):
         assert (np.abs(fit.w - least.w) <= fit.certificate.coef + least.certificate.coef).all()
 
 
+@pytest.mark.parametrize("n", [4, 30])
+def test_a_loose_tol_never_takes_more_reads_on_numbers_with_outliers(n, rng):
+    m = 20_000
+    X = rng.standard_t(2.5, (m, n))
+    y = X @ rng.normal(size=n) + rng.logistic(size=m) > 0
+    reads = [chainrule.fit(X, y, alpha=1 / m, tol=tol).reads for tol in (1e-2, 1e-4, 1e-6)]
+    assert reads == sorted(reads)
+
+
 def test_threads_change_no_bit_of_it(rng):
     frame, y = zipf(rng, 60_000)
     for X in (frame, one_hot(frame)):
