@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from chainrule import LogisticRegression, certify, fit
+from chainrule.certificate import Factor
 from chainrule.errors import CollinearityWarning, InputError, SeparationWarning
 from finding_tools import levels_of, values_of
 
@@ -300,6 +301,20 @@ def test_many_levels_within_levels_get_the_ridge_at_once():
     assert result.feature_names[np.argmax(result.infinite)] == "b=b180"
     assert result.certificate.kind == "ridge"
     assert result.reads < 60
+
+
+def test_a_column_that_gives_the_class_away_is_named_among_many_levels(monkeypatch):
+    """Comparing the classes' extremes takes two reads, however many columns there are. Leverages of all rows prove nothing."""
+    of_one_row = {1: Factor.leverages}
+    monkeypatch.setattr(Factor, "leverages", lambda factor, U: of_one_row[len(U)](factor, U))
+    rng = np.random.default_rng(0)
+    y, c = rng.integers(0, 2, 4000), rng.integers(0, 400, 4000)
+    y[c == 7] = 1
+    leak = np.where(y == 1, 1.0, -1.0) * rng.uniform(0.1, 5.0, 4000)
+    result = quiet(pa.table({"c": [f"c{level}" for level in c], "leak": leak}), y)
+    assert result.verdict.startswith("Warning: the classes are completely separated")
+    assert re.search("leak above [-.0-9]+ separates the classes completely", result.verdict)
+    assert result.infinite[result.feature_names.index("c=c7")] == 1
 
 
 def test_levels_without_rows_left_are_0_and_named():

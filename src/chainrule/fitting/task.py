@@ -160,7 +160,7 @@ class Task:
         if state.z is None:
             # the run ended on a sample: evaluate F on all rows
             state = replace(state, on=objective, evaluation=objective.evaluate(state.theta))
-        state = state.with_bound()
+        state = state if state.is_separating else state.with_bound()  # there is no optimum to bound F by
         if outcome.reason == "max_reads" and state.gap <= options.tol:
             outcome = replace(outcome, reason="converged")  # the last point was proven only now
         return replace(outcome, state=state), state
