@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from chainrule import LogisticRegression, certify, fit
+from chainrule import LogisticRegression, Model, certify, fit
 from chainrule.certificate import Factor
 from chainrule.errors import CollinearityWarning, InputError, SeparationWarning
 from finding_tools import levels_of, values_of
@@ -362,6 +362,22 @@ def test_rows_with_both_signs_are_undetermined_and_counted(table):
     for fitted in (model, model.result_):
         with pytest.warns(SeparationWarning, match="undetermined"):
             assert fitted.predict(new).tolist() == [0, 0]
+
+
+def test_columns_are_read_a_few_times_however_many_coefficients_are_infinite(monkeypatch):
+    """Each infinite number is looked at alone, without the other columns."""
+    rng = np.random.default_rng(0)
+    y = np.arange(600) % 2
+    X = {f"x{j}": ((rng.random(600) < 0.01) & (y == 1)).astype(int) for j in range(80)} | {
+        "c": rng.choice(list("ab"), 600)
+    }
+    result, columns = quiet(X, y), []
+    assert np.count_nonzero(result.infinite) > 70
+    monkeypatch.setattr(
+        Model, "_add", lambda model, column, x, z, add=Model._add: (columns.append(column), add(model, column, x, z))
+    )
+    result.predict_proba(X)
+    assert len(columns) < 3 * 81
 
 
 def test_negative_numbers_turn_an_infinite_coefficient_around():
