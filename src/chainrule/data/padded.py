@@ -45,6 +45,7 @@ def as_numbers(table: Any, numbers: Mapping[str, Any], decimal: str = ".") -> An
     padded = [name for name in numbers if any(map(_is_padded, table.column(name).chunks))]
     if padded:
         raise PaddedError(padded)
+    columns, places = table.columns, {name: k for k, name in enumerate(table.column_names)}
     for name, kind in numbers.items():
         cells = table.column(name)
         if decimal != ".":
@@ -58,8 +59,8 @@ def as_numbers(table: Any, numbers: Mapping[str, Any], decimal: str = ".") -> An
             if any(map(_is_padded, cells.chunks)):
                 raise PaddedError([name]) from None
             column = cells.cast(kind)
-        table = table.set_column(table.column_names.index(name), name, column)
-    return table
+        columns[places[name]] = column
+    return pa.Table.from_arrays(columns, names=table.column_names)
 
 
 def _is_padded(cells: Any) -> bool:
