@@ -143,7 +143,7 @@ class Model(Fitted):
             owners[column.span] = k
 
         def score(w: Floats) -> Floats:
-            used = [rows.columns[k] for k in np.unique(owners[w != 0.0])]  # there may be a thousand columns, and one used
+            used = [rows.columns[k] for k in np.unique(owners[w != 0.0])]  # of a thousand columns, perhaps
             with np.errstate(all="ignore"):
                 return replace(plain, w_fit=w)._of_columns(used, rows.m)
 
