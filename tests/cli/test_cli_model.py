@@ -312,7 +312,7 @@ def test_explain_treats_a_new_level_as_predict_does(run, tmp_path):
         document = json.loads(run("explain", model, new, "--row", 1, "--unseen", unseen, "--json").out)
         told = document["explanation"]
         assert told["g"] == pytest.approx(p["probability"], rel=1e-12)
-        assert "a level that training never saw" in document["notes"][0]
+        assert "(z)" in document["notes"][0]
         z[unseen] = told["z"]
     assert z["reference"] != z["missing"]
     assert_mistake(run("explain", model, new, "--row", 1, "--unseen", "error"), "column c has 'z' in row 1")

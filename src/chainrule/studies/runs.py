@@ -198,15 +198,17 @@ class Setting:
 
     @classmethod
     def of(
-        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float | None = None,
+        cls, X: ArrayLike | Rows, y: Any, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float | None = None,
         C: float | None = None, feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
         classes: tuple[str, str] | None = None, progress: Progress | None = None,
     ) -> Setting:  # fmt: skip
-        """Check a user's arguments; raises InputError."""
+        """Check a user's arguments; raises InputError. X : also rows that were checked, with their y, weights and names."""
         epochs, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
         if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
             raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
-        rows, labels = rows_of(X, y, sample_weight, feature_names, n_threads=n_threads)
+        given = X if isinstance(X, Rows) else None
+        how = (sample_weight, feature_names)
+        rows, labels = (given, ("0", "1")) if given else rows_of(X, y, *how, n_threads=n_threads)
         alpha = strength(alpha, C, rows.sum_weights)
         return cls(rows, labels if classes is None else (classes[0], classes[1]), alpha, epochs, within, progress)
 
