@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from chainrule.data.files import read_table
-from chainrule.data.padded import as_numbers
+from chainrule.data.padded import as_numbers, numbers_of
 
 
 def table_of(tmp_path, lines, **how):
@@ -83,3 +83,21 @@ def test_a_table_of_many_columns_is_made_once():
     text = pa.table({f"x{j}": [str(j), "2"] for j in range(20)} | {"c": ["a", "b"]})
     made = as_numbers(Table(text), {f"x{j}": pa.int64() for j in range(20)})
     assert made.to_pydict() == {f"x{j}": [j, 2] for j in range(20)} | {"c": ["a", "b"]}
+
+
+def test_names_of_many_columns_are_listed_once():
+    """A list of all names for each column took 2 of 8 seconds for 4,000 columns."""
+
+    class Schema(list):
+        listed = 0
+
+        @property
+        def names(self):
+            self.listed += 1
+            return [of.name for of in self]
+
+    schema = Schema(
+        [*(pa.field(f"x{j}", pa.int64()) for j in range(9)), pa.field("x0", pa.int64()), pa.field("c", pa.string())]
+    )
+    assert list(numbers_of(schema)) == [f"x{j}" for j in range(1, 9)]
+    assert schema.listed == 1

@@ -5,6 +5,7 @@ Columns that may hold codes are read as text, block by block, and converted here
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,8 +26,9 @@ class PaddedError(Exception):
 
 def numbers_of(schema: Any) -> dict[str, Any]:
     """Return the types of a table's columns of numbers, by name; without names that occur twice."""
+    times = Counter(schema.names)
     numbers = [of for of in schema if pa.types.is_integer(of.type) or pa.types.is_floating(of.type)]
-    return {of.name: of.type for of in numbers if schema.names.count(of.name) == 1}
+    return {of.name: of.type for of in numbers if times[of.name] == 1}
 
 
 def may_be_codes(numbers: Mapping[str, Any], first: Any, decimal: str = ".") -> dict[str, Any]:
