@@ -258,7 +258,8 @@ def _check_columns(files: Sequence[File]) -> None:
         first = first or names
         less, more = sorted(set(first) - set(names)), sorted(set(names) - set(first))
         if less or more:
-            has = f"lacks the column {some(less)}, which" if less else f"has the column {some(more)}, unlike"
+            columns = f"column{'s' * (len(less or more) > 1)} {some(less or more)}"
+            has = f"lacks the {columns}, which" if less else f"has the {columns}, unlike"
             end = f"{whole[0].place.name}{' has' * bool(less)}: give tables of the same columns"
             raise InputError(f"{file.place.name} {has} {end}")
 
