@@ -234,6 +234,7 @@ def as_returned(problem: Problem, ending: Ending) -> Ending:
         certificate = replace(certificate, objective=evaluation.objective, noise=noise)
     if how.code == "converged" and certificate.gap > max(options.tol, LARGEST_TOL):
         ways = () if is_offset else (("more penalty", None), ("smaller columns", None))
-        how = Finding("unreached", {**how.values, "is_offset": is_offset, "ways": ways})
+        far = rows.feature_names[int(np.argmax(np.abs(rows.units.center * w)))] if is_offset else ""
+        how = Finding("unreached", {**how.values, "offset": far, "ways": ways})
     said = (*ending.said, *_warnings_of(how, outcome))
     return replace(ending, outcome=outcome, certificate=certificate, how=how, said=said)
