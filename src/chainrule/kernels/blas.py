@@ -126,7 +126,7 @@ def cholesky(A: Matrix) -> Matrix | None:
 
 
 def bordered_cholesky(diagonal: NDArray[np.float64], below: Matrix, rest: Matrix) -> Matrix | None:
-    """Return L (n, n), as `cholesky`, of a matrix that begins with a diagonal (k,): the rows below it (n - k, k), and the rest."""
+    """Return L (n, n), as `cholesky`, of a matrix that begins with a diagonal (k,): below it (n - k, k), and the rest."""
     if not diagonal.min() > 0.0:
         return None
     k, n, d = len(diagonal), len(diagonal) + len(rest), np.sqrt(diagonal)
