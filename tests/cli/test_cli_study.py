@@ -203,3 +203,7 @@ def test_categories_are_never_expanded_but_for_batches(run, penguins, monkeypatc
     assert digest(as_batches(rows)) is digest(as_batches(rows))
     monkeypatch.setattr(Encoded, "X", None)
     assert run("study", "scaling", penguins, "--target", "sex", *FEW).code == 0
+
+
+def test_notes_name_the_command_s_options(run):
+    assert "use a penalty, e.g. --alpha" in run("study", "centering", "--epochs", 1).err

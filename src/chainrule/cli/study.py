@@ -40,7 +40,7 @@ def run(which: str, given: Given, voice: Voice) -> None:
     how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in RANDOM)}
     voice.note(*notes)
     with StudyProgress(voice.messages) as progress:
-        study: Study = getattr(studies, which.replace("-", "_"))(**data | how, progress=progress)
+        study: Study = getattr(studies, which.replace("-", "_"))(**data | how, progress=progress, front=SHELL)
     voice.note(*study.notes)
     notes, name = (*notes, *study.notes), "penguins" if table is None else table.name
     title = f"{study.heading}: {name}" if data else study.heading
