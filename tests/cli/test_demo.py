@@ -41,8 +41,8 @@ def test_demo_tells_the_whole_story(run, tmp_path):
     ran = [line.split("$ chainrule ")[1].split() for line in text.splitlines() if "$ chainrule " in line]
     assert [words[0] for words in ran] == ["fit", "fit", "play", "explain"]
     commands = [line.split()[1:] for line in text.splitlines() if line.strip().startswith("chainrule ")]
-    assert [words[0] for words in commands] == ["explain", "predict", "fit"]
-    for words in (*ran, *commands[:2]):
+    assert [words[0] for words in commands] == ["explain", "fit", "predict", "fit"]
+    for words in (*ran, *commands[:3]):
         assert run(*words).code == 0
 
 
