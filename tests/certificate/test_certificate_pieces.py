@@ -13,6 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from certificate_tools import Problem
+from chainrule.certificate import factor as factor_module
 from chainrule.certificate.bounds import (
     bound,
     h,
@@ -22,7 +23,7 @@ from chainrule.certificate.bounds import (
     leave_out,
     radius_ratio,
 )
-from chainrule.certificate.factor import SMALL, Factor
+from chainrule.certificate.factor import SMALL, Factor, Order
 from chainrule.certificate.rounding import (
     gradient_rounding,
     hessian_eta,
@@ -71,8 +72,27 @@ def random_matrix(rng, size, smallest):
 @pytest.mark.parametrize("size", [1, 2, 7, 31, 65, 120])
 @pytest.mark.parametrize("smallest", [1.0, 1e-3, 1e-7])
 def test_factor_agrees_with_dense_algebra(rng, size, smallest):
-    B = random_matrix(rng, size, smallest)
-    eta = 1e-12
+    check_factor(rng, random_matrix(rng, size, smallest))
+
+
+@pytest.mark.parametrize("before", [0, 3])
+@pytest.mark.parametrize("others", [(0,), (5,), (40, 9)])
+def test_a_factor_that_begins_with_the_levels_of_one_category_agrees_too(rng, monkeypatch, before, others):
+    monkeypatch.setattr(factor_module, "WHOLE", 8)
+    levels = [np.eye(k + 1)[rng.integers(0, k + 1, 900)][:, 1:] for k in (60, *others)]
+    X = np.column_stack([rng.normal(size=(900, before)), *levels, rng.normal(size=(900, 2)), np.ones(900)])
+    X *= 10.0 ** rng.uniform(-3, 3, X.shape[1])
+    B = (X * rng.uniform(0.01, 0.25, (900, 1))).T @ X / 900
+    order = Order.of(np.triu(B))
+    assert (order.head, order.columns[0]) == (60, before)
+    assert sorted(order.columns) == list(range(len(B)))
+    check_factor(rng, B)
+    B[-1, -1] = -1.0
+    assert not Factor.of(B, 1e-12).factored
+
+
+def check_factor(rng, B):
+    size, eta = len(B), 1e-12
     factor = Factor.of(np.triu(B), eta)  # the upper triangle is enough
     assert factor.factored
     assert factor.ok
@@ -87,9 +107,11 @@ def test_factor_agrees_with_dense_algebra(rng, size, smallest):
     assert factor.proof_solve(v) * D == pytest.approx(np.linalg.solve(shifted, v / D), rel=1e-6)
     assert factor.norm2(v) == pytest.approx(v @ inverse @ v, rel=1e-6)
     # Inflated by what products with L^-1 may lose.
+    W, loss = factor.whitened
     for found, exact in (
         (factor.leverages(U), np.einsum("ki,ij,kj->k", U, inverse, U)),
         (factor.inverse_diagonal, np.diag(inverse)),
+        (np.square(W @ U.T).sum(axis=0) * loss, np.einsum("ki,ij,kj->k", U, inverse, U)),
     ):
         assert (found >= exact * (1 - 1e-8)).all()
         assert found == pytest.approx(exact, rel=1e-4)

@@ -432,7 +432,7 @@ def test_many_features_are_counted_and_not_all_printed(run, tmp_path):
     (tmp_path / "t.csv").write_text(f"{head},y\n" + "\n".join(lines) + "\n")
     outcome = run("fit", tmp_path / "t.csv", "--target", "y", "--alpha", "0.1")
     assert outcome.out.count("column_") == 30
-    assert "and 20 features of smaller spread (--json gives all)" in " ".join(outcome.out.split())
+    assert "and 20 features of smaller spread (--json and coefficients() give all)" in " ".join(outcome.out.split())
     assert len(json.loads(run("fit", tmp_path / "t.csv", "--target", "y", "--json").out)["coefficients"]) == 50
 
 

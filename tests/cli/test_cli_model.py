@@ -298,3 +298,22 @@ def test_saturated_row_shows_both_forms(run, tmp_path):
     assert "divides by zero" in text
     assert "g has rounded to 1" in " ".join(text.split())
     assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_explain_treats_a_new_level_as_predict_does(run, tmp_path):
+    table, model, new = tmp_path / "t.csv", tmp_path / "m.safetensors", tmp_path / "new.csv"
+    cells = ["a,1", "a,0", "b,1", "b,0", ",1", ",0"]
+    table.write_text("c,y\n" + "\n".join(cells * 12 + ["b,1", "b,1", ",0", ",0", ",0"]) + "\n")
+    new.write_text("c,y\nz,1\na,0\n")
+    assert run("fit", table, "--target", "y", "--out", model).code == 0
+    z = {}
+    for unseen in ("reference", "missing"):
+        p = json.loads(run("predict", model, new, "--unseen", unseen, "--digits", 17, "--json").out)["predictions"][0]
+        document = json.loads(run("explain", model, new, "--row", 1, "--unseen", unseen, "--json").out)
+        told = document["explanation"]
+        assert told["g"] == pytest.approx(p["probability"], rel=1e-12)
+        assert "(z)" in document["notes"][0]
+        z[unseen] = told["z"]
+    assert z["reference"] != z["missing"]
+    assert_mistake(run("explain", model, new, "--row", 1, "--unseen", "error"), "column c has 'z' in row 1")
+    assert_mistake(run("explain", model, new, "--row", 1, "--unseen", "other"), "--unseen must be one of")

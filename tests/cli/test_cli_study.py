@@ -8,7 +8,8 @@ import pytest
 
 from chainrule import studies
 from chainrule.data.files import read_table
-from chainrule.data.tables import prepare
+from chainrule.data.rows.batches import as_batches, digest
+from chainrule.data.tables import Encoded, prepare
 from cli_tools import assert_mistake, penguins, run
 
 __all__ = ["penguins", "run"]
@@ -21,7 +22,7 @@ PAIR = ("--target", "sex", "--x", "bill_depth_mm", "--y", "body_mass_g")
 def studied(penguins):
     prepared = prepare(read_table(penguins), "sex", features=PENGUINS)
     rows = prepared.train
-    return prepared.encoded.X[rows], prepared.encoded.y[rows], prepared.schema
+    return prepared.encoded.rows(rows), prepared.encoded.y[rows], prepared.schema
 
 
 def same(document, study, but=("notes",)):
@@ -193,3 +194,16 @@ def test_interrupted_study_leaves_nothing(run, tmp_path, monkeypatch):
     assert outcome.out == ""
     assert "interrupted" in outcome.err
     assert not list(tmp_path.iterdir())
+
+
+def test_categories_are_never_expanded_but_for_batches(run, penguins, monkeypatch):
+    """A dense copy of 100,000 rows with 600 levels took ten times as long; mini-batches need one, once for all runs."""
+    rows = prepare(read_table(penguins), "sex").encoded.rows(np.arange(30))
+    assert as_batches(rows).design is as_batches(rows).design
+    assert digest(as_batches(rows)) is digest(as_batches(rows))
+    monkeypatch.setattr(Encoded, "X", None)
+    assert run("study", "scaling", penguins, "--target", "sex", *FEW).code == 0
+
+
+def test_notes_name_the_command_s_options(run):
+    assert "use a penalty, e.g. --alpha" in run("study", "centering", "--epochs", 1).err

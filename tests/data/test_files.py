@@ -188,6 +188,8 @@ ERRORS = [
     ("t.csv", "a;b\n1;2\n3\n", "row 2 has 1 cell and the header 2"),
     ("t.csv", "sep=;\na;b\n1;2;3\n", "has 3 cells and the header 2"),
     ("t.csv", "é,b\n".encode() + b"1,2\n" * 300_000 + b"1,caf\xe9\n", "UTF-8 text in part only.*--encoding"),
+    ("t.csv", b"a,b\n1,K\xf6ln\n2,K\xc3\xb6ln\n", "UTF-8 text in part only"),  # two levels, read as one encoding
+    ("t.csv", b"a,b\n1,K\xf6ln\n" * 300_000 + b"2,K\xc3\xb6ln\n", "UTF-8 text in part only"),
     ("t.csv", b"a,b\n1,\x81\x9d\n", "neither UTF-8 nor Windows-1252 text: .*--encoding"),
     ("t.csv", "a,b\n1,x\n".encode("utf-16")[:-1], "not UTF-16 text"),
     ("t.csv", bytes(range(256)) * 9, "its bytes are no text"),

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from chainrule.data.files import read_table
+from chainrule.data.padded import as_numbers, numbers_of
 
 
 def table_of(tmp_path, lines, **how):
@@ -66,3 +67,37 @@ def test_the_same_numbers_as_the_parser_gives(tmp_path):
     assert table.schema.types == [pa.int64(), pa.float64()]
     np.testing.assert_array_equal(table["x"].to_numpy(), whole)
     np.testing.assert_array_equal(table["y"].to_numpy(), broken)
+
+
+def test_a_table_of_many_columns_is_made_once():
+    """A copy of the table for each column took 26 of 29 seconds for 1,500 columns."""
+
+    class Table:
+        def __init__(self, made):
+            self.made = made
+
+        def __getattr__(self, name):
+            assert name not in ("set_column", "append_column")
+            return getattr(self.made, name)
+
+    text = pa.table({f"x{j}": [str(j), "2"] for j in range(20)} | {"c": ["a", "b"]})
+    made = as_numbers(Table(text), {f"x{j}": pa.int64() for j in range(20)})
+    assert made.to_pydict() == {f"x{j}": [j, 2] for j in range(20)} | {"c": ["a", "b"]}
+
+
+def test_names_of_many_columns_are_listed_once():
+    """A list of all names for each column took 2 of 8 seconds for 4,000 columns."""
+
+    class Schema(list):
+        listed = 0
+
+        @property
+        def names(self):
+            self.listed += 1
+            return [of.name for of in self]
+
+    schema = Schema(
+        [*(pa.field(f"x{j}", pa.int64()) for j in range(9)), pa.field("x0", pa.int64()), pa.field("c", pa.string())]
+    )
+    assert list(numbers_of(schema)) == [f"x{j}" for j in range(1, 9)]
+    assert schema.listed == 1

@@ -45,6 +45,7 @@ def test_rows_follow_one_another_and_columns_are_matched_by_name(tmp_path):
         ("x,w\n1,a\n", "two.csv lacks the column y, which .*one.csv has"),
         ("x,w,y,z\n1,a,n,0\n", "two.csv has the column z, unlike .*one.csv"),
         ("x,w,Y\n1,a,n\n", "two.csv lacks the column y"),
+        ("x\n1\n", "two.csv lacks the columns w, y"),
     ],
 )
 def test_the_first_file_of_another_schema_is_named(tmp_path, two, words):

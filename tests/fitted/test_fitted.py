@@ -448,10 +448,14 @@ def test_print_fits_on_a_page_and_repr_on_a_line(rng, tmp_path):
     with pytest.warns(chainrule.ChainruleWarning):
         separated = chainrule.fit(X, y)
     frame, labels = people()
-    for fit in (separated, chainrule.fit(frame, labels, alpha=0.01), chainrule.fit(X, y, alpha=0.1)):
+    words = np.array([None, *(f"level {k}" for k in range(30))])
+    holes = {f"a column with missing values {j}": words[rng.integers(0, 31, 900)] for j in range(40)}
+    with_holes = chainrule.fit(holes, y, alpha=0.01)
+    for fit in (separated, chainrule.fit(frame, labels, alpha=0.01), chainrule.fit(X, y, alpha=0.1), with_holes):
         model = saved(fit, tmp_path)
         for shown in (fit, model):
             assert str(shown).count("\n") < SHOWN + 30, str(shown)
+            assert str(shown).split()[:2] == fit.verdict.split()[:2]
             assert "\n" not in repr(shown)
             assert f"{fit.n_rows:,} rows" in repr(shown)
         assert "<svg" in fit._repr_html_()

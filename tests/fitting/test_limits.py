@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from chainrule import LogisticRegression, certify, fit
+from chainrule import LogisticRegression, Model, certify, fit
+from chainrule.certificate import Factor
 from chainrule.errors import CollinearityWarning, InputError, SeparationWarning
 from finding_tools import levels_of, values_of
 
@@ -302,6 +303,20 @@ def test_many_levels_within_levels_get_the_ridge_at_once():
     assert result.reads < 60
 
 
+def test_a_column_that_gives_the_class_away_is_named_among_many_levels(monkeypatch):
+    """Comparing the classes' extremes takes two reads, however many columns there are. Leverages of all rows prove nothing."""
+    of_one_row = {1: Factor.leverages}
+    monkeypatch.setattr(Factor, "leverages", lambda factor, U: of_one_row[len(U)](factor, U))
+    rng = np.random.default_rng(0)
+    y, c = rng.integers(0, 2, 4000), rng.integers(0, 400, 4000)
+    y[c == 7] = 1
+    leak = np.where(y == 1, 1.0, -1.0) * rng.uniform(0.1, 5.0, 4000)
+    result = quiet(pa.table({"c": [f"c{level}" for level in c], "leak": leak}), y)
+    assert result.verdict.startswith("Warning: the classes are completely separated")
+    assert re.search("leak above [-.0-9]+ separates the classes completely", result.verdict)
+    assert result.infinite[result.feature_names.index("c=c7")] == 1
+
+
 def test_levels_without_rows_left_are_0_and_named():
     """`d=q` has both classes, but only in rows that leave with `c`."""
     c = np.array(["a"] * 10 + ["b"] * 10 + ["m"] * 40)
@@ -347,6 +362,22 @@ def test_rows_with_both_signs_are_undetermined_and_counted(table):
     for fitted in (model, model.result_):
         with pytest.warns(SeparationWarning, match="undetermined"):
             assert fitted.predict(new).tolist() == [0, 0]
+
+
+def test_columns_are_read_a_few_times_however_many_coefficients_are_infinite(monkeypatch):
+    """Each infinite number is looked at alone, without the other columns."""
+    rng = np.random.default_rng(0)
+    y = np.arange(600) % 2
+    X = {f"x{j}": ((rng.random(600) < 0.01) & (y == 1)).astype(int) for j in range(80)} | {
+        "c": rng.choice(list("ab"), 600)
+    }
+    result, columns = quiet(X, y), []
+    assert np.count_nonzero(result.infinite) > 70
+    monkeypatch.setattr(
+        Model, "_add", lambda model, column, x, z, add=Model._add: (columns.append(column), add(model, column, x, z))
+    )
+    result.predict_proba(X)
+    assert len(columns) < 3 * 81
 
 
 def test_negative_numbers_turn_an_infinite_coefficient_around():

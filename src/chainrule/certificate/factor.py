@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
@@ -17,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate.rounding import UNIT
-from chainrule.kernels.blas import cholesky, triangular_inverse
+from chainrule.kernels.blas import WHOLE, bordered_cholesky, cholesky, triangular_inverse
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 SMALLEST, LARGEST = 1e-280, 1e280  # of diag(B): beyond these, eta doesn't hold because of underflow or overflow
 CLEAR = 100.0  # smallest squared pivot over eta, above which one factor serves steps and proofs
+LEAST_HEAD = 4  # times the columns that are eliminated first, at least all columns
 SMALL = 50  # columns, up to which products with the inverse are cheaper
 
 
@@ -53,7 +55,16 @@ class Factor:
         Why there is no factor; empty if there is one.
     """
 
-    def __init__(self, A: Matrix, D: Vector, inverse_D: Vector, L: Matrix | None, eta: float, reason: str) -> None:
+    def __init__(
+        self,
+        A: Matrix,
+        D: Vector,
+        inverse_D: Vector,
+        L: Matrix | None,
+        eta: float,
+        reason: str,
+        order: Order | None = None,
+    ) -> None:
         self.D = D
         self.inverse_D = inverse_D
         self.eta = eta
@@ -61,6 +72,7 @@ class Factor:
         self.factored = L is not None
         self._A = A
         self._L = L
+        self._order = AS_IT_IS if order is None else order
 
     @classmethod
     def of(cls, B: Matrix, eta: float) -> Factor:
@@ -76,16 +88,17 @@ class Factor:
         inverse_D = 1.0 / D
         A = B * inverse_D
         A *= inverse_D[:, None]
+        order = Order.of(A)
         if len(A) > SMALL:
             # One factor is enough if the shift is small compared to every pivot: it then changes steps by at most a hundredth.
-            L = _shifted(A, eta)
+            L = order.shifted(A, eta)
             if L is not None and float(L.diagonal().min()) ** 2 > CLEAR * eta:
-                factor = cls(A, D, inverse_D, L, eta, "")
+                factor = cls(A, D, inverse_D, L, eta, "", order)
                 factor.__dict__["_proof"] = L
                 return factor
-        L = cholesky(A.T)
+        L = order.shifted(A, 0.0) if order.head else cholesky(A.T)
         if L is not None:
-            return cls(A, D, inverse_D, L, eta, "")
+            return cls(A, D, inverse_D, L, eta, "", order)
         return cls(A, D, inverse_D, None, eta, "the columns are collinear up to rounding")
 
     @classmethod
@@ -112,7 +125,7 @@ class Factor:
         smallest = float(self._L.diagonal().min())
         if not smallest * smallest > self.eta:  # lambda_min <= every L_jj^2
             return None
-        return _shifted(self._A, self.eta)
+        return self._order.shifted(self._A, self.eta)
 
     @cached_property
     def _inverse_L(self) -> tuple[Matrix, float]:
@@ -127,7 +140,7 @@ class Factor:
 
     @cached_property
     def _inverse(self) -> Matrix:
-        return triangular_inverse(self._proven())
+        return triangular_inverse(self._proven(), self._order.head)
 
     @cached_property
     def _trace(self) -> float:
@@ -179,7 +192,7 @@ class Factor:
         """Prove the largest of some shares of the guess for which there is a Cholesky factor (Higham 2002, section 10.1)."""
         guess = self.lambda_guess
         for share in (0.95, 0.8, 0.5, 0.1):
-            if _shifted(self._A, self.eta + share * guess) is not None:
+            if self._order.shifted(self._A, self.eta + share * guess) is not None:
                 return share * guess
         return self._by_inverse()
 
@@ -187,33 +200,34 @@ class Factor:
     def inverse_diagonal(self) -> Vector:
         """diag(B^-1), (n + 1,), never too small."""
         inverse, loss = self._inverse_L
-        return np.asarray(np.einsum("ij,ij->j", inverse, inverse) * (self.inverse_D * self.inverse_D * loss))
+        squares = self._order.back(np.einsum("ij,ij->j", inverse, inverse))
+        return np.asarray(squares * (self.inverse_D * self.inverse_D * loss))
 
     def solve(self, v: Vector) -> Vector:
         """Compute B^-1 v for v (n + 1,), for a step. Needs `factored`."""
-        x, _ = _lapack()[0](self._L, v * self.inverse_D, lower=1)
-        return np.asarray(x * self.inverse_D)
+        x, _ = _lapack()[0](self._L, self._order.there(v * self.inverse_D), lower=1)
+        return np.asarray(self._order.back(x) * self.inverse_D)
 
     def proof_solve(self, v: Vector) -> Vector:
         """Compute (B - eta D^2)^-1 v."""
-        x, _ = _lapack()[0](self._proven(), v * self.inverse_D, lower=1)
-        return np.asarray(x * self.inverse_D)
+        x, _ = _lapack()[0](self._proven(), self._order.there(v * self.inverse_D), lower=1)
+        return np.asarray(self._order.back(x) * self.inverse_D)
 
     def norm2(self, v: Vector) -> float:
         """Compute the squared norm v' B^-1 v, never too small."""
-        x, _ = _lapack()[1](self._proven(), v * self.inverse_D, lower=1)
+        x, _ = _lapack()[1](self._proven(), self._order.there(v * self.inverse_D), lower=1)
         return float(x @ x)
 
     @cached_property
     def whitened(self) -> tuple[Matrix, float]:
         """W (n + 1, n + 1) with |W u|^2 = u' B^-1 u up to rounding, and the factor that makes it never too small."""
         inverse, loss = self._inverse_L
-        return inverse * self.inverse_D, loss
+        return self._order.back(inverse) * self.inverse_D, loss
 
     def leverages(self, U: Matrix) -> Vector:
         """Compute the leverage u' B^-1 u of each row u of U (k, n + 1), never too small."""
         inverse, loss = self._inverse_L
-        x = (U * self.inverse_D) @ inverse.T
+        x = self._order.there(U * self.inverse_D) @ inverse.T
         return np.asarray(np.einsum("ki,ki->k", x, x) * loss)
 
     @cached_property
@@ -231,8 +245,60 @@ class Factor:
         return values[:k], vectors[:, :k]
 
 
-def _shifted(A: Matrix, shift: float) -> Matrix | None:
-    """Return the Cholesky factor of A - shift I, A in C order; reads A's upper triangle."""
-    copied = np.array(A.T, order="F")
-    copied.ravel("K")[:: len(A) + 1] -= shift
-    return cholesky(copied)
+@dataclass(frozen=True)
+class Order:
+    """The order in which columns are eliminated: levels of one category first, as no row has two of them.
+
+    columns : (n,), or empty for the matrix's own order. head : how many of the first have no products with each other.
+    """
+
+    columns: NDArray[np.int64]
+    head: int
+
+    @classmethod
+    def of(cls, A: Matrix) -> Order:
+        """Find the longest run of columns of a large A (n, n), in its upper triangle, that have no products."""
+        n = len(A)
+        if n <= WHOLE:
+            return AS_IT_IS
+        products = np.triu(A != 0.0, 1)
+        with_later = np.where(
+            products.any(axis=1), products.argmax(axis=1), n
+        )  # the first column that each has products with
+        best, start = range(0), 0
+        while start < n:
+            j, stop = start, n
+            while j < stop:
+                stop, j = min(stop, int(with_later[j])), j + 1
+            best = max(best, range(start, stop), key=len)
+            start = stop
+        if LEAST_HEAD * len(best) < n:
+            return AS_IT_IS
+        return cls(np.concatenate([np.asarray(best), np.arange(best.start), np.arange(best.stop, n)]), len(best))
+
+    def there(self, x: Matrix) -> Matrix:
+        """Put the last axis into this order."""
+        return x[..., self.columns] if self.head else x
+
+    def back(self, x: Matrix) -> Matrix:
+        """Put the last axis into the matrix's own order again."""
+        if not self.head:
+            return x
+        out = np.empty_like(x)
+        out[..., self.columns] = x
+        return out
+
+    def shifted(self, A: Matrix, shift: float) -> Matrix | None:
+        """Return the Cholesky factor of A - shift I in this order, A in C order; reads A's upper triangle."""
+        if self.head:
+            run, others = slice(self.columns[0], self.columns[0] + self.head), self.columns[self.head :]
+            below = np.concatenate([A[: run.start, run], A[run, run.stop :].T])
+            rest = np.asfortranarray(A[np.ix_(others, others)].T)
+            rest.ravel("K")[:: len(rest) + 1] -= shift
+            return bordered_cholesky(A.diagonal()[run] - shift, below, rest)
+        copied = np.array(A.T, order="F")
+        copied.ravel("K")[:: len(A) + 1] -= shift
+        return cholesky(copied)
+
+
+AS_IT_IS = Order(np.arange(0), 0)

@@ -228,8 +228,7 @@ opt.command(app, "explain", "Explain one row step by step: its forward pass, and
     "picture": opt.option(
         OUTPUT, "--picture", "FILE", "Also draw the graph with the row's numbers: FILE.svg, FILE.png or FILE.pdf.", Path),
     "narrow": opt.option(OUTPUT, "--narrow", None, "Lay the picture out from top to bottom, for a phone.", bool, False),
-    "na": opt.NA,
-    **opt.READING,
+    **PREDICTED,
     **SAID,
 }, _run)
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.cli.running import Voice, check_ending, check_outputs, headed
+from chainrule.data.encoding import UNSEEN
 from chainrule.data.files import Source
+from chainrule.data.inputs import choice
 from chainrule.data.tables import encode_table
 from chainrule.documents.rows import explanation as explanation_blocks
 from chainrule.errors import InputError
@@ -27,9 +29,11 @@ def run(
     picture: Path | None,
     narrow: bool,
     na: Sequence[str],
+    unseen: str,
     voice: Voice,
 ) -> None:
     """Explain one row; with an epoch, using the weights after it."""
+    choice("--unseen", unseen, UNSEEN)
     check_outputs({"--picture": picture}, [model, trace_path(model), *table.paths])
     check_ending("--picture", picture, PICTURES)
     if narrow and picture is None:
@@ -39,8 +43,8 @@ def run(
     if trace is not None and not trace_belongs(trained, trace):
         raise InputError(f"{trace_path(model)} is not the trace of {model}: train again, so that both are of one run")
     rows = read_for(trained, table, na)
-    told = explain(trained, encode_table(trained.schema, rows), row, trace=trace, epoch=epoch)
-    alone = encode_table(trained.schema, rows.slice(row - 1, 1))
+    told = explain(trained, encode_table(trained.schema, rows, unseen=unseen), row, trace=trace, epoch=epoch)
+    alone = encode_table(trained.schema, rows.slice(row - 1, 1), unseen=unseen)
     z = trained.predicted(alone.blocks, np.zeros(1))[0]
     infinite = [say(Finding("stands for infinity", {"z": float(z)}))] * bool(z != 0.0 and epoch is None)
     notes = (*alone.notes, *infinite)  # about this row alone

@@ -40,7 +40,7 @@ def run(which: str, given: Given, voice: Voice) -> None:
     how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in RANDOM)}
     voice.note(*notes)
     with StudyProgress(voice.messages) as progress:
-        study: Study = getattr(studies, which.replace("-", "_"))(**data | how, progress=progress)
+        study: Study = getattr(studies, which.replace("-", "_"))(**data | how, progress=progress, front=SHELL)
     voice.note(*study.notes)
     notes, name = (*notes, *study.notes), "penguins" if table is None else table.name
     title = f"{study.heading}: {name}" if data else study.heading
@@ -96,12 +96,14 @@ def _studied(table: Any, given: Given) -> tuple[dict[str, Any], tuple[str, ...]]
     for option, name in zip(("--x", "--y"), pair, strict=False):
         if name not in schema.feature_names:
             raise InputError(f"column {shown(name)} holds no numbers that differ: {option} takes a column of numbers")
-    left, places = len(prepared.unknown), [schema.feature_names.index(name) for name in pair] or slice(None)
+    left = len(prepared.unknown)
     lost = [f"{counted(left, 'row')} without {shown(schema.target)} left out"] if left else []
-    data = {"classes": (schema.negative, schema.positive),
-            "X": np.ascontiguousarray(design.X[rows][:, places]), "y": design.y[rows],
-            "sample_weight": None if design.weights is None else design.weights[rows],
-            "feature_names": pair or schema.feature_names}  # fmt: skip
+    data = {"classes": (schema.negative, schema.positive), "X": design.rows(rows, given["n_threads"])}
+    data["y"] = design.y[rows]
+    if pair:
+        places = [schema.feature_names.index(name) for name in pair]
+        data |= {"X": np.ascontiguousarray(design.X[rows][:, places]), "feature_names": pair}
+        data["sample_weight"] = None if design.weights is None else design.weights[rows]
     if "standardize" in given:
         data["standardize"] = schema.numeric if given["standardize"] else False
     elif not pair:

@@ -19,6 +19,8 @@ _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF
          codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
 _ENCODINGS = {"cp1252": "Windows-1252", "iso8859-1": "Latin-1", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
 OTHER = "cp1252"  # text that isn't UTF-8; Latin-1 without its control characters
+MIXED = "is UTF-8 text in part only: save it as UTF-8, or name its encoding with --encoding"
+_LETTER = re.compile(rb"\xc3[\x80-\xbf]")  # Ã and a sign in cp1252, a letter such as ö in UTF-8
 RECORDS = 1000  # that are looked at to find the separator
 
 
@@ -94,7 +96,7 @@ class AsUtf8(io.RawIOBase):
     def __init__(self, file: IO[bytes], name: str, encoding: str | None, other: str = OTHER) -> None:
         self.encoding = encoding
         self._file, self._name, self._other = file, name, other
-        self._ready, self._at, self._ended = b"", 0, False
+        self._ready, self._at, self._ended, self._is_guess = b"", 0, False, False
         self._decoder = None if encoding in (None, "utf-8") else codecs.getincrementaldecoder(encoding)()
 
     def readable(self) -> bool:
@@ -139,13 +141,15 @@ class AsUtf8(io.RawIOBase):
                 block += more
             self.encoding = "utf-8"
         except UnicodeDecodeError:
-            self.encoding = self._other
+            self.encoding, self._is_guess = self._other, self._other == OTHER
             self._decoder = codecs.getincrementaldecoder(self._other)()
         return block
 
     def _decoded(self, block: bytes) -> bytes:
         if self._decoder is None:
             return block
+        if self._is_guess and _LETTER.search(block):
+            raise InputError(f"{self._name} {MIXED}")
         try:
             return str(self._decoder.decode(block, final=self._ended)).encode()
         except UnicodeError:

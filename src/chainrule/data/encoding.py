@@ -318,7 +318,7 @@ def encode(
         known, found = _places(column), zip(field.levels or (), rows, strict=False)
         strange = {level: int(count) for level, count in found if count and level not in known}
         if strange and (unseen == "error" or (unseen == "missing" and not (column.missing or column.lost))):
-            raise _new_level(field, strange, first)
+            raise _new_level(field, strange, first, ", and no missing value either" * (unseen == "missing"))
         met.levels.setdefault(column.name, Counter()).update(strange)
         lost = 0 if column.missing else int(misses)
         is_new = lost and not column.lost
@@ -354,10 +354,10 @@ def _as_learnt(field: Field, column: Column, first: int) -> Field:
     raise mistaken(field.name, what, "turn it into numbers", way)
 
 
-def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
+def _new_level(field: Field, levels: Collection[str], first: int, as_well: str) -> InputError:
     row, level = first_row(field, levels)
     others = [other for other in levels if other != level]
     more = f" (nor {some(others)})" if others else ""
-    what = f"has {level!r} in row {first + row + 1}, a level that the fit did not see{more}"
+    what = f"has {level!r} in row {first + row + 1}, a level that the fit did not see{more}{as_well}"
     way = "drop the row, or fit again with such rows"
     return mistaken(field.name, what, f"{way}, or use unseen='reference'", f"{way}, or use --unseen reference")

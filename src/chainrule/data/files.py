@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from chainrule.data.dialects import AS_FOUND, Dialect
+from chainrule.data.dialects import AS_FOUND, MIXED, Dialect
 from chainrule.data.marks import Form
 from chainrule.data.places import STDIN, WORDS, Place, partitions, places_of
 from chainrule.data.schema import Schema
@@ -22,7 +22,7 @@ from chainrule.words import counted, listed
 # what the parser and the system say, and what a user can do about it
 _FAULTS = {
     "Empty CSV": "has no header or no rows: a table needs both",
-    "invalid UTF8|can't decode": "is UTF-8 text in part only: save it as UTF-8, or name its encoding with --encoding",
+    "invalid UTF8|can't decode": MIXED,
     "straddling|block": f"has a row of more than {BLOCK >> 20} MB, or a quote that is never closed: shorten or close it",
 }
 File = TextFile | TypedFile
@@ -258,7 +258,8 @@ def _check_columns(files: Sequence[File]) -> None:
         first = first or names
         less, more = sorted(set(first) - set(names)), sorted(set(names) - set(first))
         if less or more:
-            has = f"lacks the column {some(less)}, which" if less else f"has the column {some(more)}, unlike"
+            columns = f"column{'s' * (len(less or more) > 1)} {some(less or more)}"
+            has = f"lacks the {columns}, which" if less else f"has the {columns}, unlike"
             end = f"{whole[0].place.name}{' has' * bool(less)}: give tables of the same columns"
             raise InputError(f"{file.place.name} {has} {end}")
 

@@ -5,6 +5,7 @@ Columns that may hold codes are read as text, block by block, and converted here
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,8 +26,9 @@ class PaddedError(Exception):
 
 def numbers_of(schema: Any) -> dict[str, Any]:
     """Return the types of a table's columns of numbers, by name; without names that occur twice."""
+    times = Counter(schema.names)
     numbers = [of for of in schema if pa.types.is_integer(of.type) or pa.types.is_floating(of.type)]
-    return {of.name: of.type for of in numbers if schema.names.count(of.name) == 1}
+    return {of.name: of.type for of in numbers if times[of.name] == 1}
 
 
 def may_be_codes(numbers: Mapping[str, Any], first: Any, decimal: str = ".") -> dict[str, Any]:
@@ -45,6 +47,7 @@ def as_numbers(table: Any, numbers: Mapping[str, Any], decimal: str = ".") -> An
     padded = [name for name in numbers if any(map(_is_padded, table.column(name).chunks))]
     if padded:
         raise PaddedError(padded)
+    columns, places = table.columns, {name: k for k, name in enumerate(table.column_names)}
     for name, kind in numbers.items():
         cells = table.column(name)
         if decimal != ".":
@@ -58,8 +61,8 @@ def as_numbers(table: Any, numbers: Mapping[str, Any], decimal: str = ".") -> An
             if any(map(_is_padded, cells.chunks)):
                 raise PaddedError([name]) from None
             column = cells.cast(kind)
-        table = table.set_column(table.column_names.index(name), name, column)
-    return table
+        columns[places[name]] = column
+    return pa.Table.from_arrays(columns, names=table.column_names)
 
 
 def _is_padded(cells: Any) -> bool:

@@ -64,10 +64,11 @@ def column_names(given: Sequence[str], known: Sequence[str]) -> list[str]:
 
 def check_columns(wanted: Sequence[str], names: Sequence[str]) -> None:
     """Refuse a table without a model's columns: say which it lacks, and which it has, first those that may be meant."""
-    missing = [name for name in wanted if name not in set(names)]
+    there, needed = set(names), set(wanted)
+    missing = [name for name in wanted if name not in there]
     if missing:
         what = f"no column{'s' * (len(missing) > 1)}"
-        free = [name for name in names if name not in set(wanted)]
+        free = [name for name in names if name not in needed]
         close = [other for name in missing for other in _close(name, free)]
         way = f"its columns are {some(dict.fromkeys([*close, *free, *names]), 10)}"
         which = f"which the model reads: {way}"

@@ -91,8 +91,8 @@ class Separation:
 
 
 def is_long_search(rows: Rows) -> bool:
-    """Whether a search for planes takes seconds and mostly remains undecided: its subset can't double."""
-    return 2 * min(rows.n_rows, SEARCHED * rows.n_features) * rows.n_features > MOST_NUMBERS
+    """Whether a search for planes takes seconds and mostly remains undecided: its subset can't double twice."""
+    return 4 * min(rows.n_rows, SEARCHED * rows.n_features) * rows.n_features > MOST_NUMBERS
 
 
 def find_separation(
@@ -102,6 +102,7 @@ def find_separation(
     fit_intercept: bool = True,
     collinearity: Collinearity | None = None,
     classes: Sequence[str] = ("class 0", "class 1"),
+    several: bool = True,
 ) -> Separation | None:
     """Find separating directions; None if it is proven that there are none.
 
@@ -118,7 +119,12 @@ def find_separation(
         The result of `find_relations`, if already known.
     classes
         Names of class 0 and class 1, for the finding.
+    several
+        Whether to look for directions of several columns, too. Otherwise only columns that separate alone are found, in two
+        reads each time, and nothing is proven if there are none.
     """
+    if not several:
+        return _found(_Space.of(rows, np.arange(rows.n_features), fit_intercept), None, classes)
     known = find_relations(rows, fit_intercept=fit_intercept) if collinearity is None else collinearity
     # A column that is only nearly a combination of others is kept: its difference may be all that separates.
     near_columns = [relation.indices[-1] for relation in known.relations if not relation.up_to_rounding]
@@ -128,12 +134,17 @@ def find_separation(
         others = np.isin(np.arange(rows.n_features), known.pivots, invert=True).astype(np.float64)
         w, b = space.rows.units.to_fit(*rows.units.to_user(*known.moved(rows, *hint, others)))
         start = np.append(w[space.pivots], b)[: len(start)]
-    directions, causes = list[Exact](), list[Finding]()
+    return _found(space, start, classes)
+
+
+def _found(space: _Space, start: Vector | None, classes: Sequence[str]) -> Separation | None:
+    """Collect directions until none is left. start : of the search for several columns; None for columns alone."""
+    rows, directions, causes = space.rows, list[Exact](), list[Finding]()
     left, final = rows.is_kept, True
     while left.any():
         found = list(_alone(space, left))
         if not found:
-            found, final = _search(space, left, start)
+            found, final = _search(space, left, start) if start is not None else ([], False)
         if not found:
             break
         of_rest, active = bool(directions), left
@@ -223,7 +234,7 @@ class _Space:
     @classmethod
     def of(cls, rows: Rows, pivots: Index, fit_intercept: bool) -> _Space:
         """Prepare the rows."""
-        moments, numeric = rows.moments(), rows.design.numeric
+        moments, numeric = rows.moments(correlations=False), rows.design.numeric
         far = fit_intercept & numeric & (np.abs(moments.mean) > FAR * moments.sd)
         size = np.where(numeric, np.hypot(moments.sd, np.where(far, 0.0, moments.mean)), 1.0)
         units = Units(np.where(far, moments.mean, 0.0), 1.0 / power_of_two(size))

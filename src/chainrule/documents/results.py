@@ -19,6 +19,7 @@ from chainrule.words import BIAS, counted
 Document = Mapping[str, Any]
 
 SHOWN_PREDICTIONS = 20
+SHOWN_MISSING = 5  # columns that `print` lists
 
 
 def how_near(value: float, error: float | None) -> dict[str, Any]:
@@ -117,20 +118,20 @@ def notes(result: Document) -> list[str]:
     ]
 
 
-def missing(document: Document) -> list[Block]:
+def missing(document: Document, shown: int = SHOWN) -> list[Block]:
     """Tabulate what was missing in the rows of the fit, and what was done about it; the columns with most of it first."""
     entries = document["result"]["missing"]
     if not entries:
         return []
-    most = sorted(entries, key=lambda entry: -entry["rows"])[:SHOWN]
+    most = sorted(entries, key=lambda entry: -entry["rows"])[:shown]
     lines = [{**entry, "of_0": entry["by_class"][0], "of_1": entry["by_class"][1]} for entry in most]
     table = Table.from_entries(
         lines, ("column", "column", "name"), ("rows", "rows", ""), (f"of {document['negative']}", "of_0", ""),
         (f"of {document['positive']}", "of_1", ""), ("what was done", "told", "text"),
     )  # fmt: skip
     notes: list[Block] = []
-    if len(entries) > SHOWN:
-        notes.append(say("and {n} more columns (--json gives all)", "note", n=len(entries) - SHOWN))
+    if len(entries) > shown:
+        notes.append(say("and {n:more column} (--json and result.missing have all)", "note", n=len(entries) - shown))
     if any("too few" in entry["told"] for entry in most):
         notes.append(say("A mark of these rows, or a level for them, needs {n} rows of each class.", "note", n=ENOUGH))
     return [Heading("Missing values"), table, *notes]
@@ -248,12 +249,15 @@ def of_result(result: Any) -> list[Block]:
         "intercept": {"b": b, **how_near(b, proven.intercept)}, **by_column(result),
     }  # fmt: skip
     loss = say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)
-    heading, *tables = coefficients(document)
+    shown = min(
+        len(told["missing"]), SHOWN_MISSING
+    )  # each takes two lines if names are long, and all must fit on a page
+    heading, *tables = coefficients(document, SHOWN - 2 * shown)
     return [
         verdict(told),
         Heading(say("Logistic regression of {n_rows:row}", **told)),
         Facts([*_asked(told), *ending(told)[:1], ("log-loss", loss)]),
-        *missing(document),
+        *missing(document, shown),
         heading,
         Beside([[odds_chart(document)], tables]),
         *bullets("Notes", [*of_columns(result.findings), *notes(told)]),
@@ -281,6 +285,7 @@ def of_model(model: Any) -> list[Block]:
     more = [say("and {n:more coefficient}; coefficients() gives all", "note", n=left)] if left else []
     heading = Heading(say("Coefficients: log-odds of {positive:name}", **model.schema.labels))
     return [
+        *([verdict(told)] if "verdict" in told else []),
         Heading(say("Model fitted to {n_rows:row}", **told)),
         Facts([(name, text) for name, text in facts if text]),
         heading,

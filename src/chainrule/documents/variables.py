@@ -13,7 +13,7 @@ Line = dict[str, Any]
 
 SHOWN = 30  # lines of a table, so that a result fits on a page
 SHOWN_IN_REPORT = 60
-VARIABLES = 20  # that get a line before any level does
+VARIABLES = 20  # that get a line before any level does, if they are at most two thirds of the table
 LEVELS = 6  # lines for the levels of one category
 
 
@@ -27,7 +27,9 @@ def coefficients(document: Document, most: int = SHOWN) -> list[Block]:
         ("proven digits", digits, ""), ("odds ratio", "odds_ratio", "4"), ("per SD", "odds_ratio_sd", "4"),
         ("spread", "spread", "3"),
     )  # fmt: skip
-    more = [say("and {n:feature} of smaller spread (--json gives all)", "note", n=left)] if left else []
+    more = (
+        [say("and {n:feature} of smaller spread (--json and coefficients() give all)", "note", n=left)] if left else []
+    )
     notes = ["spread: standard deviation of the feature's whole contribution to z"]
     notes = notes if any(line.get("spread") is not None for line in lines) else []
     notes += ["collinear: other coefficients are as good"] if any(line.get("collinear") for line in lines) else []
@@ -73,7 +75,7 @@ def _lines(document: Document, most: int) -> tuple[list[Line], int]:
     The first columns get a line each, then categories their levels, in order; lines that remain go to more columns.
     """
     variables, entries = document["variables"], document["coefficients"]
-    count = min(len(variables), max(VARIABLES, most // 2))
+    count = min(len(variables), max(min(VARIABLES, 2 * most // 3), most // 2))
     spare, lines = most - count, list[Line]()
     for variable in variables[:count]:
         levels = _levels(variable, entries, min(spare, LEVELS * most // SHOWN))

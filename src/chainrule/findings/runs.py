@@ -12,8 +12,9 @@ def _converged(values: Values, on: Front) -> str:
     text = with_proof(f"converged after {run(values)}", values)
     if values.get("is_rounding"):
         text += f"; {on.option('tol')} {values['tol']:.2g} is below what rounding leaves here"
-    if values.get("is_offset"):
-        text += "; a column lies so far from 0 that 16 digits allow no better intercept: subtract a constant from it"
+    if values.get("offset"):
+        far = "lies so far from 0 that 16 digits allow no better intercept: subtract a constant from it"
+        text += f"; column {values['offset']} {far}"
     return with_ways(text, values, on)
 
 

@@ -45,19 +45,21 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState, known: Fin
     solution of least norm in standardised columns, certified for the model without the redundant columns. For separated
     classes: the optimum under `SEPARATED_RIDGE`, certified for that objective. Otherwise the run's last point.
 
-    known : why a larger problem, of which this is a part, has no optimum. Then the last is the optimum under the ridge. It is
-    returned at once if the run became slow, as on separated classes, and the search for a plane would take long.
+    known : why a larger problem, of which this is a part, has no optimum. Then the last is the optimum under the ridge. If a
+    search for a plane would take long, only columns that separate alone are looked for, and if the run became slow, as on
+    separated classes, no relations either.
     """
     rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
     under_ridge = None if known is None or outcome.reason != "converged" else partial(_of_rows_left, task, known)
-    if under_ridge and state.is_slow(task.problem.options.tol) and is_long_search(rows):
-        return under_ridge()
+    several = not (under_ridge and is_long_search(rows))
+    if under_ridge and not several and state.is_slow(task.problem.options.tol):
+        return separated(task, several=False) or under_ridge()
     collinear = find_relations(rows, fit_intercept=fit_intercept)
     if task.problem.penalty.strongly_convex:
         return _of_least_penalty(task, outcome, state, collinear)
     if under_ridge:
-        ending = _reduced(task, outcome, state, collinear) or separated(task, collinear, (state.w, state.b))
-        return ending or under_ridge()
+        ending = _reduced(task, outcome, state, collinear)
+        return ending or separated(task, collinear, (state.w, state.b), several=several) or under_ridge()
     ending, far_off = _reduced(task, outcome, state, collinear), list[Collinearity]()
     for tolerance in () if state.factored.proof.ok else NEARLY:
         near = find_relations(rows, fit_intercept=fit_intercept, tolerance=tolerance) if ending is None else collinear
@@ -74,19 +76,23 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState, known: Fin
     )
 
 
-def separated(task: Task, collinear: Collinearity | None = None, hint: Point | None = None) -> Ending | None:
+def separated(
+    task: Task, collinear: Collinearity | None = None, hint: Point | None = None, *, several: bool = True
+) -> Ending | None:
     """For separated classes, return the optimum under a ridge, and what it proves about F without the ridge; else None.
 
-    hint : the point where a run ended; it may separate the classes.
+    hint : the point where a run ended; it may separate the classes. several : as in `find_separation`.
     """
     rows, problem, fit_intercept = task.problem.rows, task.problem, task.problem.options.fit_intercept
-    collinear = find_relations(rows, fit_intercept=fit_intercept) if collinear is None else collinear
+    if several and collinear is None:
+        collinear = find_relations(rows, fit_intercept=fit_intercept)
+    names = problem.class_names
     found = find_separation(
-        rows, hint, fit_intercept=fit_intercept, collinearity=collinear, classes=problem.class_names
+        rows, hint, fit_intercept=fit_intercept, collinearity=collinear, classes=names, several=several
     )
     if found is None or found.kind == "undecided":
         return None
-    said = [Finding("collinear too", {"relations": collinear.findings})] if collinear.n_relations else []
+    said = [Finding("collinear too", {"relations": collinear.findings})] if collinear and collinear.n_relations else []
     return ridge_by_newton(task, found, said)
 
 

@@ -160,7 +160,7 @@ class Task:
         if state.z is None:
             # the run ended on a sample: evaluate F on all rows
             state = replace(state, on=objective, evaluation=objective.evaluate(state.theta))
-        state = state.with_bound()
+        state = state if state.is_separating else state.with_bound()  # there is no optimum to bound F by
         if outcome.reason == "max_reads" and state.gap <= options.tol:
             outcome = replace(outcome, reason="converged")  # the last point was proven only now
         return replace(outcome, state=state), state
@@ -234,6 +234,7 @@ def as_returned(problem: Problem, ending: Ending) -> Ending:
         certificate = replace(certificate, objective=evaluation.objective, noise=noise)
     if how.code == "converged" and certificate.gap > max(options.tol, LARGEST_TOL):
         ways = () if is_offset else (("more penalty", None), ("smaller columns", None))
-        how = Finding("unreached", {**how.values, "is_offset": is_offset, "ways": ways})
+        far = rows.feature_names[int(np.argmax(np.abs(rows.units.center * w)))] if is_offset else ""
+        how = Finding("unreached", {**how.values, "offset": far, "ways": ways})
     said = (*ending.said, *_warnings_of(how, outcome))
     return replace(ending, outcome=outcome, certificate=certificate, how=how, said=said)

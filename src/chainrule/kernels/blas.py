@@ -125,9 +125,36 @@ def cholesky(A: Matrix) -> Matrix | None:
     return L
 
 
-def triangular_inverse(L: Matrix) -> Matrix:
-    """Return L^-1 of a lower triangular matrix (n, n), each column by forward substitution."""
+def bordered_cholesky(diagonal: NDArray[np.float64], below: Matrix, rest: Matrix) -> Matrix | None:
+    """Return L (n, n), as `cholesky`, of a matrix that begins with a diagonal (k,): below it (n - k, k), and the rest."""
+    if not diagonal.min() > 0.0:
+        return None
+    k, n, d = len(diagonal), len(diagonal) + len(rest), np.sqrt(diagonal)
+    below = below / d
+    with one_blas_thread():
+        factor = cholesky(np.asfortranarray(rest - below @ below.T))
+    if factor is None:
+        return None
+    L = np.zeros((n, n), order="F")
+    L.ravel("K")[: k * n : n + 1] = d
+    L[k:, :k], L[k:, k:] = below, factor
+    return L
+
+
+def triangular_inverse(L: Matrix, head: int = 0) -> Matrix:
+    """Return L^-1 of a lower triangular matrix (n, n), each column by forward substitution.
+
+    head : how many of the first columns have no products with each other.
+    """
     _, dtrtri, dtrsm = _lapack()
+    if head:
+        rest, d = np.asfortranarray(L[head:, head:]), L.diagonal()[:head]
+        X = np.zeros(L.shape, order="F")
+        X.ravel("K")[: head * len(L) : len(L) + 1] = 1.0 / d
+        with one_blas_thread():
+            X[head:, :head] = dtrsm(-1.0, rest, L[head:, :head] / d, lower=1)
+        X[head:, head:] = triangular_inverse(rest)
+        return X
     if len(L) <= WHOLE:
         return np.asarray(dtrtri(L, lower=1)[0])
     n, X = len(L), np.zeros((len(L), len(L)), order="F")

@@ -67,6 +67,12 @@ class NumberColumn:
     fill: float | None = None
     indicator: int | None = None
 
+    @property
+    def span(self) -> slice:
+        """Its coefficients, as a slice."""
+        places = (self.at, self.at if self.indicator is None else self.indicator)
+        return slice(min(places), max(places) + 1)
+
     def terms(self, number: int) -> Iterator[Term]:
         """Return what the core adds."""
         fill = math.nan if self.fill is None else float(self.fill)

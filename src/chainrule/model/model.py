@@ -1,6 +1,7 @@
 """A trained model, and its files: the model file and the trace beside it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -137,7 +138,16 @@ class Model(Fitted):
             return z
         n = len(self.w)
         plain = replace(self, b_fit=0.0, center=np.zeros(n), scale=np.ones(n))
-        found = limits(infinite, self.schema.columns, lambda w: replace(plain, w_fit=w).decision(rows))
+        owners = np.zeros(n, dtype=np.intp)
+        for k, column in enumerate(rows.columns):
+            owners[column.span] = k
+
+        def score(w: Floats) -> Floats:
+            used = [rows.columns[k] for k in np.unique(owners[w != 0.0])]  # of a thousand columns, perhaps
+            with np.errstate(all="ignore"):
+                return replace(plain, w_fit=w)._of_columns(used, rows.m)
+
+        found = limits(infinite, self.schema.columns, score)
         return np.where(found == 0.0, z, found)
 
     def decision(self, rows: Blocks | npt.ArrayLike) -> Floats:
@@ -166,7 +176,7 @@ class Model(Fitted):
             elif rows.X is not None:
                 z = self._of_dense(rows.X)
             else:
-                z = self._of_columns(rows) if rows.csr is None else self._of_sparse(rows.csr)
+                z = self._of_columns(rows.columns, rows.m) if rows.csr is None else self._of_sparse(rows.csr)
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z))) + 1
             raise InputError(f"row {row} has numbers that are missing or too large: its log-odds are not finite")
@@ -190,9 +200,9 @@ class Model(Fitted):
         # as a column of its own, the bias is the first term
         return np.asarray(hstack([first[:, np.newaxis], X], format="csr") @ np.append(1.0, w))
 
-    def _of_columns(self, rows: Blocks) -> Floats:
-        z = np.full(rows.m, self.b_fit)
-        for column in rows.columns:
+    def _of_columns(self, columns: Sequence[NumberColumn | CategoryColumn], m: int) -> Floats:
+        z = np.full(m, self.b_fit)
+        for column in columns:
             first = 0
             for part in column.parts:
                 for start in range(0, part.rows, _BLOCK):

@@ -18,6 +18,7 @@ from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows, Units
 from chainrule.data.rows.rows import Tally
 from chainrule.diagnosis import epochs_left
 from chainrule.errors import ChainruleWarning, InputError
+from chainrule.findings import PYTHON, Front
 from chainrule.fitting.fit import fit_rows
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.problem import Problem
@@ -46,6 +47,8 @@ class Shared(TypedDict, total=False):
         Names of y = 0 and y = 1; default: its labels.
     progress : callable
         Told (run, epoch, epochs at most).
+    front : Front
+        Whose options warnings name, Python's or the command line's.
     """
 
     sample_weight: ArrayLike | None
@@ -56,6 +59,7 @@ class Shared(TypedDict, total=False):
     within: float
     classes: tuple[str, str] | None
     progress: Progress | None
+    front: Front
 
 
 @dataclass(frozen=True)
@@ -195,24 +199,29 @@ class Setting:
     epochs: int
     within: float
     progress: Progress | None
+    front: Front
 
     @classmethod
     def of(
-        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float | None = None,
+        cls, X: ArrayLike | Rows, y: Any, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float | None = None,
         C: float | None = None, feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
-        classes: tuple[str, str] | None = None, progress: Progress | None = None,
+        classes: tuple[str, str] | None = None, progress: Progress | None = None, front: Front = PYTHON,
     ) -> Setting:  # fmt: skip
-        """Check a user's arguments; raises InputError."""
+        """Check a user's arguments; raises InputError. X : also rows that were checked, with their y, weights and names."""
         epochs, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
         if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
             raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
-        rows, labels = rows_of(X, y, sample_weight, feature_names, n_threads=n_threads)
+        given = X if isinstance(X, Rows) else None
+        how = (sample_weight, feature_names)
+        rows, labels = (given, ("0", "1")) if given else rows_of(X, y, *how, n_threads=n_threads)
         alpha = strength(alpha, C, rows.sum_weights)
-        return cls(rows, labels if classes is None else (classes[0], classes[1]), alpha, epochs, within, progress)
+        return cls(
+            rows, labels if classes is None else (classes[0], classes[1]), alpha, epochs, within, progress, front
+        )
 
     def fit(self, reference: Reference | None = None, **options: Any) -> Result:
         """Fit without warnings: the study reports their causes itself. reference : what the run is measured from."""
-        spec = FitSpec.of(alpha=self.alpha, **options)
+        spec = FitSpec.of(self.front, alpha=self.alpha, **options)
         # each run counts its own reads, but what an earlier run learned of the rows needs none
         unread = replace(self.rows, tally=Tally(self.rows.n_rows))
         with warnings.catch_warnings():

@@ -18,17 +18,19 @@ from chainrule.kernels.runs import Batches, descend, visiting_order
 
 
 def as_batches(rows: Rows) -> Rows:
-    """Return the rows in a form for mini-batches: a table becomes a dense copy."""
+    """Return the rows in a form for mini-batches: a table becomes a dense copy, made once for all runs on the rows."""
     if not rows.design.columns:
         return rows
+    return replace(rows.once("batches", lambda: _dense(rows)), tally=Tally(rows.n_rows))
+
+
+def _dense(rows: Rows) -> Rows:
     design = Blocks.dense(rows.numbers())
     threads = useful_threads((rows.n_rows, design.row_numbers), rows.threads)
     learned = {
         "row counts": rows.once("row counts", lambda: row_counts(rows))
     }  # of levels, which the copy doesn't have
-    return replace(
-        rows, design=design, index=None, threads=threads, copies=1, tally=Tally(rows.n_rows), learned=learned
-    )
+    return replace(rows, design=design, index=None, threads=threads, copies=1, learned=learned)
 
 
 def digest(rows: Rows) -> str:

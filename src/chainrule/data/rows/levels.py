@@ -317,8 +317,11 @@ def limits(infinite: Signs, columns: Sequence[Column], score: Callable[[Vector],
     for k in range(1, int(ranks.max(initial=0)) + 1):
         groups = [(infinite == sign * k) & ~is_number for sign in (1, -1)]
         groups += [np.arange(len(infinite)) == j for j in np.flatnonzero((ranks == k) & is_number)]
-        terms = np.sign([score(np.where(group, np.sign(infinite), 0.0)) for group in groups])
-        here = terms.max(axis=0) + terms.min(axis=0)
-        here = np.where(terms.any(axis=0), np.where(here == 0.0, np.nan, np.copysign(np.inf, here)), 0.0)
+        low, high = np.zeros_like(found), np.zeros_like(found)
+        for group in groups:
+            signs = np.sign(score(np.where(group, np.sign(infinite), 0.0)))
+            low, high = np.minimum(low, signs), np.maximum(high, signs)
+        is_open = (low < 0.0) & (high > 0.0)
+        here = np.where(is_open, np.nan, np.where(low + high != 0.0, np.copysign(np.inf, low + high), 0.0))
         found = np.where(found == 0.0, here, found)
     return found
