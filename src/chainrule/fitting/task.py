@@ -29,6 +29,7 @@ from chainrule.solvers.proof import FactoredHessian
 Vector = NDArray[np.float64]
 
 DEFAULT_READS, MOST_STEPS = 100, 200
+LOOSEST = 1e-6  # steps are planned for this tol at most: at a looser one, points are hardly ever proven sooner
 LARGEST_RIDGE = 1e200  # in the arithmetic's units; above it a weight's penalty overflows
 CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # findings by reason
 
@@ -139,8 +140,9 @@ class Task:
         objective = problem.objective(penalty)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         in_core = is_few(rows) and objective.given is None
-        sizes = (rows.n_rows,) if in_core else plan(rows.n_rows, rows.n_features, options.tol, *costs)
-        solver = Newton(np.append(*self.units.to_fit(*problem.start)), sizes, options.tol, most, patient, in_core)
+        tol = min(options.tol, LOOSEST)
+        sizes = (rows.n_rows,) if in_core else plan(rows.n_rows, rows.n_features, tol, *costs)
+        solver = Newton(np.append(*self.units.to_fit(*problem.start)), sizes, tol, most, patient, in_core)
         outcome = run_solver(
             problem,
             objective,
