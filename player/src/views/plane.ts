@@ -2,7 +2,7 @@
 
 import { contours } from "d3-contour";
 import { allShortened, el, pretty, put, svg } from "../dom";
-import { loss, logOdds, type Point, type Rows, sigmoid } from "../math";
+import { loss, logOddsOf, type Point, type Rows, sigmoid } from "../math";
 import { inTable, type Run, type Store } from "../store";
 import { shownEpochs } from "./time";
 
@@ -129,7 +129,7 @@ export function surface(store: Store, place: Element): void {
     if (pathOf !== run) [pathOf, path] = [run, shownEpochs(run.path.last, run.from, 120).map((epoch) => run.path.at(epoch))];
     const shown = [...path, point, ...(store.data.optimum && run.isCertified ? [store.data.optimum.at] : [])].filter(isDrawn);
     const [x, y] = [rangeOf(shown.map((each) => of(each, a)), 0.25), rangeOf(shown.map((each) => of(each, b)), 0.25)];
-    const size = state.isPlaying ? 12 : 32;
+    const size = state.isPlaying ? 12 : 20;
     const values = grid(run.training, point, [a, b], x, y, size, run.how.alpha);
     const low = Math.min(...values);
     const high = Math.max(...values);
@@ -148,19 +148,23 @@ export function surface(store: Store, place: Element): void {
   store.watch(show);
 }
 
+/** The values of a column of the rows; 1 for a place of n. */
+const columnOf = ({ m, n, x }: Rows, j: number): Float64Array => Float64Array.from({ length: m }, (_, i) => (j < n ? x[i * n + j] : 1));
+
 /** F on a grid of two parameters, row by row from the bottom; a place of n is b. */
 export function grid(rows: Rows, point: Point, [a, b]: readonly [number, number], x: Range, y: Range, size: number, alpha: number): number[] {
-  const { n } = rows;
+  const { m, n, s } = rows;
   const without = { w: Float64Array.from(point.w, (w, j) => (j === a || j === b ? 0 : w)), b: a === n || b === n ? 0 : point.b };
-  const rest = Float64Array.from({ length: rows.m }, (_, i) => logOdds(rows, i, without));
+  const rest = logOddsOf(rows, without);
+  const [across, up] = [columnOf(rows, a), a === b ? new Float64Array(m) : columnOf(rows, b)];
   const ridge = without.w.reduce((sum, w) => sum + w * w, 0);
-  let S = 0;
-  for (let i = 0; i < rows.m; i++) S += rows.s ? rows.s[i] : 1;
-  const value = (i: number, j: number): number => (j < n ? rows.x[i * n + j] : 1);
-  return Array.from({ length: size * size }, (_, k) => {
+  const S = s ? s.reduce((sum, si) => sum + si, 0) : m;
+  const values: number[] = [];
+  for (let k = 0; k < size * size; k++) {
     const [u, v] = [at(x, (k % size) / (size - 1)), at(y, Math.floor(k / size) / (size - 1))];
     let total = 0;
-    for (let i = 0; i < rows.m; i++) total += (rows.s ? rows.s[i] : 1) * loss(rest[i] + u * value(i, a) + (a === b ? 0 : v * value(i, b)), rows.y[i]);
-    return total / S + 0.5 * alpha * (ridge + (a < n ? u * u : 0) + (b < n && b !== a ? v * v : 0));
-  });
+    for (let i = 0; i < m; i++) total += (s ? s[i] : 1) * loss(rest[i] + u * across[i] + v * up[i], rows.y[i]);
+    values.push(total / S + 0.5 * alpha * (ridge + (a < n ? u * u : 0) + (b < n && b !== a ? v * v : 0)));
+  }
+  return values;
 }
