@@ -211,6 +211,19 @@ def test_the_worst_predicted_row_comes_first_and_rows_are_found(page):
     assert "of 165" in table.text_content()
 
 
+def test_a_whole_number_finds_its_row_before_a_class_of_that_name(page):
+    page.evaluate(DROP, "\n".join(["a,b,y", *(f"{i % 7},{(i * 3) % 5},{int(i % 3 == 1)}" for i in range(60))]))
+    page.get_by_role("button", name="train on it").click()
+    page.get_by_role("heading", name="y:").wait_for()
+    buttons = section(page, "All rows").locator("tbody button")
+    go_to(page, 20)
+    for key in ("row", "loss"):
+        page.get_by_role("button", name=key, exact=True).click()
+        page.get_by_label("find rows").fill("1")
+        assert buttons.first.text_content() == "1"
+    assert "of 21" in section(page, "All rows").text_content()  # and the 20 rows of the class
+
+
 def test_a_row_chosen_by_the_keyboard_keeps_the_focus(page):
     table = section(page, "All rows")
     table.locator("tbody button").nth(4).focus()
