@@ -489,7 +489,7 @@ def test_the_weakest_of_many_columns_are_one_line_of_the_row_s_numbers(browser, 
     first = numbers.locator("tbody th").nth(1)  # after b; none adds anything yet
     assert "number 000 of them" in first.get_attribute("title")
     go_to(page, 20)
-    assert numbers.locator("tbody th").last.text_content() == f"{COLUMNS - ONE_BY_ONE} more, which add less"
+    assert numbers.locator("tbody th").last.text_content() == f"{COLUMNS - ONE_BY_ONE} more, the weakest"
     adds = [number(cell) for cell in numbers.locator("tbody td:nth-last-child(3)").all_text_contents()]
     z = number(re.search(r"z = (\S+),", numbers.text_content())[1])
     assert sum(adds) == pytest.approx(z, abs=0.01)

@@ -93,7 +93,7 @@ export function view(store: Store, place: Element): void {
               const own = inUnits && el("td", {}, field(j, "table", `${name} in the table`));
               return el("tr", {}, named(short[j], name, `w${subscript(j + 1)}`), own, el("td", {}, field(j, "x", `x of ${name}`)), el("td", {}, field(j, "w", `w of ${name}`)), ...cells[k]);
             }),
-            others.length > 0 && el("tr", {}, el("th", { scope: "row" }, `${others.length} more, which add less`), inUnits && el("td"), el("td"), el("td"), ...otherCells),
+            others.length > 0 && el("tr", {}, el("th", { scope: "row" }, `${others.length} more, the weakest`), inUnits && el("td"), el("td"), el("td"), ...otherCells),
           ),
         ),
       ),
