@@ -105,7 +105,7 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
   const why = derive.view(store, reason);
   const clock = el("div", { class: "sticky" }, controls);
   const steps = el("div", { class: "steps", role: "group", "aria-label": "steps of the row" }, bar, formula, reason);
-  const keys = stepper(store, bar, [picture, table], [clock, steps]);
+  const keys = { ...time.controls(store, controls), ...stepper(store, bar, [picture, table], [clock, steps]) }; // the clock is the first view to be shown
   const sampled = data.sampledFrom === null ? null : el("p", {}, `The table has ${data.sampledFrom.toLocaleString("en")} rows. This page holds a sample of ${data.rows.m.toLocaleString("en")}, each class with its share, and the run is on the sample alone.`);
   put(
     page,
@@ -143,7 +143,7 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
   );
   check.badge(store, badge);
   check.floor(store, floor);
-  listen({ ...keys, ...time.controls(store, controls) });
+  listen(keys);
 }
 
 const held = document.getElementById("chainrule-data");

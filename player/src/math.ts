@@ -159,7 +159,10 @@ export function largestEigenvalue(rows: Rows, h: Float64Array, alpha = 0, fitInt
   for (let i = 0; i < m; i++) {
     row.set(x.subarray(i * n, (i + 1) * n));
     const c = ((s ? s[i] : 1) * h[i]) / S;
-    for (let j = 0; j < size; j++) for (let k = 0, cj = c * row[j]; k <= j; k++) H[j * size + k] += cj * row[k];
+    for (let j = 0; j < size; j++) {
+      const cj = c * row[j];
+      if (cj !== 0) for (let k = 0; k <= j; k++) H[j * size + k] += cj * row[k]; // levels are 0 in most rows
+    }
   }
   for (let j = 0; j < size; j++) {
     if (j < n) H[j * size + j] += alpha;

@@ -5,7 +5,7 @@ import { type Data, split } from "./data";
 import { curvatures, largestEigenvalue, type Rows, shuffled } from "./math";
 import { moments, rescaled } from "./views/fork";
 
-const MOST_ROWS = 2000;
+const [MOST_ROWS, MOST_COLUMNS] = [2000, 200];
 const MOST_LEVELS = 20;
 const EPOCHS = 2000;
 
@@ -119,7 +119,7 @@ export function encode(table: Table, target: number): { data: Data; notes: strin
   });
   if (read.length) notes.unshift(`Read ${read.slice(0, 3).join(", ")}${read.length > 3 ? `, and ${counted(read.length - 3, "more column")} so` : ""}.`);
   if (!names.length) throw new Unusable("No column is left to train on.");
-  if (names.length > 100) throw new Unusable(`The columns make ${names.length} coefficients; the page shows 100 at most: leave some columns out.`);
+  if (names.length > MOST_COLUMNS) throw new Unusable(`The columns make ${names.length} coefficients; the page holds ${MOST_COLUMNS} at most: leave some columns out.`);
   const [m, n] = [places.length, names.length];
   const raw: Rows = { m, n, x: Float64Array.from({ length: m * n }, (_, k) => columns[k % n][Math.floor(k / n)]), y: Uint8Array.from(places, (i) => (table.cells[i][target].trim() === classes[1] ? 1 : 0)), s: null };
   const [center, scale] = moments(raw);

@@ -184,7 +184,7 @@ export class Store {
     if (!part.edited && moved) next.edited = NOT_EDITED;
     else if (!part.edited && next.row !== before.row) next.edited = { ...before.edited, x: null };
     this.now = next;
-    if (next.isPlaying) this.frame ||= requestAnimationFrame(() => this.someViews());
+    if (next.isPlaying || before.isPlaying) this.frame ||= requestAnimationFrame(() => this.someViews());
     else for (const view of this.views) this.show(view);
   }
 
@@ -193,7 +193,7 @@ export class Store {
     return this.views.every((view) => view.shown === this.now);
   }
 
-  /** While the run plays, show the views that are behind over several frames, so that none takes long. */
+  /** While the run plays, and when it stops, show the views that are behind over several frames, so that none takes long. */
   private someViews(): void {
     this.frame = 0;
     const started = performance.now();

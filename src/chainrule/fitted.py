@@ -210,7 +210,8 @@ class Fitted(Shown):
         """Make a page for the browser in which gradient descent learns the rows, step by step, as `chainrule play` does.
 
         A `Result` of gradient descent plays its own run. For another method a run of gradient descent is made, with the same
-        penalty, on standardised numbers. Of more than 2,000 rows, a sample is played.
+        penalty, on standardised numbers. Of more than 2,000 rows, a sample is played; 200 coefficients
+        are the most.
 
         Parameters
         ----------

@@ -20,7 +20,7 @@ from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.losses import LOGISTIC
 
-MOST_ROWS, MOST_COLUMNS = 2_000, 100
+MOST_ROWS, MOST_COLUMNS = 2_000, 200  # a page of 5 MB
 EPOCHS = 1_000  # of a run that is made for the page
 
 
@@ -104,7 +104,7 @@ def play_again(result: Result, prepared: Prepared) -> Played:
 
 def _check(names: Sequence[str]) -> None:
     if len(names) > MOST_COLUMNS:
-        most = f"the page shows {MOST_COLUMNS} at most"
+        most = f"the page holds {MOST_COLUMNS} at most"
         raise InputError(f"the columns make {len(names)} coefficients, and {most}: choose some columns, or drop some")
 
 

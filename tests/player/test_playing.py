@@ -68,7 +68,7 @@ def test_a_sample_is_never_larger_than_asked(tmp_path):
         assert (np.diff(places) > 0).all()
 
 
-@pytest.mark.parametrize(("columns", "labels", "why"), [(101, None, "101 coefficients"), (3, 1, "one class only")])
+@pytest.mark.parametrize(("columns", "labels", "why"), [(201, None, "201 coefficients"), (3, 1, "one class only")])
 def test_what_can_not_be_played_is_one_sentence(columns, labels, why):
     rng = np.random.default_rng(2)
     X, y = rng.normal(size=(400, columns)), rng.random(400) > 0.5

@@ -15,7 +15,7 @@ __all__ = ["browser"]
 
 pytestmark = needs_browser
 
-ROWS, COLUMNS = 2_000, 100
+ROWS, COLUMNS, ONE_BY_ONE = 2_000, 200, 100
 LONG = "a name that is as long as the header of a table in a laboratory can be, number {:03d} of them"
 
 
@@ -211,6 +211,19 @@ def test_the_worst_predicted_row_comes_first_and_rows_are_found(page):
     assert "of 165" in table.text_content()
 
 
+def test_a_whole_number_finds_its_row_before_a_class_of_that_name(page):
+    page.evaluate(DROP, "\n".join(["a,b,y", *(f"{i % 7},{(i * 3) % 5},{int(i % 3 == 1)}" for i in range(60))]))
+    page.get_by_role("button", name="train on it").click()
+    page.get_by_role("heading", name="y:").wait_for()
+    buttons = section(page, "All rows").locator("tbody button")
+    go_to(page, 20)
+    for key in ("row", "loss"):
+        page.get_by_role("button", name=key, exact=True).click()
+        page.get_by_label("find rows").fill("1")
+        assert buttons.first.text_content() == "1"
+    assert "of 21" in section(page, "All rows").text_content()  # and the 20 rows of the class
+
+
 def test_a_row_chosen_by_the_keyboard_keeps_the_focus(page):
     table = section(page, "All rows")
     table.locator("tbody button").nth(4).focus()
@@ -394,6 +407,10 @@ def test_numbers_of_a_dropped_table_are_read_as_it_writes_them(page, head, cells
         ('a,b\n1,"2\n3,4\n', "can't be read"),
         ("a,b\n1,x\n2,y\n3,z\n", "exactly two values"),
         ("a,b\nu,0\nu,1\n", "No column is left"),
+        (
+            "".join(f"{','.join([cell] * 202)}\n" for cell in ("a", "0", "1")),
+            "201 coefficients; the page holds 200 at most",
+        ),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_in_a_sentence(page, text, why):
@@ -451,17 +468,36 @@ def test_the_derivation_opens_at_each_step(page):
 
 
 def test_the_largest_page_is_small_opens_at_once_and_says_that_it_is_a_sample(browser, large):
-    assert large.stat().st_size < 4e6
+    assert large.stat().st_size < 5e6
     started = time.perf_counter()
     page = opened(browser, large, viewport={"width": 390, "height": 900})
     assert time.perf_counter() - started < 10.0
     assert "holds a sample of 2,000" in page.text_content("main").replace("1,999", "2,000")
     assert "2,500 rows" in page.text_content("main")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert section(page, "The row's numbers").locator("tbody tr").count() == COLUMNS + 1  # one by one, and b
+    assert section(page, "The row's numbers").locator("tbody tr").count() == ONE_BY_ONE + 2  # b; the rest
     names = page.locator("svg.graph text.input").all_text_contents()
     assert len(set(names)) == len(names)  # long names stay different
     page.get_by_role("button", name="one epoch on").click()
+    assert page.said == []
+    page.close()
+
+
+def test_the_weakest_of_many_columns_are_one_line_of_the_row_s_numbers(browser, large):
+    page = opened(browser, large)
+    numbers = section(page, "The row's numbers")
+    first = numbers.locator("tbody th").nth(1)  # after b; none adds anything yet
+    assert "number 000 of them" in first.get_attribute("title")
+    go_to(page, 20)
+    assert numbers.locator("tbody th").last.text_content() == f"{COLUMNS - ONE_BY_ONE} more, the weakest"
+    adds = [number(cell) for cell in numbers.locator("tbody td:nth-last-child(3)").all_text_contents()]
+    z = number(re.search(r"z = (\S+),", numbers.text_content())[1])
+    assert sum(adds) == pytest.approx(z, abs=0.01)
+    sizes = [abs(add) for add in adds[1:-1]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert abs(adds[-1]) <= sizes[-1] * (COLUMNS - ONE_BY_ONE) * 1.01
+    last = number(numbers.locator("tbody td:last-child").last.text_content())
+    assert f"g = {last:.4f}" in numbers.text_content()
     assert page.said == []
     page.close()
 

@@ -37,6 +37,12 @@ export function moments(rows: Rows): readonly [Float64Array, Float64Array] {
   return [mean, square.map((v) => (v > 0 ? Math.sqrt(v) : 1))];
 }
 
+/** The columns by how far what they add spreads over the rows at the end of a run, the widest first. */
+export function spread({ training, path }: Run): number[] {
+  const [{ w }, [, deviations]] = [path.at(path.last), moments(training)];
+  return [...w.keys()].sort((i, j) => Math.abs(w[j]) * deviations[j] - Math.abs(w[i]) * deviations[i]);
+}
+
 /** Center and scale that take a run's units to others. */
 function unitsOf(scaling: Scaling, { rows, training, center, scale }: Run): readonly [Float64Array, Float64Array] {
   const ones = new Float64Array(rows.n).fill(1);

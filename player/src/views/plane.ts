@@ -2,8 +2,9 @@
 
 import { contours } from "d3-contour";
 import { allShortened, el, pretty, put, svg } from "../dom";
-import { loss, logOdds, type Point, type Rows, sigmoid } from "../math";
+import { loss, logOddsOf, type Point, type Rows, sigmoid } from "../math";
 import { inTable, type Run, type Store } from "../store";
+import { spread } from "./fork";
 import { shownEpochs } from "./time";
 
 const [WIDTH, HEIGHT, EDGE] = [430, 340, 58];
@@ -38,6 +39,9 @@ function areas(values: number[], size: number, levels: number[]): string[] {
     .map((area) => area.coordinates.map((rings) => rings.map((ring) => `M${ring.map(([a, b]) => `${x(a)} ${y(b)}`).join("L")}Z`).join("")).join(""));
 }
 
+/** The values of a column of the rows; 1 for a place of n. */
+const columnOf = ({ m, n, x }: Rows, j: number): Float64Array => Float64Array.from({ length: m }, (_, i) => (j < n ? x[i * n + j] : 1));
+
 /** A plane with its axes; `label` writes the ends of the first and the second. */
 function frame(x: Range, y: Range, xName: string, yName: string, label: (value: number, axis: 0 | 1) => string, ...inside: SVGElement[]): SVGElement {
   const text = (left: number, top: number, said: string, anchor = "middle"): SVGElement => svg("text", { x: left, y: top, "text-anchor": anchor }, said);
@@ -63,16 +67,10 @@ function chooser(names: readonly string[], first: number, label: string, act: (j
 }
 
 /** The two columns whose contributions spread most at the end of the run; columns of many values come first. */
-function strongest(store: Store): [number, number] {
-  const { rows, path } = store.run;
-  const { w } = path.at(path.last);
-  const spread = Array.from(w, (wj, j) => {
-    const x = Array.from({ length: rows.m }, (_, i) => rows.x[i * rows.n + j]);
-    const mean = x.reduce((a, b) => a + b, 0) / rows.m;
-    const sd = Math.sqrt(x.reduce((a, b) => a + (b - mean) ** 2, 0) / rows.m);
-    return Math.abs(wj) * sd * (new Set(x).size > 8 ? 1e6 : 1);
-  });
-  const order = [...w.keys()].sort((i, j) => spread[j] - spread[i]);
+function strongest({ run }: Store): [number, number] {
+  const order = spread(run);
+  const isMany = order.map((_, j) => new Set(columnOf(run.rows, j)).size > 8);
+  order.sort((i, j) => Number(isMany[j]) - Number(isMany[i]));
   return [order[0], order[1] ?? order[0]];
 }
 
@@ -90,10 +88,9 @@ export function map(store: Store, place: Element): void {
   /** The axes and the rows, which stay from epoch to epoch. */
   const make = (): void => {
     const { rows } = store.run;
-    const column = (j: number): number[] => Array.from({ length: rows.m }, (_, i) => rows.x[i * rows.n + j]);
-    const [xs, ys] = [column(a), column(b)];
+    const [xs, ys] = [columnOf(rows, a), columnOf(rows, b)];
     [x, y] = [rangeOf(xs, 0.06), rangeOf(ys, 0.06)];
-    put(dots, ...xs.map((_, i) => svg(rows.y[i] ? "circle" : "rect", rows.y[i] ? { cx: across(x, xs[i]), cy: up(y, ys[i]), r: 3.2, class: "one" } : { x: across(x, xs[i]) - 2.8, y: up(y, ys[i]) - 2.8, width: 5.6, height: 5.6, class: "zero" })));
+    put(dots, ...Array.from(xs, (_, i) => svg(rows.y[i] ? "circle" : "rect", rows.y[i] ? { cx: across(x, xs[i]), cy: up(y, ys[i]), r: 3.2, class: "one" } : { x: across(x, xs[i]) - 2.8, y: up(y, ys[i]) - 2.8, width: 5.6, height: 5.6, class: "zero" })));
     const label = (value: number, axis: 0 | 1): string => pretty(inTable(store.run, [a, b][axis], value), 3);
     made = frame(x, y, short[a], short[b], label, fills, dots, mark);
     put(picture, made, el("figcaption", {}, `The stronger the blue, the more probable is ${classes[1]}; the thick line is g = ½. The other columns are as in the row that is ringed. Circles are ${classes[1]}, squares ${classes[0]}.`));
@@ -129,7 +126,7 @@ export function surface(store: Store, place: Element): void {
     if (pathOf !== run) [pathOf, path] = [run, shownEpochs(run.path.last, run.from, 120).map((epoch) => run.path.at(epoch))];
     const shown = [...path, point, ...(store.data.optimum && run.isCertified ? [store.data.optimum.at] : [])].filter(isDrawn);
     const [x, y] = [rangeOf(shown.map((each) => of(each, a)), 0.25), rangeOf(shown.map((each) => of(each, b)), 0.25)];
-    const size = state.isPlaying ? 12 : 32;
+    const size = state.isPlaying ? 12 : 20;
     const values = grid(run.training, point, [a, b], x, y, size, run.how.alpha);
     const low = Math.min(...values);
     const high = Math.max(...values);
@@ -150,17 +147,18 @@ export function surface(store: Store, place: Element): void {
 
 /** F on a grid of two parameters, row by row from the bottom; a place of n is b. */
 export function grid(rows: Rows, point: Point, [a, b]: readonly [number, number], x: Range, y: Range, size: number, alpha: number): number[] {
-  const { n } = rows;
+  const { m, n, s } = rows;
   const without = { w: Float64Array.from(point.w, (w, j) => (j === a || j === b ? 0 : w)), b: a === n || b === n ? 0 : point.b };
-  const rest = Float64Array.from({ length: rows.m }, (_, i) => logOdds(rows, i, without));
+  const rest = logOddsOf(rows, without);
+  const [across, up] = [columnOf(rows, a), a === b ? new Float64Array(m) : columnOf(rows, b)];
   const ridge = without.w.reduce((sum, w) => sum + w * w, 0);
-  let S = 0;
-  for (let i = 0; i < rows.m; i++) S += rows.s ? rows.s[i] : 1;
-  const value = (i: number, j: number): number => (j < n ? rows.x[i * n + j] : 1);
-  return Array.from({ length: size * size }, (_, k) => {
+  const S = s ? s.reduce((sum, si) => sum + si, 0) : m;
+  const values: number[] = [];
+  for (let k = 0; k < size * size; k++) {
     const [u, v] = [at(x, (k % size) / (size - 1)), at(y, Math.floor(k / size) / (size - 1))];
     let total = 0;
-    for (let i = 0; i < rows.m; i++) total += (rows.s ? rows.s[i] : 1) * loss(rest[i] + u * value(i, a) + (a === b ? 0 : v * value(i, b)), rows.y[i]);
-    return total / S + 0.5 * alpha * (ridge + (a < n ? u * u : 0) + (b < n && b !== a ? v * v : 0));
-  });
+    for (let i = 0; i < m; i++) total += (s ? s[i] : 1) * loss(rest[i] + u * across[i] + v * up[i], rows.y[i]);
+    values.push(total / S + 0.5 * alpha * (ridge + (a < n ? u * u : 0) + (b < n && b !== a ? v * v : 0)));
+  }
+  return values;
 }

@@ -2,13 +2,17 @@
 
 import { allShortened, el, named, pretty, put, subscript } from "../dom";
 import { sigmoid } from "../math";
+import { spread } from "./fork";
 import { inTable, NOT_EDITED, reached, type Store } from "../store";
 
 type Field = "table" | "x" | "w";
 
+const SHOWN = 100; // columns one by one; the others are one line
+
 export function view(store: Store, place: Element): void {
   const { data } = store;
   const n = data.names.length;
+  const bySpread = spread(store.state.runs[0]);
   let wanted: HTMLInputElement | null = null; // while a number is typed, its field must stay
   const valueOf = (j: number, what: Field): number => {
     if (what === "table") return inTable(store.run, j, store.row.x[j]);
@@ -46,25 +50,25 @@ export function view(store: Store, place: Element): void {
   function show(): void {
     const { row, run } = store;
     const inUnits = run.scale.some((scale, j) => scale !== 1 || run.center[j] !== 0);
-    const order = [...data.names.keys()].sort((i, j) => Math.abs(row.x[j] * store.point.w[j]) - Math.abs(row.x[i] * store.point.w[i]));
-    const cells = order.map(() => [el("td"), el("td"), el("td")]);
-    const [biasCells, said] = [[el("td"), el("td"), el("td")], el("p", { role: "status" })];
+    const all = [...bySpread].sort((i, j) => Math.abs(row.x[j] * store.point.w[j]) - Math.abs(row.x[i] * store.point.w[i]));
+    const [order, others] = [all.slice(0, SHOWN), all.slice(SHOWN)];
+    const three = (): HTMLElement[] => [el("td"), el("td"), el("td")];
+    const [biasCells, cells, otherCells, said] = [three(), order.map(three), three(), el("p", { role: "status" })];
     fields = [];
     numbers = (): void => {
       const [now, at] = [store.row, store.point];
       undo.hidden = !store.state.edited.x && !store.state.edited.at;
       for (const [input, j, what] of fields) if (input !== wanted) input.value = String(valueOf(j, what));
-      let z = at.b;
-      put(biasCells[0], pretty(at.b));
-      put(biasCells[1], `× ${pretty(Math.exp(at.b))}`);
-      put(biasCells[2], pretty(sigmoid(z)));
-      order.forEach((j, k) => {
-        const add = now.x[j] * at.w[j];
+      let z = 0;
+      const write = ([sum, odds, g]: HTMLElement[], add: number): void => {
         z += add;
-        put(cells[k][0], pretty(add));
-        put(cells[k][1], `× ${pretty(Math.exp(add), 3)}`);
-        put(cells[k][2], pretty(sigmoid(z)));
-      });
+        put(sum, pretty(add));
+        put(odds, `× ${pretty(Math.exp(add), 3)}`);
+        put(g, pretty(sigmoid(z)));
+      };
+      write(biasCells, at.b);
+      order.forEach((j, k) => write(cells[k], now.x[j] * at.w[j]));
+      write(otherCells, others.reduce((sum, j) => sum + now.x[j] * at.w[j], 0));
       const length = Math.hypot(now.dL_dz, ...Array.from(now.x, (x) => x * now.dL_dz));
       const rows = store.batch ? `the batch of ${store.batch.length}` : `${data.training.m.toLocaleString("en")} rows`;
       const part = store.share ? `, of which ${pretty(store.share * length)} is in the mean over ${rows}.` : data.isHeldOut[store.state.row] ? "; it is held out and adds nothing to the mean." : "; it is not in this batch and adds nothing to its mean.";
@@ -89,6 +93,7 @@ export function view(store: Store, place: Element): void {
               const own = inUnits && el("td", {}, field(j, "table", `${name} in the table`));
               return el("tr", {}, named(short[j], name, `w${subscript(j + 1)}`), own, el("td", {}, field(j, "x", `x of ${name}`)), el("td", {}, field(j, "w", `w of ${name}`)), ...cells[k]);
             }),
+            others.length > 0 && el("tr", {}, el("th", { scope: "row" }, `${others.length} more, the weakest`), inUnits && el("td"), el("td"), el("td"), ...otherCells),
           ),
         ),
       ),

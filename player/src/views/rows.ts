@@ -30,15 +30,16 @@ export function view(store: Store, place: Element): void {
     el("div", { class: "bar" }, search, page(-PAGE, "previous"), page(PAGE, "next"), count),
     el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table of rows" }, el("table", {}, el("thead", {}, el("tr", {}, sorting("row", "row"), el("th", { scope: "col", class: "word" }, "class"), sorting("g", `g: P(${one})`), sorting("loss", "loss"), el("th", { scope: "col" }, "∂L/∂z"))), body)),
   );
+  const isWanted = (i: number): boolean => String(data.rowNumbers[i]) === wanted;
   function sort(): void {
     const at = store.point;
     const found = [...Array(data.rows.m).keys()].filter((i) => {
       const name = data.rows.y[i] ? one : zero;
-      return !wanted || String(data.rowNumbers[i]) === wanted || name.toLowerCase().includes(wanted);
+      return !wanted || isWanted(i) || name.toLowerCase().includes(wanted);
     });
     const key = by === "row" ? (i: number) => i : by === "g" ? (i: number) => -rowAt(store.run.rows, i, at).g : (i: number) => -rowAt(store.run.rows, i, at).loss;
     const keys = new Map(found.map((i) => [i, key(i)]));
-    order = found.sort((i, j) => keys.get(i)! - keys.get(j)! || i - j);
+    order = found.sort((i, j) => Number(isWanted(j)) - Number(isWanted(i)) || keys.get(i)! - keys.get(j)! || i - j);
   }
   function show(): void {
     const { state } = store;

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { encode, parse } from "../src/own";
+import { start } from "../src/store";
+
+test("while a run plays and when it stops, slow views wait for the next frame; else all are shown at once", () => {
+  const frames: (() => void)[] = [];
+  globalThis.requestAnimationFrame = (show) => frames.push(() => show(0));
+  const store = start(encode(parse("a,y\n1,0\n2,1\n3,0\n4,1\n"), 1).data);
+  const shown: number[] = [];
+  for (let k = 0; k < 3; k++) {
+    store.watch((state, before) => {
+      if (state === before) return;
+      shown.push(k);
+      for (const until = performance.now() + 3; performance.now() < until; );
+    });
+  }
+  for (const part of [{ isPlaying: true }, { epoch: 1 }, { isPlaying: false }]) {
+    shown.length = 0;
+    store.change(part);
+    assert.deepEqual(shown, []);
+    for (const so of [[0], [0, 1], [0, 1, 2]]) {
+      frames.shift()!();
+      assert.deepEqual(shown, so);
+    }
+    assert.ok(store.isShown && !frames.length);
+  }
+  store.change({ epoch: 2 });
+  assert.deepEqual(shown, [0, 1, 2, 0, 1, 2]);
+});

@@ -1,0 +1,42 @@
+"""A report on paper: its pictures take the room that a page has."""
+
+import numpy as np
+import pytest
+
+import chainrule
+from browser_tools import browser, needs_browser
+
+__all__ = ["browser"]
+
+pytestmark = needs_browser
+
+WIDTH, HEIGHT = 680, 1017  # of A4 within the margins, px
+PHONE = 390
+
+
+@pytest.fixture(scope="module")
+def lesson(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 8))
+    y = X @ rng.normal(size=8) + rng.logistic(size=300) > 0
+    path = tmp_path_factory.mktemp("lesson") / "lesson.html"
+    with pytest.warns(chainrule.NotConvergedWarning):
+        chainrule.fit(X, y, method="gradient-descent", max_reads=60).report(path, X, y, reader="learner")
+    return path
+
+
+def test_the_row_s_picture_is_on_the_first_page(browser, lesson):
+    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+    page.goto(lesson.as_uri())
+    page.emulate_media(media="print")
+    pictures = [one for one in page.locator("svg.cr").all() if one.is_visible()]
+    boxes = [one.bounding_box() for one in pictures]
+    assert boxes[0]["y"] + boxes[0]["height"] < HEIGHT
+    assert all(box["width"] <= WIDTH and box["height"] < HEIGHT for box in boxes)
+    wide = [one for one in page.locator(".wide svg").all() if one.is_visible()]
+    assert len(wide) == page.locator(".wide").count() > 1
+    assert not any(one.is_visible() for one in page.locator(".narrow").all())
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": PHONE, "height": HEIGHT})
+    assert not any(one.is_visible() for one in page.locator(".wide").all())
+    page.close()
