@@ -98,7 +98,9 @@ def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> NDArray[np.int
         lost += np.abs(error) + np.abs(rounded) + np.where(is_lost, 2.0 * U * np.abs(product) + TINY, 0.0)
     signs = np.sign(z).astype(np.int8)
     for i in np.flatnonzero((lost > 0) & (np.abs(z) <= 2.0 * lost)):
-        total = sum((c * Fraction(x) for c, x in zip(whole, X[i].tolist(), strict=True)), Fraction(0))
+        terms = [(c, *x.as_integer_ratio()) for c, x in zip(whole, X[i].tolist(), strict=True)]
+        unit = max(power for _, _, power in terms)  # a power of two, so the sum is of whole numbers
+        total = sum(c * x * (unit // power) for c, x, power in terms)
         signs[i] = (total > 0) - (total < 0)
     return signs
 
