@@ -27,6 +27,7 @@ Index = NDArray[np.int64]
 Point = tuple[Vector, float]
 
 BLOCK_NUMBERS = 2_000_000  # numbers of X held at once
+AT_ONCE = 64  # columns that are eliminated together
 ZERO = 1e-7  # of the largest coefficient in standardised columns; smaller ones are tried as 0
 NEAR = 100.0  # times the rounding of a relation's terms, since the coefficients have the correlations' rounding too
 FEW = 64  # rows
@@ -171,12 +172,16 @@ def _echelon(matrix: Matrix, tolerance: float, known: Mapping[int, slice]) -> tu
     """
     n = len(matrix)
     factor, kept = np.zeros((n, n)), list[int]()
-    for j in range(n):
-        row = factor[j, : len(kept)]
-        left = matrix[j, j] - row @ row
-        if left > tolerance and j not in known:
-            factor[j:, len(kept)] = (matrix[j:, j] - factor[j:, : len(kept)] @ row) / np.sqrt(left)
-            kept.append(j)
+    for first in range(0, n, AT_ONCE):
+        done, at = len(kept), slice(first, first + AT_ONCE)
+        left = matrix[first:, at] - factor[first:, :done] @ factor[at, :done].T
+        for k in range(left.shape[1]):
+            new = slice(done, len(kept))
+            row = factor[first + k, new]
+            variance = left[k, k] - row @ row
+            if variance > tolerance and first + k not in known:
+                factor[first + k :, len(kept)] = (left[k:, k] - factor[first + k :, new] @ row) / np.sqrt(variance)
+                kept.append(first + k)
     pivots = np.array(kept, dtype=np.int64)
     others = np.setdiff1d(np.arange(n), pivots)
     basis = np.eye(n)[others]

@@ -127,12 +127,14 @@ def cholesky(A: Matrix) -> Matrix | None:
 
 def bordered_cholesky(diagonal: NDArray[np.float64], below: Matrix, rest: Matrix) -> Matrix | None:
     """Return L (n, n), as `cholesky`, of a matrix that begins with a diagonal (k,): below it (n - k, k), and the rest."""
+    from scipy.linalg.blas import dsyrk
+
     if not diagonal.min() > 0.0:
         return None
     k, n, d = len(diagonal), len(diagonal) + len(rest), np.sqrt(diagonal)
     below = below / d
     with one_blas_thread():
-        factor = cholesky(np.asfortranarray(rest - below @ below.T))
+        factor = cholesky(dsyrk(-1.0, below, 1.0, np.asfortranarray(rest), lower=1))
     if factor is None:
         return None
     L = np.zeros((n, n), order="F")
