@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+from dataclasses import replace
 
 import duckdb
 import matplotlib.pyplot as plt
@@ -460,6 +461,21 @@ def test_print_fits_on_a_page_and_repr_on_a_line(rng, tmp_path):
             assert f"{fit.n_rows:,} rows" in repr(shown)
         assert "<svg" in fit._repr_html_()
         assert BIAS in model._repr_html_()
+
+
+def test_a_loaded_model_lists_its_coefficients_as_the_result_does(fitted, tmp_path, rng):
+    _, _, result = fitted
+    X = rng.normal(size=(300, 3))
+    X[:, 2] = 2.0 * X[:, 0]
+    with pytest.warns(chainrule.CollinearityWarning):
+        collinear = chainrule.fit(X, np.where(X[:, 1] + rng.logistic(size=300) > 0, "yes", "no"))
+    for fit in (result, collinear):
+        model = saved(fit, tmp_path)
+        table = str(model).partition("Coefficients: ")[2].strip()
+        assert "spread" in table
+        assert table in str(fit)
+    older = {name: value for name, value in result.model.info.items() if name != "facts"}
+    assert "spread" not in str(replace(result.model, info=older))  # files of before have no spreads
 
 
 # ---- plots

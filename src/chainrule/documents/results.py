@@ -14,7 +14,8 @@ from chainrule.findings import WARNINGS, of_columns
 from chainrule.fitting.coefficients import by_column
 from chainrule.fitting.methods import METHODS, Method
 from chainrule.fitting.verdict import WARNED
-from chainrule.words import BIAS, counted
+from chainrule.model.coefficients import by_column as by_column_of
+from chainrule.words import counted
 
 Document = Mapping[str, Any]
 
@@ -269,28 +270,16 @@ def of_result(result: Any) -> list[Block]:
 
 def of_model(model: Any) -> list[Block]:
     """Describe a model that was loaded: what it predicts, what it was fitted to, its coefficients, what is proven."""
-    told, names = model.info, (BIAS, *model.schema.feature_names)
-    lines = model.coefficients("pyarrow").slice(0, SHOWN + 1).to_pylist()
-    for line, sign in zip(lines[1:], np.sign(model.infinite).tolist(), strict=False):
-        line |= {"coefficient": sign * np.inf, "digits": None} if sign else {}
-    is_proven = told.get("certificate", {}).get("kind") in ("bound", "limit")
+    told, b = {"certificate": {"kind": "none"}, **model.info}, model.b
     target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **model.schema.labels)
     facts = [("target", target), ("objective", told.get("objective_line")), ("training", told.get("message"))]
-    table = Table.from_entries(
-        [{**line, "name": name} for line, name in zip(lines, names, strict=False)], ("feature", "name", "name"),
-        ("w per unit", "coefficient", "4"), ("proven digits", "digits" if is_proven else "", ""),
-        ("odds ratio", "odds_ratio", "4"),
-    )  # fmt: skip
-    left = len(names) - len(lines)
-    more = [say("and {n:more coefficient}; coefficients() gives all", "note", n=left)] if left else []
-    heading = Heading(say("Coefficients: log-odds of {positive:name}", **model.schema.labels))
+    bias = {"b": b, **how_near(b, told["certificate"].get("intercept"))}
+    document = {**model.schema.labels, "result": told, "intercept": bias, **by_column_of(model)}
     return [
         *([verdict(told)] if "verdict" in told else []),
         Heading(say("Model fitted to {n_rows:row}", **told)),
         Facts([(name, text) for name, text in facts if text]),
-        heading,
-        table,
-        *more,
+        *coefficients(document),
     ]
 
 
