@@ -9,6 +9,7 @@ from chainrule.certificate import digits_of
 from chainrule.data.missing import ENOUGH
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, bullets, say
 from chainrule.documents.quality import OVERFITTED, figures, worse
+from chainrule.documents.terminal import as_text
 from chainrule.documents.variables import SHOWN, coefficients, odds_chart, worst
 from chainrule.findings import WARNINGS, of_columns
 from chainrule.fitting.coefficients import by_column
@@ -21,6 +22,9 @@ Document = Mapping[str, Any]
 
 SHOWN_PREDICTIONS = 20
 SHOWN_MISSING = 5  # columns that `print` lists
+PAGE = 60  # lines that `print` takes, if the table of coefficients can be so short:
+LEAST = 10  # rows of it,
+AROUND = 10  # and its heading, the bias and what is said below
 
 
 def how_near(value: float, error: float | None) -> dict[str, Any]:
@@ -250,22 +254,21 @@ def of_result(result: Any) -> list[Block]:
         "intercept": {"b": b, **how_near(b, proven.intercept)}, **by_column(result),
     }  # fmt: skip
     loss = say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)
-    shown = min(
-        len(told["missing"]), SHOWN_MISSING
-    )  # each takes two lines if names are long, and all must fit on a page
-    heading, *tables = coefficients(document, SHOWN - 2 * shown)
-    return [
+    above = [
         verdict(told),
         Heading(say("Logistic regression of {n_rows:row}", **told)),
         Facts([*_asked(told), *ending(told)[:1], ("log-loss", loss)]),
-        *missing(document, shown),
-        heading,
-        Beside([[odds_chart(document)], tables]),
+        *missing(document, SHOWN_MISSING),
+    ]
+    below = [
         *bullets("Notes", [*of_columns(result.findings), *notes(told)]),
         Heading("How it learned"),
         *certificate(told, result.trace),
         learning_curves(result.trace, method_of(told).by_reads, {}),
     ]
+    room = PAGE - as_text([*above, *below]).count("\n") - AROUND
+    heading, *tables = coefficients(document, max(min(room, SHOWN), LEAST))
+    return [*above, heading, Beside([[odds_chart(document)], tables]), *below]
 
 
 def of_model(model: Any) -> list[Block]:
