@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 _ERRORS = (
     "ChainruleWarning", "CollinearityWarning", "CrawlingWarning", "DivergenceWarning", "IdentifierWarning", "InputError",
     "LearningRateWarning", "MissingWarning", "NotConvergedWarning", "OscillationWarning", "SeparationWarning",
-    "ThinnedTraceWarning",
+    "TextWarning", "ThinnedTraceWarning",
 )  # fmt: skip
 _HOMES = dict.fromkeys(_ERRORS, "chainrule.errors") | {
     "Certificate": "chainrule.certificate",

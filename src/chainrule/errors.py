@@ -56,6 +56,10 @@ class IdentifierWarning(ChainruleWarning):
     """A text column has a value of its own in nearly every row, so its coefficients say nothing about other rows."""
 
 
+class TextWarning(ChainruleWarning):
+    """A column holds numbers or dates but for a few cells, and these make it a category of text."""
+
+
 class MissingWarning(ChainruleWarning):
     """A prediction fills in missing values, where the fit left such rows out."""
 

@@ -265,7 +265,7 @@ class Plots:
         from chainrule.documents.variables import odds_lines
         from chainrule.model.coefficients import by_column
 
-        lines = odds_lines(by_column(self._fitted.model, getattr(self._fitted, "facts", None)))
+        lines = odds_lines(by_column(self._fitted.model))
         return coefficients(positive=str(self._fitted.classes[1]), ax=ax, **lines)
 
     def loss(self, *, ax: Axes | None = None) -> Axes:

@@ -177,6 +177,7 @@ print(pa.default_memory_pool().max_memory() / table.nbytes)
     assert float(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout) < 2
 
 
+ABOVE = "row . has 3 cells.*: delete lines above the header"
 ERRORS = [
     ("t.csv", "", "is empty"),
     ("t.csv", "\n\n", "has no header"),
@@ -187,6 +188,16 @@ ERRORS = [
     ("t.csv", "a,b\n1,2,3\n", "row 1 has 3 cells and the header 2"),
     ("t.csv", "a;b\n1;2\n3\n", "row 2 has 1 cell and the header 2"),
     ("t.csv", "sep=;\na;b\n1;2;3\n", "has 3 cells and the header 2"),
+    *(
+        (
+            "t.csv",
+            f"{above}\nage{sep}town{sep}y\n1{sep}a{sep}0\n2{sep}b{sep}1\n",
+            "row . has 3 cells.*delete lines above the header",
+        )
+        for above in ("My survey", "# made by x", "# one\n\n# two", "Report, 2024")
+        for sep in ",;\t"
+        if "," not in above or sep == ","
+    ),
     ("t.csv", "é,b\n".encode() + b"1,2\n" * 300_000 + b"1,caf\xe9\n", "UTF-8 text in part only.*--encoding"),
     ("t.csv", b"a,b\n1,K\xf6ln\n2,K\xc3\xb6ln\n", "UTF-8 text in part only"),  # two levels, read as one encoding
     ("t.csv", b"a,b\n1,K\xf6ln\n" * 300_000 + b"2,K\xc3\xb6ln\n", "UTF-8 text in part only"),

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from chainrule import IdentifierWarning, InputError, LogisticRegression, certify, fit
+from chainrule import IdentifierWarning, InputError, LogisticRegression, TextWarning, certify, fit
 from chainrule.data import kinds
 from chainrule.data.files import read_batches, read_table
 from chainrule.data.frames import fields_of
@@ -355,6 +355,56 @@ def test_levels_that_no_row_has_make_no_identifier():
 
 
 # --- cells that spoil a column
+
+
+def spoilt(cells, **others):
+    """A text column of 400 cells, some of which are replaced."""
+    cells = [others.get(f"_{k}", cell) for k, cell in enumerate(cells)]
+    return pd.DataFrame({"age": cells, "x": np.arange(400) % 7})
+
+
+AGES = [str(k % 70 + 18) for k in range(400)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ({"_9": "?"}, r"age \(71 levels\) holds numbers but for 1 cell, \?; make such cells missing and"),
+        ({"_9": "?", "_10": "?", "_11": "n.k."}, r"age \(72 levels\) holds numbers but for 3 cells, \?, n.k.;"),
+        ({f"_{k}": f"bad{k}" for k in range(5)}, r"but for 5 cells, bad0, bad1, bad2 and 2 more;"),
+    ],
+)
+def test_python_warns_of_numbers_that_a_few_cells_make_a_category(cells, says):
+    frame, y = spoilt(AGES, **cells), np.arange(400) % 3 > 1
+    with pytest.warns(TextWarning, match=says):
+        result = fit(frame, y, alpha=0.1)
+    assert "text among numbers" in [found.code for found in result.findings]
+    assert any("columns={'age': 'categorical'}" in text for text in result.warnings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(frame, y, alpha=0.1, columns={"age": "categorical"})
+        fit(frame.astype({"age": "category"}), y, alpha=0.1)
+
+
+def test_python_warns_of_dates_among_which_is_a_word():
+    days = [f"2024-01-{k % 28 + 1:02}" for k in range(400)]
+    with pytest.warns(TextWarning, match=r"holds dates but for 1 cell, soon"):
+        fit(spoilt(days, _9="soon"), np.arange(400) % 3 > 1, alpha=0.1)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        AGES,  # numbers, as text
+        [f"A{k % 50}" for k in range(400)],
+        [f"{k % 50} Main Street" for k in range(400)],
+        [f"{k % 50}" if k % 8 else "none" for k in range(400)],  # more than a tenth are no numbers
+    ],
+)
+def test_python_does_not_warn_of_other_text(cells):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(spoilt(cells), np.arange(400) % 3 > 1, alpha=0.1)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+from dataclasses import replace
 
 import duckdb
 import matplotlib.pyplot as plt
@@ -15,7 +16,7 @@ from scipy import sparse
 
 import chainrule
 from chainrule import InputError, LogisticRegression
-from chainrule.documents.results import SHOWN
+from chainrule.documents.results import PAGE
 from chainrule.fitting.coefficients import variables_of
 from chainrule.losses import LOSSES, Logistic
 from chainrule.model.safefile import pack, unpack
@@ -451,15 +452,35 @@ def test_print_fits_on_a_page_and_repr_on_a_line(rng, tmp_path):
     words = np.array([None, *(f"level {k}" for k in range(30))])
     holes = {f"a column with missing values {j}": words[rng.integers(0, 31, 900)] for j in range(40)}
     with_holes = chainrule.fit(holes, y, alpha=0.01)
-    for fit in (separated, chainrule.fit(frame, labels, alpha=0.01), chainrule.fit(X, y, alpha=0.1), with_holes):
+    some = {name: np.where(cells == "level 4", None, cells) for name, cells in list(holes.items())[:8]}
+    spared = ~np.isin(np.array(list(some.values())), words[2:6]).any(axis=0)
+    with pytest.warns(chainrule.errors.SeparationWarning):
+        infinite = chainrule.fit(some, spared & (rng.random(900) < 0.6))
+    many = (separated, chainrule.fit(frame, labels, alpha=0.01), chainrule.fit(X, y, alpha=0.1), with_holes, infinite)
+    for fit in many:
         model = saved(fit, tmp_path)
         for shown in (fit, model):
-            assert str(shown).count("\n") < SHOWN + 30, str(shown)
+            assert str(shown).count("\n") < PAGE, str(shown)
             assert str(shown).split()[:2] == fit.verdict.split()[:2]
             assert "\n" not in repr(shown)
             assert f"{fit.n_rows:,} rows" in repr(shown)
         assert "<svg" in fit._repr_html_()
         assert BIAS in model._repr_html_()
+
+
+def test_a_loaded_model_lists_its_coefficients_as_the_result_does(fitted, tmp_path, rng):
+    _, _, result = fitted
+    X = rng.normal(size=(300, 3))
+    X[:, 2] = 2.0 * X[:, 0]
+    with pytest.warns(chainrule.CollinearityWarning):
+        collinear = chainrule.fit(X, np.where(X[:, 1] + rng.logistic(size=300) > 0, "yes", "no"))
+    for fit in (result, collinear):
+        model = saved(fit, tmp_path)
+        table = str(model).partition("Coefficients: ")[2].strip()
+        assert "spread" in table
+        assert table in str(fit)
+    older = {name: value for name, value in result.model.info.items() if name != "facts"}
+    assert "spread" not in str(replace(result.model, info=older))  # files of before have no spreads
 
 
 # ---- plots

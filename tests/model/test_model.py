@@ -357,6 +357,7 @@ def test_what_the_user_may_not_write(tmp_path, monkeypatch):
 
 SPOILT = [
     ("result", "alpha", "none"), ("result", "n_epochs", None), ("result", "na", [1]), ("result", "split", {"seed": 1}),
+    ("result", "facts", []), ("result", "facts", {"mean": [1.0], "sd": [1.0], "counts": None, "rows": 9}),
     ("schema", "target", 3), ("schema", "weights", []), ("schema", "notes", [1]), ("schema", "label_kind", ["text"]),
     ("schema", "columns", []), ("schema", "columns", [1]),
     ("schema", "columns", [{"name": "a", "kind": "category", "levels": [1, 2]}]),

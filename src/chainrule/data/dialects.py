@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median_low
 from typing import IO, Any
 
 from chainrule.data.words import shown
@@ -195,7 +196,9 @@ def layout_of(
             continue
         records = _records(text, is_whole, mark, quote)
         wide = len(records[0]) if records else 0
-        score = (sum(len(row) == wide for row in records[1:]) / max(len(records) - 1, 1) if wide > 1 else -1.0, wide)
+        widths = [len(row) for row in records[1:]] or [wide]
+        # if the header has one cell and most rows have more, a line stands above it; the parser then says so
+        score = (widths.count(wide) / len(widths) if wide > 1 else -1.0 + 0.5 * (median_low(widths) > 1), wide)
         if best is None or score > best[0]:
             best = score, mark, records
     assert best is not None

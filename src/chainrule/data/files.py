@@ -19,6 +19,8 @@ from chainrule.data.words import shown, some
 from chainrule.errors import InputError
 from chainrule.words import counted, listed
 
+NEAR_HEADER = 10  # lines that were taken for a header show in a row this near
+
 # what the parser and the system say, and what a user can do about it
 _FAULTS = {
     "Empty CSV": "has no header or no rows: a table needs both",
@@ -337,6 +339,8 @@ def _explained(place: str, file: File | None = None) -> Iterator[None]:
         elif ragged:
             row, header, cells = map(int, ragged.groups())
             way = "mend the row (a cell with a separator in it needs quotes)"
+            if row - 1 <= NEAR_HEADER:
+                way = f"delete lines above the header, such as a title or comments, if there are any; or {way}"
             says = f"{place}: row {row - 1} has {counted(cells, 'cell')} and the header {header}: {way}"
         elif known:
             says = f"{place} {known}"

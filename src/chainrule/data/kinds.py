@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.frames import Field, code_type, displayed, fields_of, first_row, recoded
-from chainrule.data.readings import PARTS, READINGS, date_text, looks_like_date, reading_of
+from chainrule.data.readings import PARTS, READINGS, date_text, looks_like_date, may_be_number, reading_of
 from chainrule.data.rows.decode import part_values, present
 from chainrule.data.schema import Column
-from chainrule.data.words import check_name, mistaken, near, option, shown, unusable
+from chainrule.data.words import check_name, mistaken, near, option, shown, some, unusable
 from chainrule.errors import InputError
 from chainrule.findings import Finding, two_fronts
 from chainrule.kernels.blocks import Part
@@ -29,6 +29,7 @@ Kinds = Mapping[str, str | Sequence[str]]
 FEW_VALUES = 10  # whole numbers with at most so many values may be codes,
 OFTEN = 10  # if each occurs this often on average
 FIRST_LOOK = 64  # rows that show for most columns that they have more values
+SHOWN_CELLS = 3  # of those that made a column text
 MANY_LEVELS = 20  # a column of fewer levels is no identifier
 OWN_VALUES = 0.75  # with so many distinct values a row, at least half of the rows have a value of their own
 
@@ -61,7 +62,7 @@ def columns_as(
     for name in kinds:
         check_name(name, given, "feature", ", whose kind is given")
     made: list[Field] = []
-    codes, dates, numbers, counters = [], [], [], []
+    codes, dates, numbers, counters, spoilt = [], [], [], [], []
     for field in fields:
         kind = kinds.get(field.name)
         read = [_inferred(field)] if kind is None else _as_asked(field, kind)
@@ -69,6 +70,9 @@ def columns_as(
         if kind is None and read[0].levels:
             if of_file:
                 _refuse_text_among_numbers(read[0])
+            elif not field.declared and (found := _text_among_numbers(read[0])):
+                holds, others, cells = found
+                spoilt.append((field.name, len(read[0].levels), holds, cells, some(others, SHOWN_CELLS)))
             codes += [field.name] * _has_padding(read[0])
             dates += [(field.name, len(read[0].levels))] * all(map(looks_like_date, read[0].levels))
         elif kind is None and (values := _few_whole_numbers(read[0])):
@@ -86,6 +90,7 @@ def columns_as(
         ("other dates", dates),
         ("perhaps categories", numbers),
         ("count the rows", counters),
+        ("text among numbers", spoilt),
         ("left out", [each for each in own if each[0] in gone]),
         ("identifiers", [each for each in own if each[0] not in gone]),
     ]
@@ -243,29 +248,47 @@ def _part_of(days: Field, part: str) -> Field:
 
 
 def _refuse_text_among_numbers(field: Field) -> None:
-    """Refuse a text column in which 10 % of the cells or fewer aren't numbers (or dates): they made the whole column text."""
+    """Refuse a column of numbers (or dates) that a few cells made text."""
+    found = _text_among_numbers(field)
+    if found is None:
+        return
+    holds, others, cells = found
+    row, cell = first_row(field, others)
+    told = f"{counted(cells, 'cell')}, the first in row {row + 1}: {shown(cell)}"
+    way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
+    if row + 1 == field.rows:
+        told, way = f"{told}, the table's last row", f"delete the row if it holds totals, {way}"
+    raise unusable(field.name, f"holds {holds} but for {told}", way)
+
+
+def _text_among_numbers(field: Field) -> tuple[str, list[str], int] | None:
+    """Find the cells that made a column text if they are 10 % of its cells or fewer, and all others are numbers, or dates.
+
+    Returns what the others hold, the levels that aren't so, and how many cells have these; None for other columns.
+    """
     levels = field.levels or ()
-    for key in _likely_readings(levels):
+    for key in _likely_readings(levels, field.rows):
         fits = np.array([READINGS[key].number(level) is not None for level in levels])
-        if not fits.any():
+        if fits.all() or not fits.any():
             continue
         codes = field.values
         rows = np.bincount(codes[codes >= 0.0].astype(np.intp), minlength=len(levels))
-        numbers, known = int(rows @ fits), int(rows.sum())
-        if numbers < known and 10 * numbers >= 9 * known:
-            row, cell = first_row(field, [level for level, good in zip(levels, fits, strict=True) if not good])
-            found = f"{counted(known - numbers, 'cell')}, the first in row {row + 1}: {shown(cell)}"
-            way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
-            if row + 1 == field.rows:
-                found, way = f"{found}, the table's last row", f"delete the row if it holds totals, {way}"
-            raise unusable(field.name, f"holds {READINGS[key].holds} but for {found}", way)
+        cells, known = int(rows @ ~fits), int(rows.sum())
+        if 0 < 10 * cells <= known:
+            return READINGS[key].holds, [levels[k] for k in np.flatnonzero(~fits & (rows > 0))], cells
+    return None
 
 
-def _likely_readings(levels: Sequence[str]) -> list[str]:
-    """List the readings of some of the levels, and plain numbers: trying all levels in every way would take too long."""
+def _likely_readings(levels: Sequence[str], rows: int) -> list[str]:
+    """List the readings that some of the levels have and that leave few over: all levels would take too long."""
     some_levels = levels[:: max(len(levels) // 100, 1)]
-    fits = {key: any(of.number(level) is not None for level in some_levels) for key, of in READINGS.items()}
-    return [key for key in READINGS if fits[key] or key == "number"]
+    begun = [level for level in some_levels if may_be_number(level)]
+    # each level that is no number has a row at least; among those looked at there may be twice their share
+    most = 2 * len(some_levels) * rows / 10 / max(len(levels), 1)
+    if not begun or len(some_levels) - len(begun) > most:
+        return []
+    fits = {key: sum(of.number(level) is not None for level in begun) for key, of in READINGS.items()}
+    return [key for key, found in fits.items() if found and len(some_levels) - found <= most]
 
 
 # --- what the cells give away ------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ _MARKED = r"\d{1,3}(?P<mark>[,'’ \u00a0\u2009\u202f])\d{3}(?:(?P=mark)\d{3})*(
 _DIGITS = rf"(?P<digits>{_MARKED}|\d+\.?\d*|\.\d+)(?P<power>[eE][+-]?\d+)?"
 _SIGNED = rf"(?P<sign>[+−-]?){_GAP}(?P<before>[$€£¥]?){_GAP}(?P<inner>[+−-]?){_DIGITS}"
 _QUANTITY = re.compile(rf"{_GAP}{_SIGNED}{_GAP}(?P<after>[%$€£¥]?){_GAP}", re.ASCII)
+_BEGINS = re.compile(rf"{_GAP}[-+−$€£¥.\d]", re.ASCII)
 _OTHER_NUMBER = re.compile(r"\s*(0x[0-9a-f]+|[+-]?(?:inf|infinity|nan))\s*", re.ASCII | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d+)?)?)?(?P<zone> ?(Z|[+-]\d\d(:?\d\d)?))?)?", re.ASCII)
 _OTHER_DATE = re.compile(
@@ -77,6 +78,8 @@ class Reading:
 
 
 def _quantity(cell: str, unit: str, has_comma: bool) -> Number | None:
+    if not unit and cell.isdecimal() and cell.isascii():  # most cells of most columns
+        return int(cell)
     found = _QUANTITY.fullmatch(cell.translate(_SWAPPED) if has_comma else cell)
     if found is None:
         return _other_number(cell) if not unit else None
@@ -167,6 +170,11 @@ def reading_of(cells: Sequence[str]) -> str:
     found = [key for key in keys if all(READINGS[key].number(cell) is not None for cell in cells)]
     is_open = len(found) > 1 and found[0].startswith("days")
     return found[0] if found and not is_open else ""
+
+
+def may_be_number(cell: str) -> bool:
+    """Whether a cell begins as numbers, amounts, dates and times do."""
+    return _BEGINS.match(cell) is not None
 
 
 def looks_like_date(cell: str) -> bool:

@@ -9,17 +9,22 @@ from chainrule.certificate import digits_of
 from chainrule.data.missing import ENOUGH
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, bullets, say
 from chainrule.documents.quality import OVERFITTED, figures, worse
+from chainrule.documents.terminal import as_text
 from chainrule.documents.variables import SHOWN, coefficients, odds_chart, worst
 from chainrule.findings import WARNINGS, of_columns
 from chainrule.fitting.coefficients import by_column
 from chainrule.fitting.methods import METHODS, Method
 from chainrule.fitting.verdict import WARNED
-from chainrule.words import BIAS, counted
+from chainrule.model.coefficients import by_column as by_column_of
+from chainrule.words import counted
 
 Document = Mapping[str, Any]
 
 SHOWN_PREDICTIONS = 20
 SHOWN_MISSING = 5  # columns that `print` lists
+PAGE = 60  # lines that `print` takes, if the table of coefficients can be so short:
+LEAST = 10  # rows of it,
+AROUND = 10  # and its heading, the bias and what is said below
 
 
 def how_near(value: float, error: float | None) -> dict[str, Any]:
@@ -249,48 +254,35 @@ def of_result(result: Any) -> list[Block]:
         "intercept": {"b": b, **how_near(b, proven.intercept)}, **by_column(result),
     }  # fmt: skip
     loss = say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)
-    shown = min(
-        len(told["missing"]), SHOWN_MISSING
-    )  # each takes two lines if names are long, and all must fit on a page
-    heading, *tables = coefficients(document, SHOWN - 2 * shown)
-    return [
+    above = [
         verdict(told),
         Heading(say("Logistic regression of {n_rows:row}", **told)),
         Facts([*_asked(told), *ending(told)[:1], ("log-loss", loss)]),
-        *missing(document, shown),
-        heading,
-        Beside([[odds_chart(document)], tables]),
+        *missing(document, SHOWN_MISSING),
+    ]
+    below = [
         *bullets("Notes", [*of_columns(result.findings), *notes(told)]),
         Heading("How it learned"),
         *certificate(told, result.trace),
         learning_curves(result.trace, method_of(told).by_reads, {}),
     ]
+    room = PAGE - as_text([*above, *below]).count("\n") - AROUND
+    heading, *tables = coefficients(document, max(min(room, SHOWN), LEAST))
+    return [*above, heading, Beside([[odds_chart(document)], tables]), *below]
 
 
 def of_model(model: Any) -> list[Block]:
     """Describe a model that was loaded: what it predicts, what it was fitted to, its coefficients, what is proven."""
-    told, names = model.info, (BIAS, *model.schema.feature_names)
-    lines = model.coefficients("pyarrow").slice(0, SHOWN + 1).to_pylist()
-    for line, sign in zip(lines[1:], np.sign(model.infinite).tolist(), strict=False):
-        line |= {"coefficient": sign * np.inf, "digits": None} if sign else {}
-    is_proven = told.get("certificate", {}).get("kind") in ("bound", "limit")
+    told, b = {"certificate": {"kind": "none"}, **model.info}, model.b
     target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **model.schema.labels)
     facts = [("target", target), ("objective", told.get("objective_line")), ("training", told.get("message"))]
-    table = Table.from_entries(
-        [{**line, "name": name} for line, name in zip(lines, names, strict=False)], ("feature", "name", "name"),
-        ("w per unit", "coefficient", "4"), ("proven digits", "digits" if is_proven else "", ""),
-        ("odds ratio", "odds_ratio", "4"),
-    )  # fmt: skip
-    left = len(names) - len(lines)
-    more = [say("and {n:more coefficient}; coefficients() gives all", "note", n=left)] if left else []
-    heading = Heading(say("Coefficients: log-odds of {positive:name}", **model.schema.labels))
+    bias = {"b": b, **how_near(b, told["certificate"].get("intercept"))}
+    document = {**model.schema.labels, "result": told, "intercept": bias, **by_column_of(model)}
     return [
         *([verdict(told)] if "verdict" in told else []),
         Heading(say("Model fitted to {n_rows:row}", **told)),
         Facts([(name, text) for name, text in facts if text]),
-        heading,
-        table,
-        *more,
+        *coefficients(document),
     ]
 
 

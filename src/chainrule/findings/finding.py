@@ -187,6 +187,7 @@ WARNINGS: dict[str, type[ChainruleWarning]] = {
     "above limit": errors.LearningRateWarning,
     "thinned trace": errors.ThinnedTraceWarning,
     "separated": errors.SeparationWarning,
+    "text among numbers": errors.TextWarning,
     "identifiers": errors.IdentifierWarning,
     "filled in": errors.MissingWarning,
     **dict.fromkeys(("infinite", "undetermined"), errors.SeparationWarning),

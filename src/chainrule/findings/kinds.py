@@ -59,6 +59,17 @@ def _count_the_rows(values: Values, on: Front) -> str:
     return f"numbers that seem to count the rows: {listed(told, MOST_NAMES)}; {way}"
 
 
+def _text_among_numbers(values: Values, on: Front) -> str:
+    """Name the cells that made text of columns of numbers or dates."""
+    told = [
+        f"{name} ({levels:,} levels) holds {holds} but for {counted(cells, 'cell')}, {some}"
+        for name, levels, holds, cells, some in values["columns"]
+    ]
+    way = "make such cells missing and the column numbers or dates"
+    kept = f"{_kind([of[0] for of in values['columns']], 'categorical', on)} keeps it without this warning"
+    return f"text among numbers makes categories of them: {listed(told, MOST_NAMES)}; {way}, or {kept}"
+
+
 _OWN = "{:,} values in {:,} rows"
 _NO_USE = "nearly every row has a value of its own, so the coefficients say nothing about other rows"
 
@@ -86,6 +97,7 @@ SENTENCES: dict[str, Sentence] = {
         v, on, "numbers that may be categories", "{} values", "makes them categories"
     ),
     "count the rows": _count_the_rows,
+    "text among numbers": _text_among_numbers,
     "left out": lambda v, on: _few(v, on, "columns of identifiers left out", _OWN, "keeps them"),
     "identifiers": lambda v, on: _few(v, on, _NO_USE, _OWN, "keeps them without this warning"),
 }

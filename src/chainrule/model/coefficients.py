@@ -9,8 +9,9 @@ import numpy as np
 
 from chainrule.data.inputs import choice
 from chainrule.data.rows.levels import at_infinity
-from chainrule.data.variables import Facts, variables
+from chainrule.data.variables import variables
 from chainrule.errors import InputError
+from chainrule.fitting.coefficients import described
 from chainrule.model.model import Model
 from chainrule.words import BIAS, plain
 
@@ -44,16 +45,15 @@ def coefficients(model: Model, backend: str | None = None) -> Any:
     return frame.to_pandas() if backend == "pandas" else frame.to_polars()
 
 
-def by_column(model: Model, facts: Facts | None = None) -> dict[str, Any]:
-    """Return "variables", and "coefficients" with name, w and sd, as `documents.variables` takes them; facts : of the fit."""
-    names = model.schema.feature_names
-    found = variables(model.schema.columns, names, model.w, facts, model.infinite)
-    numbers = {variable.place for variable in found if variable.place is not None}
-    entries = [
-        {"name": name, "w": w, "sd": float(facts.sd[j]) if facts is not None and j in numbers else None}
-        for j, (name, w) in enumerate(zip(names, at_infinity(model.w, model.infinite).tolist(), strict=True))
-    ]
-    return {"coefficients": entries, "variables": [plain(variable) for variable in found]}
+def by_column(model: Model) -> dict[str, Any]:
+    """Return a model's coefficients, as `fitting.coefficients.described` does; of older files without spreads."""
+    proven, w = model.info.get("certificate", {}), model.w
+    found = variables(model.schema.columns, model.feature_names, w, model.facts, model.infinite)
+    errors = proven.get("coef") or [None] * len(w)
+    findings = [*model.info.get("findings", ()), *filter(None, [proven.get("why")])]
+    relations = [each for finding in findings for each in finding["values"].get("relations", ())]
+    collinear = {name for each in relations if each["code"] == "relation" for name in each["values"]["columns"]}
+    return described(model, found, model.facts, errors, plain(_digits(w, errors)), collinear)
 
 
 def _digits(w: Any, errors: list[float | None]) -> Any:

@@ -15,6 +15,7 @@ from chainrule.data.frames import displayed
 from chainrule.data.rows.decode import part_values, scipy_csr
 from chainrule.data.rows.levels import limits
 from chainrule.data.schema import BOOLEANS, Column, LabelKind, Schema, require_kinds
+from chainrule.data.variables import Facts
 from chainrule.errors import InputError
 from chainrule.fitted import Fitted
 from chainrule.fitting.methods import METHODS
@@ -24,7 +25,7 @@ from chainrule.losses import LOGISTIC, LOSSES, Loss
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import explained, pack, unpack
 from chainrule.solvers.trace import Trace
-from chainrule.words import counted
+from chainrule.words import counted, plain
 
 Floats = npt.NDArray[np.float64]
 
@@ -91,7 +92,7 @@ class Model(Fitted):
         known : more for `info`, such as "split", by which the training rows are known again: by default, they are all rows.
         """
         info = result.to_dict(timings=False) | {"library": result.library, "loss_name": result.loss_name}
-        info |= {"split": {"test_size": 0.0, "seed": 0}, "na": [], **known}
+        info |= {"facts": plain(result.facts), "split": {"test_size": 0.0, "seed": 0}, "na": [], **known}
         schema = _schema_of(result) if schema is None else schema
         return cls(schema, result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale, info)
 
@@ -125,6 +126,19 @@ class Model(Fitted):
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values: `info`, and how a table is encoded as "schema"."""
         return {**self.info, "schema": self.schema.to_dict()}
+
+    @cached_property
+    def facts(self) -> Facts | None:
+        """What the rows of the fit say about the columns, as in `Result.facts`; None if the file is older."""
+        told = self.info.get("facts")
+        if told is None:
+            return None
+        require_kinds(told, {"mean": list, "sd": list, "counts": list | None, "rows": int})
+        mean, sd = (np.array(told[name], dtype=np.float64) for name in ("mean", "sd"))
+        counts = None if told["counts"] is None else np.array(told["counts"], dtype=np.float64)
+        if any(array is not None and array.shape != self.w.shape for array in (mean, sd, counts)):
+            raise TypeError("its facts")
+        return Facts(mean, sd, counts, told["rows"])
 
     @property
     def infinite(self) -> npt.NDArray[np.int8]:
@@ -292,6 +306,7 @@ def load_model(path: str | Path) -> Model:
         check_X = tensors.pop("check_X")
         numbers: dict[str, Any] = dict(tensors)
         model = Model(Schema.from_dict(document["schema"]), info=info, **numbers)
+        _ = model.facts  # checked here
         z = model.decision(check_X)
         expected = np.array([float.fromhex(number) for number in document["check_z"]])
     if not np.array_equal(z, expected):
