@@ -56,6 +56,7 @@ check: .venv/installed .venv/installed-check
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror src/chainrule/_native/*.?pp tests/native/*.cpp
 	$(BIN)/python -m pytest -q tests/test_structure.py
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory test-player; else echo "no npm: the player's script is not compared"; fi
 
 bench: .venv/installed .venv/installed-bench
 	$(BIN)/python benchmarks/kernel.py
