@@ -37,6 +37,64 @@ def _lapack() -> tuple[Callable[..., Any], ...]:
     return dpotrs, dtrtrs
 
 
+@dataclass(frozen=True)
+class Order:
+    """The order in which columns are eliminated: levels of one category first, as no row has two of them.
+
+    columns : (n,), or empty for the matrix's own order. head : how many of the first have no products with each other.
+    """
+
+    columns: NDArray[np.int64]
+    head: int
+
+    @classmethod
+    def of(cls, A: Matrix) -> Order:
+        """Find the longest run of columns of a large A (n, n), in its upper triangle, that have no products."""
+        n = len(A)
+        if n <= WHOLE:
+            return AS_IT_IS
+        products = np.triu(A != 0.0, 1)
+        # the first column that each has products with
+        with_later = np.where(products.any(axis=1), products.argmax(axis=1), n)
+        best, start = range(0), 0
+        while start < n:
+            j, stop = start, n
+            while j < stop:
+                stop, j = min(stop, int(with_later[j])), j + 1
+            best = max(best, range(start, stop), key=len)
+            start = stop
+        if LEAST_HEAD * len(best) < n:
+            return AS_IT_IS
+        return cls(np.concatenate([np.asarray(best), np.arange(best.start), np.arange(best.stop, n)]), len(best))
+
+    def there(self, x: Matrix) -> Matrix:
+        """Put the last axis into this order."""
+        return x[..., self.columns] if self.head else x
+
+    def back(self, x: Matrix) -> Matrix:
+        """Put the last axis into the matrix's own order again."""
+        if not self.head:
+            return x
+        out = np.empty_like(x)
+        out[..., self.columns] = x
+        return out
+
+    def shifted(self, A: Matrix, shift: float) -> Matrix | None:
+        """Return the Cholesky factor of A - shift I in this order, A in C order; reads A's upper triangle."""
+        if self.head:
+            run, others = slice(self.columns[0], self.columns[0] + self.head), self.columns[self.head :]
+            below = np.concatenate([A[: run.start, run], A[run, run.stop :].T])
+            rest = np.asfortranarray(A[np.ix_(others, others)].T)
+            rest.ravel("K")[:: len(rest) + 1] -= shift
+            return bordered_cholesky(A.diagonal()[run] - shift, below, rest)
+        copied = np.array(A.T, order="F")
+        copied.ravel("K")[:: len(A) + 1] -= shift
+        return cholesky(copied)
+
+
+AS_IT_IS = Order(np.arange(0), 0)
+
+
 class Factor:
     """B = D L L' D:  D = diag(B)^(1/2), L the Cholesky factor of A = D^-1 B D^-1. Made by `Factor.of`.
 
@@ -63,7 +121,7 @@ class Factor:
         L: Matrix | None,
         eta: float,
         reason: str,
-        order: Order | None = None,
+        order: Order = AS_IT_IS,
     ) -> None:
         self.D = D
         self.inverse_D = inverse_D
@@ -72,7 +130,7 @@ class Factor:
         self.factored = L is not None
         self._A = A
         self._L = L
-        self._order = AS_IT_IS if order is None else order
+        self._order = order
 
     @classmethod
     def of(cls, B: Matrix, eta: float) -> Factor:
@@ -96,7 +154,7 @@ class Factor:
                 factor = cls(A, D, inverse_D, L, eta, "", order)
                 factor.__dict__["_proof"] = L
                 return factor
-        L = order.shifted(A, 0.0) if order.head else cholesky(A.T)
+        L = order.shifted(A, 0.0)
         if L is not None:
             return cls(A, D, inverse_D, L, eta, "", order)
         return cls(A, D, inverse_D, None, eta, "the columns are collinear up to rounding")
@@ -243,62 +301,3 @@ class Factor:
         values, vectors = np.linalg.eigh(A)
         k = max(1, int(np.count_nonzero(values <= 2.0 * self.eta)))
         return values[:k], vectors[:, :k]
-
-
-@dataclass(frozen=True)
-class Order:
-    """The order in which columns are eliminated: levels of one category first, as no row has two of them.
-
-    columns : (n,), or empty for the matrix's own order. head : how many of the first have no products with each other.
-    """
-
-    columns: NDArray[np.int64]
-    head: int
-
-    @classmethod
-    def of(cls, A: Matrix) -> Order:
-        """Find the longest run of columns of a large A (n, n), in its upper triangle, that have no products."""
-        n = len(A)
-        if n <= WHOLE:
-            return AS_IT_IS
-        products = np.triu(A != 0.0, 1)
-        with_later = np.where(
-            products.any(axis=1), products.argmax(axis=1), n
-        )  # the first column that each has products with
-        best, start = range(0), 0
-        while start < n:
-            j, stop = start, n
-            while j < stop:
-                stop, j = min(stop, int(with_later[j])), j + 1
-            best = max(best, range(start, stop), key=len)
-            start = stop
-        if LEAST_HEAD * len(best) < n:
-            return AS_IT_IS
-        return cls(np.concatenate([np.asarray(best), np.arange(best.start), np.arange(best.stop, n)]), len(best))
-
-    def there(self, x: Matrix) -> Matrix:
-        """Put the last axis into this order."""
-        return x[..., self.columns] if self.head else x
-
-    def back(self, x: Matrix) -> Matrix:
-        """Put the last axis into the matrix's own order again."""
-        if not self.head:
-            return x
-        out = np.empty_like(x)
-        out[..., self.columns] = x
-        return out
-
-    def shifted(self, A: Matrix, shift: float) -> Matrix | None:
-        """Return the Cholesky factor of A - shift I in this order, A in C order; reads A's upper triangle."""
-        if self.head:
-            run, others = slice(self.columns[0], self.columns[0] + self.head), self.columns[self.head :]
-            below = np.concatenate([A[: run.start, run], A[run, run.stop :].T])
-            rest = np.asfortranarray(A[np.ix_(others, others)].T)
-            rest.ravel("K")[:: len(rest) + 1] -= shift
-            return bordered_cholesky(A.diagonal()[run] - shift, below, rest)
-        copied = np.array(A.T, order="F")
-        copied.ravel("K")[:: len(A) + 1] -= shift
-        return cholesky(copied)
-
-
-AS_IT_IS = Order(np.arange(0), 0)

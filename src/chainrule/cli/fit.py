@@ -63,7 +63,8 @@ def run(
     for name, value in about.items():
         if value is not None and report is None:
             raise InputError(f"{name} is about the report: add --report FILE")
-    order_for(reader or "analyst", "--for")
+    reader = reader or "analyst"
+    order_for(reader, "--for")
     # nothing can be written beside a stream
     trace = None if out is None or is_stream(out) else trace_path(out)
     check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, table.paths)
@@ -76,8 +77,7 @@ def run(
         training = train(prepared, spec, progress=progress, written=table.dialect)
     result = training.result
     wanted = {"model": out, "trace": trace, "report": report}
-    of_report: dict[str, Any] = {"table": table.name, "row": row, "title": title, "rule": rule}
-    of_report["reader"] = reader or "analyst"
+    of_report: dict[str, Any] = {"table": table.name, "row": row, "title": title, "rule": rule, "reader": reader}
     if player:
         of_report["player"] = player_of(training)
         voice.note(f"the player in {report} holds {counted(of_report['player'].rows, 'row')} of the table")

@@ -27,9 +27,8 @@ def as_batches(rows: Rows) -> Rows:
 def _dense(rows: Rows) -> Rows:
     design = Blocks.dense(rows.numbers())
     threads = useful_threads((rows.n_rows, design.row_numbers), rows.threads)
-    learned = {
-        "row counts": rows.once("row counts", lambda: row_counts(rows))
-    }  # of levels, which the copy doesn't have
+    # of levels, which the copy doesn't have
+    learned = {"row counts": rows.once("row counts", lambda: row_counts(rows))}
     return replace(rows, design=design, index=None, threads=threads, copies=1, learned=learned)
 
 
