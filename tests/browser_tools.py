@@ -43,6 +43,15 @@ def opened(browser: Any, path: Path, fragment: str = "", **how: Any) -> Any:
     return page
 
 
+@pytest.fixture
+def page(browser: Any, penguins: Path) -> Iterator[Any]:
+    """The page of the module's fixture `penguins`: no message, error or request is left when a test ends."""
+    page = opened(browser, penguins)
+    yield page
+    assert page.said == []
+    page.close()
+
+
 def go_to(page: Any, epoch: int) -> None:
     """Move the slider to an epoch."""
     page.get_by_label("epoch", exact=True).fill(str(epoch))

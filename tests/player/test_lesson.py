@@ -9,9 +9,9 @@ import re
 import numpy as np
 import pytest
 
-from browser_tools import browser, go_to, needs_browser, number, opened, played, press, section
+from browser_tools import browser, go_to, needs_browser, number, opened, page, played, press, section
 
-__all__ = ["browser"]
+__all__ = ["browser", "page"]
 
 pytestmark = needs_browser
 
@@ -19,14 +19,6 @@ pytestmark = needs_browser
 @pytest.fixture(scope="module")
 def penguins(tmp_path_factory):
     return played(tmp_path_factory.mktemp("penguins"), "--epochs", "400")
-
-
-@pytest.fixture
-def page(browser, penguins):
-    page = opened(browser, penguins)
-    yield page
-    assert page.said == []
-    page.close()
 
 
 def fork(page, **how):

@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from browser_tools import browser, go_to, needs_browser, number, opened, played, playwright, section
+from browser_tools import browser, go_to, needs_browser, number, opened, page, played, playwright, section
 from chainrule.cli import main
 
-__all__ = ["browser"]
+__all__ = ["browser", "page"]
 
 pytestmark = needs_browser
 
@@ -35,14 +35,6 @@ def large(tmp_path_factory):
         writer.writerow([LONG.format(j) for j in range(COLUMNS)] + ["y"])
         writer.writerows([*row, int(one)] for row, one in zip(X.tolist(), y, strict=True))
     return played(folder, folder / "t.csv", "--target", "y", "--epochs", "20")
-
-
-@pytest.fixture
-def page(browser, penguins):
-    page = opened(browser, penguins)
-    yield page
-    assert page.said == []
-    page.close()
 
 
 def canvas(page):
