@@ -575,7 +575,7 @@ nb::object newton(const Design& design, nb::object y, nb::object s, nb::object c
   const Seen seen = given.seen(found.blocks, job.n);
   const Kernels& kernels = kernels_named(kernel);
   Path path = without_lock([&](const Interrupted& interrupted) {
-    return newton_path(kernels, job, seen, ridge, fit_intercept, start, b, near, most, !z.is_none(), threads, interrupted);
+    return newton_path(kernels, job, seen, ridge, fit_intercept, start, b, near, most, threads, interrupted);
   });
   nb::object hessian = nb::none(), z_there = nb::none(), last = nb::none();
   if (!z.is_none()) {

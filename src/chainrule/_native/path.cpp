@@ -12,23 +12,24 @@ namespace {
 constexpr double kArmijo = 1e-4;
 constexpr double kFlat = 1e-13;  // of F: a smaller predicted decrease is lost in rounding
 constexpr double kSmall = 0.01;  // of F: the most that a step may promise whose end isn't compared with its start
+constexpr double kFar = 50.0;    // beyond |z|: after a full step that failed, none that changes z by more is tried
+constexpr int kHalvings = 60;
 
-// A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last, and perhaps the rows' z (m,).
+// A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last, and the rows' z (m,).
 struct Point {
   std::vector<double> theta, gradient, hessian, z;
-  double objective = std::numeric_limits<double>::quiet_NaN(), loss = 0.0, correct = 0.0, reads = 0.0;
+  double objective = std::numeric_limits<double>::quiet_NaN(), loss = 0.0, weight = 0.0, correct = 0.0, reads = 0.0;
 };
 
 class Problem {
  public:
-  Problem(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, bool with_z, int threads,
+  Problem(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, int threads,
           const Interrupted& interrupted)
       : kernels_(kernels),
         job_(job),
         seen_(seen),
         alpha_(alpha),
         k_(job.n_numbers + (fit_intercept ? 1 : 0)),
-        with_z_(with_z),
         threads_(threads),
         interrupted_(interrupted) {}
 
@@ -41,8 +42,8 @@ class Problem {
     job.w = w.data();
     job.b = theta.data() + n;
     Point point;
-    if (with_z_) point.z.resize(static_cast<std::size_t>(job.m));
-    job.z_out = with_z_ ? point.z.data() : nullptr;
+    point.z.resize(static_cast<std::size_t>(job.m));
+    job.z_out = point.z.data();
     const View view(job, seen_.center, seen_.p);
     Reading reading = read(kernels_, job, {0, job.m, 0}, threads_, interrupted_);
     const Doubles sums = combine(std::move(reading.sums), Layout(job).extremes);
@@ -51,7 +52,7 @@ class Problem {
       return point;
     }
     const std::vector<double> gradient = decode(job, sums);
-    const double weight = sums[scalar::kWeight];
+    const double weight = point.weight = sums[scalar::kWeight];
     point.loss = sums[scalar::kLoss] / weight;
     point.correct = sums[scalar::kCorrect] / weight;
     double penalty = 0.0;
@@ -82,13 +83,43 @@ class Problem {
     return point;
   }
 
+  // The largest half, quarter, ... of a full step that lowers F enough, found on the line between the rows' z at its ends, without a
+  // read; 0 if there is none. square: the squared decrement.
+  double shorter(const Point& point, const Point& end, const std::vector<double>& step, double square) const {
+    std::vector<double> u(point.z.size());
+    double size = 0.0, far = 0.0;
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      u[i] = end.z[i] - point.z[i];
+      size = std::max(size, std::fabs(point.z[i]));
+      far = std::max(far, std::fabs(u[i]));
+    }
+    if (!std::isfinite(far)) return 0.0;
+    double bent = 0.0, slope = 0.0;
+    for (std::int64_t j = 0; j < job_.n_numbers; ++j) {
+      const auto i = static_cast<std::size_t>(j);
+      bent += alpha_[j] * step[i] * step[i];
+      slope += alpha_[j] * point.theta[i] * step[i];
+    }
+    Job job = job_;
+    job.what = kAlong;
+    job.n = job.n_blocks = job.n_numbers = 0;
+    job.z = point.z.data(), job.u = u.data();
+    job.step = 0.0, job.t = std::min(0.5, far > 0.0 ? (kFar + size) / far : 0.5);
+    for (int k = 0; k < kHalvings; ++k, job.t /= 2) {
+      const Doubles sums = combine(read(kernels_, job, {0, job.m, 0}, threads_, interrupted_).sums, along::kSize);
+      if (sums.empty()) return 0.0;  // interrupted
+      const double change = sums[along::kLoss] / point.weight - point.loss + job.t * (slope + 0.5 * job.t * bent);
+      if (change <= -kArmijo * job.t * square) return job.t;
+    }
+    return 0.0;
+  }
+
  private:
   const Kernels& kernels_;
   const Job& job_;
   const Seen& seen_;
   const double* alpha_;
   const std::int64_t k_;
-  const bool with_z_;
   const int threads_;
   const Interrupted& interrupted_;
 };
@@ -154,10 +185,10 @@ std::vector<double> in_slots(const Job& job, const double* x) {
 }
 
 Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, const double* w,
-                 double b, double near, std::int64_t most, bool with_z, int threads, const Interrupted& interrupted) {
+                 double b, double near, std::int64_t most, int threads, const Interrupted& interrupted) {
   bool stop = false;
   const Interrupted asked = [&] { return stop = interrupted(); };
-  const Problem problem(kernels, job, seen, alpha, fit_intercept, with_z, threads, asked);
+  const Problem problem(kernels, job, seen, alpha, fit_intercept, threads, asked);
   Path path;
   std::vector<double> theta(w, w + job.n_numbers);
   theta.push_back(b);
@@ -172,24 +203,30 @@ Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const
     const std::vector<double> hessian = point.hessian;  // the step overwrites it
     const double square = newton_step(point, problem.size(), step, path.q);
     if (square < 0.0) break;
-    const auto moved = [&] {
+    const auto moved = [&](double t) {
       std::vector<double> to = point.theta;
-      for (std::size_t j = 0; j < to.size(); ++j) to[j] += step[j];
+      for (std::size_t j = 0; j < to.size(); ++j) to[j] += t * step[j];
       return to;
     };
     if (square <= near && square <= kSmall * point.objective) {
       keep(point, path);
-      path.next = moved();
+      path.next = moved(1.0);
       path.hessian = hessian;
       path.z = std::move(point.z);
       return path;
     }
     if (path.reads >= most) break;
-    Point candidate = problem.at(moved());
+    Point candidate = problem.at(moved(1.0));
     candidate.reads = static_cast<double>(++path.reads);
     const bool flat = square <= kFlat * std::fabs(point.objective);
     const bool is_less = candidate.objective <= point.objective - kArmijo * square;
-    if (!is_less && !(flat && std::isfinite(candidate.objective))) break;
+    if (!is_less && !(flat && std::isfinite(candidate.objective))) {
+      const double t = path.reads < most && !stop ? problem.shorter(point, candidate, step, square) : 0.0;
+      if (t == 0.0) break;
+      candidate = problem.at(moved(t));
+      candidate.reads = static_cast<double>(++path.reads);
+      if (!(candidate.objective < point.objective)) break;
+    }
     keep(point, path);
     point = std::move(candidate);
   }
