@@ -48,12 +48,13 @@ __all__ = sorted(["__version__", *_HOMES, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        module, _, own_name = _HOMES[name].partition(":")
-        return getattr(import_module(module), own_name or name)
     if name in _MODULES:
         return import_module(f"chainrule.{name}")
-    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    module, _, own_name = _HOMES[name].partition(":")
+    found = globals()[name] = getattr(import_module(module), own_name or name)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -57,7 +57,7 @@ class Evaluation:
     @property
     def finite(self) -> bool:
         """Whether F and its gradient are finite."""
-        return math.isfinite(self.objective) and bool(np.isfinite(self.gradient).all())
+        return math.isfinite(self.objective) and bool(np.logical_and.reduce(np.isfinite(self.gradient)))
 
 
 class Objective(Protocol):
@@ -205,8 +205,8 @@ class DataObjective(Objective):
         """Make an evaluation at weights w from the sums over the strata."""
 
         def total(name: str) -> Any:
-            parts = (getattr(sums, name) for sums in read)
-            return sum(part.multiplier * summed for part, summed in zip(self.strata, parts, strict=True))
+            first, *more = [s.multiplier * getattr(sums, name) for s, sums in zip(self.strata, read, strict=True)]
+            return sum(more, start=first)
 
         loss, correct, weight, b_slope, slope = map(total, ("loss", "correct", "weight", "bias", "gradient"))
         loss /= weight

@@ -257,6 +257,7 @@ struct Kernels {
   // Sets codes to 1 if y is `high`, else 0; returns whether every y is exactly `low` or `high`.
   bool (*encode)(Number number, const void* y, std::int64_t m, const void* low, const void* high, std::uint8_t* codes);
   void (*pointwise)(std::int64_t m, const double* z, const std::uint8_t* y, double* loss, double* residual, double* curvature);
+  bool (*cholesky)(double* H, std::int64_t k, std::int64_t ld);
   void (*descend)(const Job& job, Descent& descent, double* scratch);
   std::int64_t (*gram_scratch)(const GramJob& job);
   // Add rows to a leaf's tables, one after the other; to a large pair in the matrix, with the cells' rounding errors kept in their mirror

@@ -436,6 +436,7 @@ void pointwise(std::int64_t m, const double* z, const std::uint8_t* y, double* l
   }
 }
 
+#include "cholesky.hpp"
 #include "gram.hpp"
 #include "updates.hpp"
 
@@ -452,6 +453,7 @@ const Kernels kernels = {CHAINRULE_NAME(CHAINRULE_ISA),
                          matrix_depth,
                          encode,
                          pointwise,
+                         cholesky,
                          descend,
                          gram_scratch,
                          gram_leaf,

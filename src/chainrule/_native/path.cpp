@@ -125,9 +125,9 @@ class Problem {
 };
 
 // Solves H d = -gradient by the Cholesky factor of H scaled to a unit diagonal; returns the squared decrement gradient.H^-1 gradient, or
-// -1 if there is no factor. Uses the first k = n + 1 rows and columns, n without an intercept; overwrites the upper triangle
-// of H with the factor U, H = D U'U D. q: filled with D^-2.
-double newton_step(Point& point, std::int64_t k, std::vector<double>& step, std::vector<double>& q) {
+// -1 if there is no factor. Uses the first k = n + 1 rows and columns, n without an intercept; overwrites H, its upper triangle with the
+// factor U, H = D U'U D. q: filled with D^-2.
+double newton_step(const Kernels& kernels, Point& point, std::int64_t k, std::vector<double>& step, std::vector<double>& q) {
   double* H = point.hessian.data();
   const auto ld = static_cast<std::int64_t>(point.theta.size());
   std::vector<double> scale(static_cast<std::size_t>(k));
@@ -140,17 +140,7 @@ double newton_step(Point& point, std::int64_t k, std::vector<double>& step, std:
     for (std::int64_t j = i; j < k; ++j) H[i * ld + j] *= scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(j)];
   for (std::int64_t i = 0; i < k; ++i)
     q[static_cast<std::size_t>(i)] = scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(i)];
-  for (std::int64_t i = 0; i < k; ++i) {
-    double* row = H + i * ld;
-    if (!(row[i] > 1e-12)) return -1.0;
-    const double pivot = 1.0 / std::sqrt(row[i]);
-    for (std::int64_t j = i; j < k; ++j) row[j] *= pivot;
-    for (std::int64_t r = i + 1; r < k; ++r) {
-      const double factor = row[r];
-      double* below = H + r * ld;
-      for (std::int64_t j = r; j < k; ++j) below[j] -= factor * row[j];
-    }
-  }
+  if (!kernels.cholesky(H, k, ld)) return -1.0;
   double square = 0.0;
   step.assign(point.theta.size(), 0.0);
   for (std::int64_t i = 0; i < k; ++i)
@@ -201,7 +191,7 @@ Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const
   while (!stop && std::isfinite(point.objective)) {
     if (is_free && point.correct == 1.0) break;         // no optimum: the classes are separated
     const std::vector<double> hessian = point.hessian;  // the step overwrites it
-    const double square = newton_step(point, problem.size(), step, path.q);
+    const double square = newton_step(kernels, point, problem.size(), step, path.q);
     if (square < 0.0) break;
     const auto moved = [&](double t) {
       std::vector<double> to = point.theta;

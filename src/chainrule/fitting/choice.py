@@ -50,9 +50,11 @@ class Shape:
     @classmethod
     def of(cls, rows: Rows, penalty: ElasticNet) -> Shape:
         """Collect the facts of a fit."""
-        costs = hessian_steps(rows), penalty.isotropic, block_of(rows)[1], rows.n_rows * float(penalty.curvature.min())
-        is_numeric = bool(rows.design.numeric.all())
-        return cls(rows.n_rows, rows.n_features, rows.is_dense, penalty.strongly_convex, *costs, is_numeric)
+        of = {"is_isotropic": penalty.isotropic, "is_numeric": bool(rows.design.numeric.all())}
+        if not rows.is_dense and rows.n_features > CG_COLUMNS["sparse"]:  # else `is_many` asks for no more
+            strength = rows.n_rows * float(penalty.curvature.min())
+            of |= {"hessian_steps": hessian_steps(rows), "block": block_of(rows)[1], "strength": strength}
+        return cls(rows.n_rows, rows.n_features, rows.is_dense, penalty.strongly_convex, **of)
 
     @property
     def is_many(self) -> bool:

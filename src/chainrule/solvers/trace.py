@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,10 +99,10 @@ class TraceRecorder:
         """Return everything kept, and the last epoch in any case; to_fit : converts points (k, size) to the fit's units."""
         last = [] if self._last is None or (self._kept and self._kept[-1] is self._last) else [self._last]
         lines, points = zip(*self._kept, *last, strict=True)
-        columns: dict[str, NDArray[np.float64 | np.int64]] = {
-            name: np.array([line.get(name, np.nan) for line in lines], np.int64 if name == "epoch" else np.float64)
-            for name in dict.fromkeys(name for line in lines for name in line)
-        }
+        names = list(dict.fromkeys(chain.from_iterable(lines)))
+        numbers = np.array([[line.get(name, np.nan) for line in lines] for name in names])
+        columns: dict[str, NDArray[np.float64 | np.int64]] = dict(zip(names, numbers, strict=True))
+        columns["epoch"] = columns["epoch"].astype(np.int64)
         theta, note = to_fit(np.array(points)), ""
         if self.stride > 1:
             more = f"more would not fit in {self.max_bytes >> 20} MB"

@@ -14,7 +14,7 @@ LITTLE = 1e7  # products that take a few milliseconds, always allowed
 LEAST_ROWS = 40  # per column of the block; with fewer, the block is worse than none
 FEWEST = 200  # least columns of a block from a sample; 166 saved no read on text
 STEP = 3e5  # numbers that are read in the time of a step's Python
-FEW_COLUMNS, FEW_NUMBERS = 128, 2e7  # columns, and numbers in the reads that a Hessian costs: about ten milliseconds
+FEW_COLUMNS, FEW_NUMBERS = 128, 2e7  # columns, and numbers in the reads that a Hessian costs: a few milliseconds
 STORED = 10.0  # dense numbers that are multiplied in a Hessian in the time of a level or a stored number
 SAMPLED = 1e5  # such numbers from which the core's steps on a sample first save more than the sample costs
 
@@ -55,7 +55,7 @@ def matrix_reads(rows: Rows) -> float:
 
 def hessian_numbers(rows: Rows) -> float:
     """Dense numbers that are read in the time of a read with the Hessian and its factor."""
-    return rows.n_rows * mean_terms(rows) * hessian_reads(rows) * (1.0 if rows.is_dense else STORED)
+    return rows.n_rows * mean_terms(rows) * hessian_reads(rows) * (1.0 if rows.design.of_numbers_alone else STORED)
 
 
 def is_few(rows: Rows) -> bool:
