@@ -263,6 +263,8 @@ class Read {
       if (job_.n >= lanes) return rows->pack(i, root_, sizeof(T) == 4 ? job_.fold : nullptr, layout, kStripStep<T>, to);
       if constexpr (sizeof(T) == 8) return rows->pack_few(i, root_, layout, to);
     }
+    if (n_readers_ == 1 && readers_[0].kind == Reader::kNumbers)
+      return pack_columns(*static_cast<const Numbers*>(readers_[0].memory), i, layout, panel);
     const std::int64_t whole = (layout.strips - 1) * lanes, bias = lanes - layout.in_short;
     // Where a row stores column c: from `whole` on, in strip 0 after the bias.
     const auto place = [&](std::int64_t k, std::int64_t c) {
@@ -285,6 +287,29 @@ class Read {
       pack_block<T>(reader, of, i, c, end, place, whole_vector);
       c = end;
     });
+  }
+
+  // The same of columns of numbers alone: vectors of rows, transposed.
+  template <typename T>
+  void pack_columns(const Numbers& numbers, std::int64_t i, const MatrixLayout& layout, T* panel) const {
+    constexpr std::int64_t lanes = kLanes<T>;
+    for (std::int64_t strip = 0; strip < layout.strips; ++strip)
+      for (std::int64_t h = 0; h < lanes; h += kWide)
+        for (std::int64_t k = 0; k < 8; k += kWide) {
+          const V root = load(root_ + k);
+          V a[kWide];
+          for (int l = 0; l < kWide; ++l) {
+            const std::int64_t c = layout.column(strip, h + l);
+            if (c < 0 || c == layout.n) {
+              a[l] = c < 0 ? V{} : root;
+              continue;
+            }
+            const std::int64_t slot = job_.numbers[c];
+            a[l] = root * (numbers.seen(slot - numbers.at(), i + k) * splat(fold<T>(slot)));
+          }
+          transpose(a);
+          for (int l = 0; l < kWide; ++l) store(panel + kStripStep<T> * strip + lanes * (in_panel_ + k + l) + h, a[l]);
+        }
   }
 
   static std::int64_t slots_in(const DenseRows& rows) { return rows.slots(); }

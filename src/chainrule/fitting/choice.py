@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from chainrule.data.rows import Rows
 from chainrule.data.rows.costs import BLOCK, block_of, hessian_steps
@@ -50,7 +51,7 @@ class Shape:
     @classmethod
     def of(cls, rows: Rows, penalty: ElasticNet) -> Shape:
         """Collect the facts of a fit."""
-        of = {"is_isotropic": penalty.isotropic, "is_numeric": bool(rows.design.numeric.all())}
+        of: dict[str, Any] = {"is_isotropic": penalty.isotropic, "is_numeric": bool(rows.design.numeric.all())}
         if not rows.is_dense and rows.n_features > CG_COLUMNS["sparse"]:  # else `is_many` asks for no more
             strength = rows.n_rows * float(penalty.curvature.min())
             of |= {"hessian_steps": hessian_steps(rows), "block": block_of(rows)[1], "strength": strength}
