@@ -94,3 +94,38 @@ def test_far_starts_never_end_above_themselves(rng):
             assert result.reason == "converged"
             assert result.objective <= result.trace.columns["objective"][0]
             assert result.reads <= 60
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_step_that_raises_F_is_halved_until_F_is_lower_by_armijos_rule(weighted, threads, rng):
+    m, alpha = 30_000, 1e-4
+    X = rng.standard_t(3, size=(m, 4))
+    y = (rng.random(m) < 1.0 / (1.0 + np.exp(-X @ [1.0, -2.0, 0.5, 0.0] - 0.3))).astype(np.uint8)
+    s = rng.integers(0, 3, m).astype(float) if weighted else np.ones(m)
+    A, theta = np.column_stack([X, np.ones(m)]), np.array([8.0, 8.0, -8.0, 8.0, 0.0])
+    ridge = np.array([alpha] * 4 + [0.0])
+
+    def F(at):
+        return np.sum(s * (np.logaddexp(0.0, A @ at) - y * (A @ at))) / s.sum() + 0.5 * ridge @ at**2
+
+    run = {"alpha": ridge[:-1], "fit_intercept": True, "w": theta[:-1], "b": 0.0, "near": 1e-9, "most": 60}
+    path = newton_path(Blocks.dense(X), y, s if weighted else None, None, None, threads=threads, z=np.empty(m), **run)
+    assert path.hessian is not None, "it went on to the end"
+    np.testing.assert_allclose(path.objective, [F(at) for at in path.theta], rtol=1e-12)
+    assert np.all(np.diff(path.objective) < 0.0)
+    shorter = 0
+    for at, to in zip(path.theta[:-1], path.theta[1:], strict=True):
+        g = 1.0 / (1.0 + np.exp(-A @ at))
+        slope = A.T @ (s * (g - y)) / s.sum() + ridge * at
+        step = -np.linalg.solve((A.T * (s * g * (1.0 - g))) @ A / s.sum() + np.diag(ridge), slope)
+        t = float((to - at) @ step / (step @ step))
+        np.testing.assert_allclose(to, at + t * step, rtol=1e-6, atol=1e-6)
+        enough = [F(at + k * step) <= F(at) + 1e-4 * k * (slope @ step) for k in (t, 2.0 * t)]
+        assert enough[0]
+        kept = s > 0.0
+        is_far = 2.0 * t * np.abs(A @ step)[kept].max() > 50.0 + np.abs(A @ at)[kept].max()
+        assert t == pytest.approx(1.0) or not enough[1] or is_far
+        shorter += t < 0.9
+    assert shorter >= 1
+    assert path.reads.tolist() == sorted(set(path.reads.tolist()))
