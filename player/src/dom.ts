@@ -45,8 +45,10 @@ export const tex = {
   part: (...children: Child[]) => fill(math("math", ...children), { displaystyle: "true" }, []),
 };
 
-/** Replace what an element holds. */
+/** Replace what an element holds; a text alone by writing it into the one that is there. */
 export function put(element: Element, ...children: Child[]): void {
+  const [held, [text]] = [element.firstChild, children];
+  if (children.length === 1 && typeof text === "string" && held instanceof Text && !held.nextSibling) return void (held.data = text);
   element.replaceChildren();
   fill(element, {}, children);
 }

@@ -9,7 +9,7 @@ test("while a run plays and when it stops, slow views wait for the next frame; e
   const store = start(encode(parse("a,y\n1,0\n2,1\n3,0\n4,1\n"), 1).data);
   const shown: number[] = [];
   for (let k = 0; k < 3; k++) {
-    store.watch((state, before) => {
+    store.watch(["epoch", "isPlaying"], (state, before) => {
       if (state === before) return;
       shown.push(k);
       for (const until = performance.now() + 3; performance.now() < until; );

@@ -331,7 +331,8 @@ def test_reduced_motion_plays_in_few_long_steps(browser, penguins):
     seen = page.evaluate(
         """() => new Promise(done => {
           const seen = new Set(), told = document.querySelector("output.epoch");
-          new MutationObserver(() => seen.add(told.textContent)).observe(told, { childList: true });
+          const parts = { childList: true, characterData: true, subtree: true };
+          new MutationObserver(() => seen.add(told.textContent)).observe(told, parts);
           document.querySelector("[aria-label=play]").click();
           setTimeout(() => (document.querySelector("[aria-label=pause]").click(), done([...seen])), 2500);
         })"""

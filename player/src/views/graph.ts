@@ -1,7 +1,7 @@
 // The computation graph of one row: values run forward, derivatives run back, step by step.
 
 import { allShortened, el, pretty, put, shortened, signed, subscript, svg, tex, type Child } from "../dom";
-import { inTable, reached, type Row, STAGES, type Stage, type State, type Store } from "../store";
+import { inTable, POINT, reached, type Row, STAGES, type Stage, type State, type Store } from "../store";
 import { strongest, terms } from "./step";
 
 const SHOWN = 8;
@@ -235,26 +235,26 @@ function formula(store: Store, state: State): Child[] {
 
 /** Draw the graph, with the row's name above it; a click on a part asks why it is so. */
 export function view(store: Store, place: HTMLElement, below: Element, why: (stage: Stage) => void): void {
-  let isNarrow = false;
+  let isNarrow = true; // until the place has a width
   const { data } = store;
   const show = (): void => {
     const { state, row } = store;
-    isNarrow = place.clientWidth < NARROW;
     const isEdited = state.edited.x || state.edited.at;
     put(
       place,
       el("p", { class: "row" }, `Row ${data.rowNumbers[state.row]}: ${data.target} is ${data.classes[row.y]}${data.isHeldOut[state.row] ? ", held out" : ""}${isEdited ? ", with your changes" : ""}.`),
       draw(store, state, isNarrow),
     );
-    put(below, ...formula(store, state));
   };
   place.addEventListener("click", (event) => {
     const stage = (event.target as Element).closest("[data-stage]")?.getAttribute("data-stage");
     if (stage) why(stage as Stage);
   });
-  new ResizeObserver(() => place.clientWidth < NARROW !== isNarrow && show()).observe(place);
-  store.watch((state, before) => {
-    const keys = ["epoch", "batch", "row", "stage", "run", "runs", "edited"] as const;
-    if (state === before || keys.some((key) => state[key] !== before[key])) show();
-  });
+  new ResizeObserver(() => {
+    if (place.clientWidth < NARROW === isNarrow) return;
+    isNarrow = !isNarrow;
+    show();
+  }).observe(place);
+  store.watch([...POINT, "row", "stage"], show, place);
+  store.watch([...POINT, "row", "stage"], (state) => put(below, ...formula(store, state)), below);
 }

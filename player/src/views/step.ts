@@ -2,7 +2,7 @@
 
 import { allShortened, el, named, pretty, put, signed, subscript } from "../dom";
 import { type Point, sums, update as updated } from "../math";
-import { reached, type Store } from "../store";
+import { POINT, reached, type State, type Store } from "../store";
 
 const SHOWN = 12;
 const LATER = "not yet computed";
@@ -28,7 +28,7 @@ export function strongest(store: Store): number[] {
 export function view(store: Store, place: Element): void {
   const { data } = store;
   const short = allShortened(data.names, 40);
-  store.watch((state) => {
+  const show = (state: State): void => {
     const { point, here, batch, batches, run, share } = store;
     const { how, training } = run;
     const order = strongest(store).slice(0, SHOWN);
@@ -65,5 +65,6 @@ export function view(store: Store, place: Element): void {
       el("p", {}, update ? `${loss} goes from ${pretty(now, 6)} to ${pretty(then, 6)}${then > now ? ": it rises" : ""}.` : `${loss} is ${pretty(now, 6)} here.`),
       batch && el("p", { class: "note" }, `This is batch ${state.batch + 1} of ${batches.length} of the epoch: each makes a step of its own. Every epoch deals the rows into batches anew.`),
     );
-  });
+  };
+  store.watch([...POINT, "row", "stage"], show, place);
 }
