@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from browser_tools import browser, go_to, needs_browser, number, opened, page, played, press, section
+from browser_tools import browser, go_to, needs_browser, number, opened, page, played, playwright, press, section
 
 __all__ = ["browser", "page"]
 
@@ -323,6 +323,22 @@ def test_no_accessibility_finding_in_any_state(browser, penguins, tmp_path, sche
     page.get_by_label("a CSV file of your own").set_input_files(str(own))
     press(page, "train on it")
     check()
+    page.close()
+
+
+def test_while_it_plays_a_view_is_up_to_date_when_it_comes_into_sight_or_is_printed(browser, penguins):
+    page = opened(browser, penguins, reduced_motion="reduce")  # an epoch a second
+    surface = page.get_by_role("img", name="loss over two weights", include_hidden=True)
+    seen = [surface.get_attribute("aria-label")]
+    page.get_by_role("button", name="play", exact=True).click()
+    playwright.expect(page.locator("output.epoch")).to_contain_text("epoch 2 of")
+    assert surface.get_attribute("aria-label") == seen[-1]
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    seen.append(surface.get_attribute("aria-label"))
+    section(page, "The loss surface").scroll_into_view_if_needed()
+    playwright.expect(surface).not_to_have_attribute("aria-label", seen[-1])
+    assert seen[0] != seen[1]
+    assert page.said == []
     page.close()
 
 
