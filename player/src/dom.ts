@@ -3,32 +3,68 @@
 export type Child = Node | string | number | null | undefined | false;
 type Attributes = Record<string, string | number | boolean | EventListener | undefined>;
 
+const HTML = "http://www.w3.org/1999/xhtml";
 const SVG = "http://www.w3.org/2000/svg";
 const MATH = "http://www.w3.org/1998/Math/MathML";
 
-function fill<E extends Element>(element: E, attributes: Attributes, children: readonly Child[]): E {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== undefined) element.setAttribute(name, String(value));
-  }
-  for (const child of children) {
-    if (child !== null && child !== undefined && child !== false) element.append(typeof child === "number" ? pretty(child) : child);
-  }
+interface Made {
+  readonly element: Element;
+  readonly attributes: Attributes;
+}
+
+/** What each place that is drawn again and again is made of, in the order of making. */
+const drawings = new WeakMap<Element, Made[]>();
+let [drawing, count]: [Made[] | null, number] = [null, 0];
+
+function set(element: Element, name: string, value: Attributes[string], before: Attributes[string]): void {
+  if (typeof before === "function") element.removeEventListener(name, before);
+  if (typeof value === "function") element.addEventListener(name, value);
+  else if (value === undefined || value === false) element.removeAttribute(name);
+  else element.setAttribute(name, value === true ? "" : String(value));
+}
+
+/** Make an element; within `redraw`, the one that was made in its place before, if it has the same name. */
+function made(namespace: string, name: string, attributes: Attributes, children: readonly Child[]): Element {
+  const last = drawing?.[count];
+  const isThere = last?.element.localName === name && last.element.namespaceURI === namespace;
+  const { element, attributes: before } = isThere ? last : { element: document.createElementNS(namespace, name), attributes: {} };
+  if (drawing) drawing[count++] = { element, attributes };
+  for (const key in before) if (!(key in attributes)) set(element, key, undefined, before[key]);
+  for (const key in attributes) if (attributes[key] !== before[key]) set(element, key, attributes[key], before[key]);
+  put(element, ...children);
   return element;
 }
 
+/** Let an element hold some children; texts alone are written into those that are there. */
+export function put(element: Element, ...children: Child[]): void {
+  const wanted = children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => (typeof child === "number" ? pretty(child) : child));
+  const held = element.childNodes;
+  const isThere = held.length === wanted.length && wanted.every((child, k) => (typeof child === "string" ? held[k] instanceof Text : child === held[k]));
+  if (!isThere) return element.replaceChildren(...wanted);
+  wanted.forEach((child, k) => typeof child === "string" && (held[k] as Text).data !== child && ((held[k] as Text).data = child));
+}
+
+/** Put what is made into a place whose elements stay from one time to the next, and are changed where they differ. */
+export function redraw(place: Element, make: () => readonly Child[]): void {
+  [drawing, count] = [drawings.get(place) ?? [], 0];
+  try {
+    put(place, ...make());
+    drawing.length = count;
+    drawings.set(place, drawing);
+  } finally {
+    drawing = null;
+  }
+}
+
 export function el<K extends keyof HTMLElementTagNameMap>(name: K, attributes: Attributes = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
-  return fill(document.createElement(name), attributes, children);
+  return made(HTML, name, attributes, children) as HTMLElementTagNameMap[K];
 }
 
 export function svg<K extends keyof SVGElementTagNameMap>(name: K, attributes: Attributes = {}, ...children: Child[]): SVGElementTagNameMap[K] {
-  return fill(document.createElementNS(SVG, name), attributes, children);
+  return made(SVG, name, attributes, children) as SVGElementTagNameMap[K];
 }
 
-function math(name: string, ...children: Child[]): Element {
-  return fill(document.createElementNS(MATH, name), {}, children);
-}
+const math = (name: string, ...children: Child[]): Element => made(MATH, name, {}, children);
 
 /** A small language for formulas: `row(i("z"), o("="), n("3"))`. */
 export const tex = {
@@ -40,16 +76,10 @@ export const tex = {
   over: (top: Child, bottom: Child) => math("mfrac", top, bottom),
   sub: (base: Child, index: Child) => math("msub", base, index),
   sup: (base: Child, index: Child) => math("msup", base, index),
-  block: (...children: Child[]) => fill(math("math", ...children), { display: "block" }, []),
+  block: (...children: Child[]) => made(MATH, "math", { display: "block" }, children),
   /** A part of a line, which may break after it. */
-  part: (...children: Child[]) => fill(math("math", ...children), { displaystyle: "true" }, []),
+  part: (...children: Child[]) => made(MATH, "math", { displaystyle: "true" }, children),
 };
-
-/** Replace what an element holds. */
-export function put(element: Element, ...children: Child[]): void {
-  element.replaceChildren();
-  fill(element, {}, children);
-}
 
 /** Write a number as books do: −0.2500, 7.9 × 10⁻¹³. */
 export function pretty(x: number | null | undefined, digits = 4): string {

@@ -3,7 +3,7 @@
 import { el, pretty, put } from "./dom";
 import { type Data, type Given, read } from "./data";
 import { restore } from "./link";
-import { start, STAGES, type Stage, type Store } from "./store";
+import { POINT, start, STAGES, type Stage, type Store } from "./store";
 import * as check from "./views/check";
 import * as derive from "./views/derive";
 import * as exercise from "./views/exercise";
@@ -66,7 +66,7 @@ function stepper(store: Store, place: Element, places: readonly [Element, Elemen
   const button = (label: string, act: () => void): HTMLButtonElement => el("button", { type: "button", click: act }, label);
   const [back, on] = [button("step back", () => at(store.state.stage - 1)), button("step", onward)];
   put(place, button("start over", () => at(0)), back, on, said);
-  store.watch((state) => put(said, `${state.stage + 1} of ${STAGES.length}: ${SAYS[STAGES[state.stage]](store)}`));
+  store.watch([...POINT, "row", "stage"], (state) => put(said, `${state.stage + 1} of ${STAGES.length}: ${SAYS[STAGES[state.stage]](store)}`));
   return { ArrowRight: on, ArrowLeft: back };
 }
 
@@ -144,6 +144,7 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
   check.badge(store, badge);
   check.floor(store, floor);
   listen(keys);
+  onbeforeprint = () => store.showAll();
 }
 
 const held = document.getElementById("chainrule-data");

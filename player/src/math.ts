@@ -143,13 +143,36 @@ export function update(at: Point, of: Sums, rate: number, fitIntercept = true): 
   };
 }
 
+/** Run a generator, which yields where it may wait, to its end. */
+export function finished<T>(work: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+  }
+}
+
+/** Add c r r' to the lower triangle of H. */
+function addOuter(H: Float64Array, row: Float64Array, c: number): void {
+  const size = row.length;
+  for (let j = 0; j < size; j++) {
+    const cj = c * row[j];
+    if (cj !== 0) for (let k = 0; k <= j; k++) H[j * size + k] += cj * row[k]; // levels are 0 in most rows
+  }
+}
+
+function times(H: Float64Array, v: Float64Array): Float64Array {
+  const [size, found] = [v.length, new Float64Array(v.length)];
+  for (let j = 0; j < size; j++) for (let k = 0; k < size; k++) found[j] += H[j * size + k] * v[k];
+  return found;
+}
+
 /** The curvature of each row's loss at a point, g (1 - g); 1/4 of each without one, its bound. */
 export function curvatures(rows: Rows, at?: Point): Float64Array {
   return Float64Array.from({ length: rows.m }, (_, i) => (at ? dg_dz(logOdds(rows, i, at)) : 0.25));
 }
 
 /** The largest eigenvalue of (1/S) sum s h (x, 1)(x, 1)' + alpha I, by the power method; the penalty leaves b out. */
-export function largestEigenvalue(rows: Rows, h: Float64Array, alpha = 0, fitIntercept = true): number {
+export function* largestEigenvalue(rows: Rows, h: Float64Array, alpha = 0, fitIntercept = true): Generator<void, number> {
   const { m, n, x, s } = rows;
   let S = 0;
   for (let i = 0; i < m; i++) S += s ? s[i] : 1;
@@ -158,29 +181,26 @@ export function largestEigenvalue(rows: Rows, h: Float64Array, alpha = 0, fitInt
   const row = new Float64Array(size).fill(1);
   for (let i = 0; i < m; i++) {
     row.set(x.subarray(i * n, (i + 1) * n));
-    const c = ((s ? s[i] : 1) * h[i]) / S;
-    for (let j = 0; j < size; j++) {
-      const cj = c * row[j];
-      if (cj !== 0) for (let k = 0; k <= j; k++) H[j * size + k] += cj * row[k]; // levels are 0 in most rows
-    }
+    addOuter(H, row, ((s ? s[i] : 1) * h[i]) / S);
+    if (i % 16 === 0) yield;
   }
   for (let j = 0; j < size; j++) {
     if (j < n) H[j * size + j] += alpha;
     for (let k = 0; k < j; k++) H[k * size + j] = H[j * size + k];
   }
-  let v = Float64Array.from({ length: size }, (_, j) => 1 + 0.01 * ((j * 7) % 11));
+  let v: Float64Array = Float64Array.from({ length: size }, (_, j) => 1 + 0.01 * ((j * 7) % 11));
   let value = 0;
   for (let k = 0; k < 500; k++) {
     const length = Math.sqrt(v.reduce((sum, a) => sum + a * a, 0));
     if (length === 0) return 0;
     v = v.map((a) => a / length);
-    const next = new Float64Array(size);
-    for (let j = 0; j < size; j++) for (let k = 0; k < size; k++) next[j] += H[j * size + k] * v[k];
+    const next = times(H, v);
     const found = v.reduce((sum, a, j) => sum + a * next[j], 0);
     const done = Math.abs(found - value) <= 1e-12 * found;
     value = found;
     v = next;
     if (done) break;
+    yield;
   }
   return value;
 }

@@ -2,7 +2,7 @@
 
 import Papa from "papaparse";
 import { type Data, split } from "./data";
-import { curvatures, largestEigenvalue, type Rows, shuffled } from "./math";
+import { curvatures, finished, largestEigenvalue, type Rows, shuffled } from "./math";
 import { moments, rescaled } from "./views/fork";
 
 const [MOST_ROWS, MOST_COLUMNS] = [2000, 200];
@@ -124,7 +124,7 @@ export function encode(table: Table, target: number): { data: Data; notes: strin
   const raw: Rows = { m, n, x: Float64Array.from({ length: m * n }, (_, k) => columns[k % n][Math.floor(k / n)]), y: Uint8Array.from(places, (i) => (table.cells[i][target].trim() === classes[1] ? 1 : 0)), s: null };
   const [center, scale] = moments(raw);
   const rows = rescaled(raw, center, scale);
-  const rate = 1 / largestEigenvalue(rows, curvatures(rows));
+  const rate = 1 / finished(largestEigenvalue(rows, curvatures(rows)));
   const data: Data = {
     ...split(rows, new Uint8Array(m)),
     title: `${table.names[target]}: ${classes[1]} or ${classes[0]}?`,

@@ -85,13 +85,20 @@ export function rowAt(rows: Rows, i: number, at: Point): Row {
   };
 }
 
-/** A view, and the state that it shows. */
+/** The parts of the state that the point, its derivatives and the step from it depend on. */
+export const POINT = ["run", "epoch", "batch", "edited"] as const;
+
+/** A view, the parts of the state that it reads, and the state that it shows. */
 interface View {
-  readonly look: (state: State, before: State) => void;
+  readonly reads: readonly (keyof State)[];
+  /** Shows a state; a generator if that may take long: it yields where the rest may wait for the next frame. */
+  readonly look: (state: State, before: State) => Generator<void> | void;
   shown: State;
+  rest: Generator<void> | null;
+  isSeen: boolean;
 }
 
-const FRAME = 2; // ms of a frame after which the other views wait for the next; the slowest view takes 4 ms at 500 x 30
+const FRAME = 2; // ms of a frame after which the rest waits for the next; the slowest step of a view takes 4 ms at 500 x 30
 
 export class Store {
   private readonly views: View[] = [];
@@ -184,36 +191,59 @@ export class Store {
     if (!part.edited && moved) next.edited = NOT_EDITED;
     else if (!part.edited && next.row !== before.row) next.edited = { ...before.edited, x: null };
     this.now = next;
-    if (next.isPlaying || before.isPlaying) this.frame ||= requestAnimationFrame(() => this.someViews());
-    else for (const view of this.views) this.show(view);
+    if (next.isPlaying || before.isPlaying) this.soon();
+    else this.showAll();
   }
 
-  /** Whether every view shows the present state. */
+  private isOld({ reads, shown }: View): boolean {
+    return shown !== this.now && reads.some((key) => shown[key] !== this.now[key]);
+  }
+
+  /** The views that are to be shown: while the run plays, those out of sight wait. */
+  private get due(): View[] {
+    return this.views.filter((view) => (view.isSeen || !this.now.isPlaying) && (view.rest || this.isOld(view)));
+  }
+
+  /** Whether every view that can be seen shows the present state. */
   get isShown(): boolean {
-    return this.views.every((view) => view.shown === this.now);
+    return !this.due.length;
+  }
+
+  /** Show every view that is behind, at once. */
+  showAll(): void {
+    for (const view of this.views) this.show(view);
   }
 
   /** While the run plays, and when it stops, show the views that are behind over several frames, so that none takes long. */
-  private someViews(): void {
-    this.frame = 0;
-    const started = performance.now();
-    for (const view of this.views) {
-      if (performance.now() - started > FRAME) break;
-      if (view.shown !== this.now) this.show(view);
+  private soon(): void {
+    if (this.isShown) return;
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      const until = performance.now() + FRAME;
+      for (const view of this.due) {
+        if (performance.now() > until) break;
+        this.show(view, until);
+      }
+      this.soon();
+    });
+  }
+
+  /** Begin a view anew if its state is old, and go on with it until a time. */
+  private show(view: View, until = Infinity): void {
+    if (this.isOld(view)) {
+      const before = view.shown;
+      view.shown = this.now;
+      view.rest = view.look(this.now, before) ?? null;
     }
-    if (!this.isShown) this.frame ||= requestAnimationFrame(() => this.someViews());
+    while (view.rest && performance.now() <= until) if (view.rest.next().done) view.rest = null;
   }
 
-  private show(view: View): void {
-    const before = view.shown;
-    view.shown = this.now;
-    view.look(this.now, before);
-  }
-
-  /** Call a view now, and again with each state and the one that it showed before. */
-  watch(look: View["look"]): void {
-    this.views.push({ look, shown: this.now });
-    look(this.now, this.now);
+  /** Call a view now, and whenever a part of the state that it reads has changed, with the state that it showed before. */
+  watch(reads: View["reads"], look: View["look"], place?: Element): void {
+    const view: View = { reads, look, shown: this.now, rest: look(this.now, this.now) ?? null, isSeen: !place };
+    this.views.push(view);
+    this.show(view);
+    if (place) new IntersectionObserver((seen) => ((view.isSeen = seen.at(-1)!.isIntersecting), this.soon())).observe(place);
   }
 }
 

@@ -33,7 +33,7 @@ test("sums over rows agree with the graph's within their bounds", () => {
       at.dL_dw.forEach((d: number, j: number) => assert.ok(Math.abs(found.dL_dw[j] - d) <= 64 * found.bounds.dL_dw[j]));
       near(found.accuracy, at.accuracy, 4, "accuracy");
     }
-    const limit = 2 / M.largestEigenvalue(rows, M.curvatures(rows), run.alpha);
+    const limit = 2 / M.finished(M.largestEigenvalue(rows, M.curvatures(rows), run.alpha));
     assert.ok(Math.abs(limit / run.limit - 1) < 1e-6, `2/L_max: ${limit}`);
   }
 });
@@ -112,7 +112,7 @@ test("the loss surface is F", () => {
   const run = told.runs[1];
   const [rows, at] = [rowsOf(run), { w: Float64Array.from(run.at[5].w as number[]), b: run.at[5].b }];
   const ranges = [{ low: -1, high: 1 }, { low: -2, high: 2 }] as const;
-  const values = grid(rows, at, [0, rows.n], ranges[0], ranges[1], 3, run.alpha);
+  const values = M.finished(grid(rows, at, [0, rows.n], ranges[0], ranges[1], 3, run.alpha));
   for (const [k, u, v] of [[0, -1, -2], [4, 0, 0], [5, 1, 0], [8, 1, 2]] as const) {
     const w = at.w.slice();
     w[0] = u;

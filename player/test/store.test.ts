@@ -9,7 +9,7 @@ test("while a run plays and when it stops, slow views wait for the next frame; e
   const store = start(encode(parse("a,y\n1,0\n2,1\n3,0\n4,1\n"), 1).data);
   const shown: number[] = [];
   for (let k = 0; k < 3; k++) {
-    store.watch((state, before) => {
+    store.watch(["epoch", "isPlaying"], (state, before) => {
       if (state === before) return;
       shown.push(k);
       for (const until = performance.now() + 3; performance.now() < until; );
@@ -27,4 +27,31 @@ test("while a run plays and when it stops, slow views wait for the next frame; e
   }
   store.change({ epoch: 2 });
   assert.deepEqual(shown, [0, 1, 2, 0, 1, 2]);
+});
+
+test("a view that takes long goes on in the next frame, and begins anew if the state has changed", () => {
+  const frames: (() => void)[] = [];
+  globalThis.requestAnimationFrame = (show) => frames.push(() => show(0));
+  const store = start(encode(parse("a,y\n1,0\n2,1\n3,0\n4,1\n"), 1).data);
+  const done: string[] = [];
+  store.watch(["epoch"], function* ({ epoch }) {
+    for (let k = 0; k < 3; k++) {
+      done.push(`${epoch}.${k}`);
+      for (const until = performance.now() + 3; performance.now() < until; );
+      yield;
+    }
+  });
+  assert.deepEqual(done.splice(0), ["0.0", "0.1", "0.2"]);
+  store.change({ isPlaying: true });
+  assert.ok(store.isShown && !frames.length); // the view doesn't read what has changed
+  store.change({ epoch: 1 });
+  frames.shift()!();
+  assert.deepEqual(done.splice(0), ["1.0"]);
+  store.change({ epoch: 2 });
+  while (frames.length) frames.shift()!();
+  assert.deepEqual(done.splice(0), ["2.0", "2.1", "2.2"]);
+  store.change({ epoch: 3 });
+  frames.shift()!();
+  store.showAll();
+  assert.deepEqual(done, ["3.0", "3.1", "3.2"]);
 });

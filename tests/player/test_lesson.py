@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from browser_tools import browser, go_to, needs_browser, number, opened, page, played, press, section
+from browser_tools import browser, go_to, needs_browser, number, opened, page, played, playwright, press, section
 
 __all__ = ["browser", "page"]
 
@@ -326,12 +326,29 @@ def test_no_accessibility_finding_in_any_state(browser, penguins, tmp_path, sche
     page.close()
 
 
+def test_while_it_plays_a_view_is_up_to_date_when_it_comes_into_sight_or_is_printed(browser, penguins):
+    page = opened(browser, penguins, reduced_motion="reduce")  # an epoch a second
+    surface = page.get_by_role("img", name="loss over two weights", include_hidden=True)
+    seen = [surface.get_attribute("aria-label")]
+    page.get_by_role("button", name="play", exact=True).click()
+    playwright.expect(page.locator("output.epoch")).to_contain_text("epoch 2 of")
+    assert surface.get_attribute("aria-label") == seen[-1]
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    seen.append(surface.get_attribute("aria-label"))
+    section(page, "The loss surface").scroll_into_view_if_needed()
+    playwright.expect(surface).not_to_have_attribute("aria-label", seen[-1])
+    assert seen[0] != seen[1]
+    assert page.said == []
+    page.close()
+
+
 def test_reduced_motion_plays_in_few_long_steps(browser, penguins):
     page = opened(browser, penguins, reduced_motion="reduce")
     seen = page.evaluate(
         """() => new Promise(done => {
           const seen = new Set(), told = document.querySelector("output.epoch");
-          new MutationObserver(() => seen.add(told.textContent)).observe(told, { childList: true });
+          const parts = { childList: true, characterData: true, subtree: true };
+          new MutationObserver(() => seen.add(told.textContent)).observe(told, parts);
           document.querySelector("[aria-label=play]").click();
           setTimeout(() => (document.querySelector("[aria-label=pause]").click(), done([...seen])), 2500);
         })"""

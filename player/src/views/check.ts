@@ -4,7 +4,7 @@
 import { type Data } from "../data";
 import { el, pretty, put } from "../dom";
 import { articleLoss, differences, dL_dg, dg_dz, logOddsOf, loss, sigmoid, sums, UNIT, update } from "../math";
-import type { Store } from "../store";
+import { POINT, type Store } from "../store";
 
 export const RED = 64;
 
@@ -36,8 +36,7 @@ export function badge(store: Store, place: Element): void {
 
 export function floor(store: Store, place: Element): void {
   const { optimum } = store.data;
-  store.watch((state, before) => {
-    if (state !== before && state.run === before.run && state.edited === before.edited) return;
+  store.watch(["run", "edited"], (state) => {
     const isCertified = optimum && store.run.isCertified && !state.edited.at && !state.edited.x;
     if (!optimum) put(place, "The floor of the loss: not certified.");
     else if (isCertified) put(place, `The floor of the loss is the certified optimum, F* = ${pretty(optimum.objective, 6)}: proven to within ${pretty(optimum.gap, 2)} nats.`);
@@ -99,8 +98,5 @@ export function view(store: Store, place: Element): void {
     compared,
     el("p", { class: "note" }, "A rounding error of a sum, as counted at the top, is u = 2⁻⁵³ times the sum of its absolute terms."),
   );
-  store.watch((state, before) => {
-    const keys = ["epoch", "batch", "run", "edited"] as const;
-    if (state === before || keys.some((key) => state[key] !== before[key])) losses(store, compared);
-  });
+  store.watch(POINT, () => losses(store, compared), compared);
 }

@@ -40,9 +40,7 @@ export function view(store: Store, place: Element): (stage: Stage) => void {
     put(body, ...SAYS[stage]().map((each) => (typeof each === "string" ? el("p", {}, each) : each)));
   };
   put(place, details);
-  store.watch((state, before) => {
-    if (state === before || state.stage !== before.stage) show(STAGES[state.stage]);
-  });
+  store.watch(["stage"], (state) => show(STAGES[state.stage]));
   return (stage) => {
     details.open = true;
     show(stage);

@@ -2,7 +2,7 @@
 
 import { el, pretty, put } from "../dom";
 import { random } from "../math";
-import type { Store } from "../store";
+import { POINT, type Store } from "../store";
 
 interface Exercise {
   readonly ask: string;
@@ -55,8 +55,7 @@ export function view(store: Store, place: Element): void {
   }
   put(place, ask, form, said);
   put(ask, exercise.ask);
-  store.watch((state, before) => {
-    if (state === before || (state.row === before.row && state.epoch === before.epoch && state.batch === before.batch && state.run === before.run && state.edited === before.edited)) return;
+  store.watch([...POINT, "row"], () => {
     exercise = made(store, seed);
     put(ask, exercise.ask);
     put(said);

@@ -2,7 +2,7 @@
 
 import { el, put, svg } from "../dom";
 import { fragment } from "../link";
-import type { Store } from "../store";
+import { POINT, type Store } from "../store";
 import { shownEpochs } from "./time";
 
 function save(name: string, kind: string, content: string): void {
@@ -48,6 +48,7 @@ export function view(store: Store, place: Element): void {
   put(
     place,
     button("graph as SVG", () => {
+      store.showAll(); // the graph may be out of sight while the run plays
       const says = `${document.querySelector("p.row")!.textContent} Epoch ${store.state.epoch}.`;
       save("graph.svg", "image/svg+xml", picture(document.querySelector<SVGElement>("svg.graph")!, says));
     }),
@@ -55,5 +56,5 @@ export function view(store: Store, place: Element): void {
     // a page within a page has no address, and a link can't hold a table of the reader's own
     location.protocol !== "about:" && store.data.losses && el("label", {}, "link to this state ", link),
   );
-  store.watch((state) => (link.value = `${location.href.split("#")[0]}${fragment(state)}`));
+  store.watch([...POINT, "runs", "row", "stage"], (state) => void (link.value = `${location.href.split("#")[0]}${fragment(state)}`));
 }

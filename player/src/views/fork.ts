@@ -3,7 +3,7 @@
 import { el, pretty, put } from "../dom";
 import { curvatures, largestEigenvalue, type Point, type Rows, sums } from "../math";
 import { type How, Path } from "../run";
-import type { Run, Store } from "../store";
+import { POINT, type Run, type Store } from "../store";
 
 export const SCALINGS = { "as in the run": "run", "as in the table": "table", centred: "centred", standardised: "standardised" } as const;
 export type Scaling = (typeof SCALINGS)[keyof typeof SCALINGS];
@@ -138,12 +138,12 @@ export function view(store: Store, place: Element): void {
     store.change({ runs: [...store.state.runs, run], run: store.state.runs.length, isPlaying: false });
   });
   /** What stays while a run plays: both limits of its rate, and what the rate did. */
-  const judge = (run: Run): void => {
+  function* judge(run: Run): Generator<void> {
     const { training, how, path, from } = run;
-    const safe = 2 / largestEigenvalue(training, curvatures(training), how.alpha, how.fitIntercept);
+    const safe = 2 / (yield* largestEigenvalue(training, curvatures(training), how.alpha, how.fitIntercept));
     const { optimum } = run;
     const first = store.state.runs[0];
-    const there = optimum ? 2 / largestEigenvalue(training, curvatures(training, optimum), how.alpha, how.fitIntercept) : NaN;
+    const there = optimum ? 2 / (yield* largestEigenvalue(training, curvatures(training, optimum), how.alpha, how.fitIntercept)) : NaN;
     const epochs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 100, 500, path.last - from].filter((k) => k <= path.last - from);
     const losses = epochs.map((k) => store.sums(from + k).objective);
     const known = optimum ? sums(training, optimum, how.alpha).objective : how.alpha === first.how.alpha ? store.sums(first.path.last, 0).objective : Infinity;
@@ -157,7 +157,7 @@ export function view(store: Store, place: Element): void {
     );
     asks(how.rate);
     [size.value, alpha.value, scaling.value] = [String(how.size), String(how.alpha), "run"];
-  };
+  }
   const back = el("button", { type: "button", click: () => store.change({ run: 0, epoch: Math.min(store.state.epoch, store.state.runs[0].path.last) }) }, `back to ${store.state.runs[0].name}`);
   put(
     place,
@@ -168,13 +168,13 @@ export function view(store: Store, place: Element): void {
     limits,
     far,
   );
-  store.watch((state, before) => {
-    if (state !== before && state.epoch === before.epoch && state.batch === before.batch && state.run === before.run && state.edited === before.edited) return;
+  function* here(): Generator<void> {
     const { training, how } = store.run;
-    largest = largestEigenvalue(training, curvatures(training, store.point), how.alpha, how.fitIntercept);
-    if (limitsOf?.run !== store.run) judge(store.run);
+    largest = yield* largestEigenvalue(training, curvatures(training, store.point), how.alpha, how.fitIntercept);
+    if (limitsOf?.run !== store.run) yield* judge(store.run);
     mark(["2/L_max", limitsOf!.safe], ["2/λ at the optimum", limitsOf!.there], [HERE, 2 / largest]);
     tell();
-  });
-  store.watch((state) => (back.hidden = state.run === 0));
+  }
+  store.watch(POINT, here, place);
+  store.watch(["run"], (state) => void (back.hidden = state.run === 0));
 }

@@ -1,7 +1,7 @@
 // The computation graph of one row: values run forward, derivatives run back, step by step.
 
-import { allShortened, el, pretty, put, shortened, signed, subscript, svg, tex, type Child } from "../dom";
-import { inTable, reached, type Row, STAGES, type Stage, type State, type Store } from "../store";
+import { allShortened, el, pretty, put, redraw, shortened, signed, subscript, svg, tex, type Child } from "../dom";
+import { inTable, POINT, reached, type Row, STAGES, type Stage, type State, type Store } from "../store";
 import { strongest, terms } from "./step";
 
 const SHOWN = 8;
@@ -37,7 +37,7 @@ export function inputs(names: readonly string[], row: Row, w: Float64Array, b: n
 
 type Attributes = Record<string, string | number>;
 const middle = { "text-anchor": "middle" };
-const text = (x: number, y: number, said: string, more: Attributes = {}): SVGElement => svg("text", { x, y, ...more }, said);
+const text = (x: number, y: number, said: string, more: Attributes = {}, ...within: Child[]): SVGElement => svg("text", { x, y, ...more }, said, ...within);
 
 let canvas: CanvasRenderingContext2D | null = null;
 
@@ -51,8 +51,8 @@ function measured(said: string): number {
 }
 
 /** A text that is pressed together where it would be wider than its room. */
-const fitted = (x: number, y: number, said: string, room: number, more: Attributes = {}): SVGElement =>
-  text(x, y, said, { ...more, ...(measured(said) > room ? { textLength: room, lengthAdjust: "spacingAndGlyphs" } : {}) });
+const fitted = (x: number, y: number, said: string, room: number, more: Attributes = {}, ...within: Child[]): SVGElement =>
+  text(x, y, said, { ...more, ...(measured(said) > room ? { textLength: room, lengthAdjust: "spacingAndGlyphs" } : {}) }, ...within);
 
 function box(x: number, y: number, width: number, said: string, isNew: boolean): SVGElement {
   return svg("g", { class: isNew ? "lit" : "" }, svg("rect", { x, y: y - 15, width, height: 30, rx: 6, class: "box" }), fitted(x + width / 2, y + 5, said, width - 6, middle));
@@ -110,82 +110,77 @@ class Look {
     return `∂L/∂z = ${pretty(this.row.dL_dg)} · ${pretty(this.row.dg_dz)} = ${pretty(this.row.dL_dz)}`;
   }
 
-  boxes(out: Element, { label, x, w }: Input, left: number, y: number): void {
-    if (label === "") return;
-    if (label !== "b") out.append(box(left, y, 112, `x${label} = ${pretty(x)}`, this.isNew("x")));
-    out.append(box(left + 122, y, 118, `${label === "b" ? "b" : `w${label}`} = ${pretty(w)}`, this.isNew("dz_dw")));
+  boxes({ label, x, w }: Input, left: number, y: number): Child[] {
+    if (label === "") return [];
+    const isBias = label === "b";
+    return [!isBias && box(left, y, 112, `x${label} = ${pretty(x)}`, this.isNew("x")), box(left + 122, y, 118, `${isBias ? "b" : `w${label}`} = ${pretty(w)}`, this.isNew("dz_dw"))];
   }
 }
 
-function name(x: number, y: number, of: Input, room: number): SVGElement {
-  const made = fitted(x, y, of.short, room, { class: "input" });
-  made.append(svg("title", {}, of.name));
-  return made;
-}
+const name = (x: number, y: number, of: Input, room: number): SVGElement => fitted(x, y, of.short, room, { class: "input" }, svg("title", {}, of.name));
 
 /** From left to right: inputs, z, g, L. */
-function wide(look: Look, lines: readonly Input[]): SVGElement {
+function wide(look: Look, lines: readonly Input[], about: Attributes): SVGElement {
   const gap = 72;
   const height = Math.max(lines.length * gap, 250) + 20;
   const y0 = height / 2;
   const [bend, z, g, L] = [585, 662, 830, 998];
-  const out = svg("svg", { viewBox: `0 0 1070 ${height}` }, markers());
+  const parts: Child[] = [markers()];
   lines.forEach((input, k) => {
     const y = y0 + (k - (lines.length - 1) / 2) * gap - 6;
     const to = y0 + (k - (lines.length - 1) / 2) * 4;
     const [product, dz, dL] = look.words(input);
     const start = input.label === "" ? 176 : 420;
-    out.append(name(0, y + 5, input, 168));
-    look.boxes(out, input, 176, y);
-    out.append(line([[start, y], [bend, y], [z - 26, to]], "forward", true, look.isNew("z")));
-    if (look.is("dz_dw") && input.label !== "") out.append(line([[z - 30, to + 5], [bend + 2, y + 6], [start + 2, y + 6]], "backward", true, look.isNew("dz_dw")));
-    out.append(fitted(432, y - 7, product, 148), fitted(432, y + 23, dz, 148, { class: "back", "data-stage": "dz_dw" }), fitted(416, y + 32, dL, 410, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted" }));
+    parts.push(name(0, y + 5, input, 168));
+    parts.push(...look.boxes(input, 176, y));
+    parts.push(line([[start, y], [bend, y], [z - 26, to]], "forward", true, look.isNew("z")));
+    if (look.is("dz_dw") && input.label !== "") parts.push(line([[z - 30, to + 5], [bend + 2, y + 6], [start + 2, y + 6]], "backward", true, look.isNew("dz_dw")));
+    parts.push(fitted(432, y - 7, product, 148), fitted(432, y + 23, dz, 148, { class: "back", "data-stage": "dz_dw" }), fitted(416, y + 32, dL, 410, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted" }));
   });
-  out.append(line([[z + 26, y0 - 5], [g - 26, y0 - 5]], "forward", true, look.isNew("g")), line([[g + 26, y0 - 5], [L - 26, y0 - 5]], "forward", true, look.isNew("L")));
-  if (look.is("dL_dg")) out.append(line([[L - 26, y0 + 7], [g + 26, y0 + 7]], "backward", true, look.isNew("dL_dg")), text((g + L) / 2, y0 + 41, `∂L/∂g = ${pretty(look.row.dL_dg)}`, { ...middle, class: "back", "data-stage": "dL_dg" }));
+  parts.push(line([[z + 26, y0 - 5], [g - 26, y0 - 5]], "forward", true, look.isNew("g")), line([[g + 26, y0 - 5], [L - 26, y0 - 5]], "forward", true, look.isNew("L")));
+  if (look.is("dL_dg")) parts.push(line([[L - 26, y0 + 7], [g + 26, y0 + 7]], "backward", true, look.isNew("dL_dg")), text((g + L) / 2, y0 + 41, `∂L/∂g = ${pretty(look.row.dL_dg)}`, { ...middle, class: "back", "data-stage": "dL_dg" }));
   if (look.is("dg_dz")) {
-    out.append(line([[g - 26, y0 + 7], [z + 26, y0 + 7]], "backward", true, look.isNew("dg_dz")), text((z + g) / 2, y0 + 41, `∂g/∂z = ${pretty(look.row.dg_dz)}`, { ...middle, class: "back", "data-stage": "dg_dz" }));
-    out.append(text(z - 6, y0 + 90, look.product, { class: "back", "data-stage": "dg_dz" }));
+    parts.push(line([[g - 26, y0 + 7], [z + 26, y0 + 7]], "backward", true, look.isNew("dg_dz")), text((z + g) / 2, y0 + 41, `∂g/∂z = ${pretty(look.row.dg_dz)}`, { ...middle, class: "back", "data-stage": "dg_dz" }));
+    parts.push(text(z - 6, y0 + 90, look.product, { class: "back", "data-stage": "dg_dz" }));
   }
-  out.append(look.node(z, y0, "z", look.row.z, { "text-anchor": "start", x: z - 10 }), look.node(g, y0, "g", look.row.g, {}), look.node(L, y0, "L", look.row.loss, {}));
-  out.append(text(1066, y0 + 66, look.y, { "text-anchor": "end" }));
-  return out;
+  parts.push(look.node(z, y0, "z", look.row.z, { "text-anchor": "start", x: z - 10 }), look.node(g, y0, "g", look.row.g, {}), look.node(L, y0, "L", look.row.loss, {}));
+  parts.push(text(1066, y0 + 66, look.y, { "text-anchor": "end" }));
+  return svg("svg", { viewBox: `0 0 1070 ${height}`, ...about }, ...parts);
 }
 
 /** From top to bottom, for a phone. */
-function narrow(look: Look, lines: readonly Input[]): SVGElement {
+function narrow(look: Look, lines: readonly Input[], about: Attributes): SVGElement {
   const gap = 108;
   const [trunk, x, first] = [394, 166, lines.length * gap + 60];
   const [z, g, L] = [first, first + 110, first + 220];
-  const out = svg("svg", { viewBox: `0 0 400 ${L + 60}` }, markers());
+  const parts: Child[] = [markers()];
   lines.forEach((input, k) => {
     const y = k * gap + 44;
     const [product, dz, dL] = look.words(input);
-    out.append(name(0, y - 22, input, 380));
-    look.boxes(out, input, 0, y);
-    out.append(line([[input.label === "" ? 0 : 244, y], [trunk, y], [trunk, z], [x + 26, z]], "forward", k === lines.length - 1, look.isNew("z")));
-    if (look.is("dz_dw") && input.label !== "") out.append(line([[trunk - 5, z - 6], [trunk - 5, y + 6], [246, y + 6]], "backward", true, look.isNew("dz_dw")));
-    out.append(fitted(250, y - 7, product, 136), fitted(250, y + 24, dz, 136, { class: "back", "data-stage": "dz_dw" }), fitted(0, y + 45, dL, 385, { class: look.is("dz_dw") ? "back" : "muted" }));
+    parts.push(name(0, y - 22, input, 380));
+    parts.push(...look.boxes(input, 0, y));
+    parts.push(line([[input.label === "" ? 0 : 244, y], [trunk, y], [trunk, z], [x + 26, z]], "forward", k === lines.length - 1, look.isNew("z")));
+    if (look.is("dz_dw") && input.label !== "") parts.push(line([[trunk - 5, z - 6], [trunk - 5, y + 6], [246, y + 6]], "backward", true, look.isNew("dz_dw")));
+    parts.push(fitted(250, y - 7, product, 136), fitted(250, y + 24, dz, 136, { class: "back", "data-stage": "dz_dw" }), fitted(0, y + 45, dL, 385, { class: look.is("dz_dw") ? "back" : "muted" }));
   });
   const side = { "text-anchor": "end", x: x - 34 };
   const down = (from: number, to: number, isNew: boolean): SVGElement => line([[x - 5, from + 26], [x - 5, to - 26]], "forward", true, isNew);
   const up = (from: number, to: number, said: string, stage: Stage): SVGElement[] => [line([[x + 7, from - 26], [x + 7, to + 26]], "backward", true, look.isNew(stage)), text(x + 18, (from + to) / 2 + 5, said, { class: "back", "data-stage": stage })];
-  if (look.is("dz_dw")) out.append(line([[x + 26, z - 6], [trunk - 5, z - 6]], "backward", false));
-  out.append(down(z, g, look.isNew("g")), down(g, L, look.isNew("L")));
-  if (look.is("dL_dg")) out.append(...up(L, g, `∂L/∂g = ${pretty(look.row.dL_dg)}`, "dL_dg"));
-  if (look.is("dg_dz")) out.append(...up(g, z, `∂g/∂z = ${pretty(look.row.dg_dz)}`, "dg_dz"), text(0, z - 40, look.product, { class: "back", "data-stage": "dg_dz" }));
-  for (const [at, of, value] of [[z, "z", look.row.z], [g, "g", look.row.g], [L, "L", look.row.loss]] as const) out.append(look.node(x, at, of, value, { ...side, y: at + 5 }));
-  out.append(text(x + 34, L + 5, look.y));
-  return out;
+  if (look.is("dz_dw")) parts.push(line([[x + 26, z - 6], [trunk - 5, z - 6]], "backward", false));
+  parts.push(down(z, g, look.isNew("g")), down(g, L, look.isNew("L")));
+  if (look.is("dL_dg")) parts.push(...up(L, g, `∂L/∂g = ${pretty(look.row.dL_dg)}`, "dL_dg"));
+  if (look.is("dg_dz")) parts.push(...up(g, z, `∂g/∂z = ${pretty(look.row.dg_dz)}`, "dg_dz"), text(0, z - 40, look.product, { class: "back", "data-stage": "dg_dz" }));
+  for (const [at, of, value] of [[z, "z", look.row.z], [g, "g", look.row.g], [L, "L", look.row.loss]] as const) parts.push(look.node(x, at, of, value, { ...side, y: at + 5 }));
+  parts.push(text(x + 34, L + 5, look.y));
+  return svg("svg", { viewBox: `0 0 400 ${L + 60}`, ...about }, ...parts);
 }
 
 /** Draw the graph of a row as far as `state.stage`. */
 export function draw(store: Store, state: State, isNarrow: boolean): SVGElement {
   const [at, row] = [store.point, store.row];
   const lines = inputs(store.data.names, row, at.w, at.b, isNarrow ? 40 : 22);
-  const out = (isNarrow ? narrow : wide)(new Look(row, state, store.data.classes), lines);
-  for (const [key, value] of Object.entries({ class: isNarrow ? "graph narrow" : "graph", role: "img", "aria-label": described(row, lines, state) })) out.setAttribute(key, value);
-  return out;
+  const about = { class: isNarrow ? "graph narrow" : "graph", role: "img", "aria-label": described(row, lines, state) };
+  return (isNarrow ? narrow : wide)(new Look(row, state, store.data.classes), lines, about);
 }
 
 function described(row: Row, lines: readonly Input[], state: State): string {
@@ -235,26 +230,25 @@ function formula(store: Store, state: State): Child[] {
 
 /** Draw the graph, with the row's name above it; a click on a part asks why it is so. */
 export function view(store: Store, place: HTMLElement, below: Element, why: (stage: Stage) => void): void {
-  let isNarrow = false;
+  let isNarrow = true; // until the place has a width
   const { data } = store;
   const show = (): void => {
     const { state, row } = store;
-    isNarrow = place.clientWidth < NARROW;
     const isEdited = state.edited.x || state.edited.at;
-    put(
-      place,
+    redraw(place, () => [
       el("p", { class: "row" }, `Row ${data.rowNumbers[state.row]}: ${data.target} is ${data.classes[row.y]}${data.isHeldOut[state.row] ? ", held out" : ""}${isEdited ? ", with your changes" : ""}.`),
       draw(store, state, isNarrow),
-    );
-    put(below, ...formula(store, state));
+    ]);
   };
   place.addEventListener("click", (event) => {
     const stage = (event.target as Element).closest("[data-stage]")?.getAttribute("data-stage");
     if (stage) why(stage as Stage);
   });
-  new ResizeObserver(() => place.clientWidth < NARROW !== isNarrow && show()).observe(place);
-  store.watch((state, before) => {
-    const keys = ["epoch", "batch", "row", "stage", "run", "runs", "edited"] as const;
-    if (state === before || keys.some((key) => state[key] !== before[key])) show();
-  });
+  new ResizeObserver(() => {
+    if (place.clientWidth < NARROW === isNarrow) return;
+    isNarrow = !isNarrow;
+    show();
+  }).observe(place);
+  store.watch([...POINT, "row", "stage"], show, place);
+  store.watch([...POINT, "row", "stage"], (state) => put(below, ...formula(store, state)), below);
 }

@@ -1,7 +1,7 @@
 // The rows: sortable, searchable, the worst predicted first; a click shows the row in the graph.
 
 import { el, pretty, put } from "../dom";
-import { reached, rowAt, type Store } from "../store";
+import { POINT, reached, rowAt, type State, type Store } from "../store";
 
 const PAGE = 12;
 type Key = "row" | "g" | "loss";
@@ -38,8 +38,8 @@ export function view(store: Store, place: Element): void {
       return !wanted || isWanted(i) || name.toLowerCase().includes(wanted);
     });
     const key = by === "row" ? (i: number) => i : by === "g" ? (i: number) => -rowAt(store.run.rows, i, at).g : (i: number) => -rowAt(store.run.rows, i, at).loss;
-    const keys = new Map(found.map((i) => [i, key(i)]));
-    order = found.sort((i, j) => Number(isWanted(j)) - Number(isWanted(i)) || keys.get(i)! - keys.get(j)! || i - j);
+    const keys = Float64Array.from({ length: data.rows.m }, (_, i) => (isWanted(i) ? -Infinity : key(i)));
+    order = found.sort((i, j) => keys[i] - keys[j] || i - j);
   }
   function show(): void {
     const { state } = store;
@@ -66,8 +66,9 @@ export function view(store: Store, place: Element): void {
     );
     if (hadFocus) (body.querySelector<HTMLElement>("[aria-pressed=true]") ?? body.querySelector<HTMLElement>("button"))?.focus();
   }
-  store.watch((state, before) => {
-    if (state === before || state.epoch !== before.epoch || state.batch !== before.batch || state.run !== before.run || state.edited.at !== before.edited.at) sort();
+  const look = (state: State, before: State): void => {
+    if (state === before || POINT.some((key) => state[key] !== before[key])) sort();
     show();
-  });
+  };
+  store.watch([...POINT, "row", "stage"], look, place);
 }

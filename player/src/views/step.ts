@@ -1,8 +1,8 @@
 // From the rows to the step: the mean of the rows' derivatives, and the update with its numbers.
 
-import { allShortened, el, named, pretty, put, signed, subscript } from "../dom";
+import { allShortened, el, named, pretty, redraw, signed, subscript } from "../dom";
 import { type Point, sums, update as updated } from "../math";
-import { reached, type Store } from "../store";
+import { POINT, reached, type State, type Store } from "../store";
 
 const SHOWN = 12;
 const LATER = "not yet computed";
@@ -28,13 +28,13 @@ export function strongest(store: Store): number[] {
 export function view(store: Store, place: Element): void {
   const { data } = store;
   const short = allShortened(data.names, 40);
-  store.watch((state) => {
+  const show = (state: State): void => {
     const { point, here, batch, batches, run, share } = store;
     const { how, training } = run;
     const order = strongest(store).slice(0, SHOWN);
     const [own, mean, update] = [reached(state, "dz_dw"), reached(state, "mean"), reached(state, "update")];
     const notIn = data.isHeldOut[state.row] ? "0, held out" : "0, not in the batch";
-    const lines = order.map((j) => {
+    const line = (j: number): HTMLElement => {
       const of = terms(store, j);
       return el(
         "tr",
@@ -47,23 +47,23 @@ export function view(store: Store, place: Element): void {
         el("td", { class: mean ? "back" : "" }, mean ? pretty(of.slope) : LATER),
         el("td", { class: "update" }, update ? `${pretty(of.w)} − ${pretty(how.rate)} · ${signed(of.slope)} = ${pretty(of.w - how.rate * of.slope)}` : LATER),
       );
-    });
+    };
     const all = (at: Point): number => sums(training, at, how.alpha).objective;
     const now = batch ? all(point) : here.objective;
     const then = update ? all(updated(point, here, how.rate, how.fitIntercept)) : NaN;
     const loss = batch ? "The loss of all training rows" : "The loss";
     const rows = batch ? `${batch.length} in the batch` : training.m.toLocaleString("en");
-    put(
-      place,
+    redraw(place, () => [
       el(
         "table",
         {},
         el("thead", {}, el("tr", {}, ...["column", "this row", `its part of the mean of ${rows}`, "part of the other rows", ...(how.alpha > 0 ? ["penalty α w"] : []), "∂L/∂w: the mean", "w − rate · ∂L/∂w"].map((head) => el("th", { scope: "col" }, head)))),
-        el("tbody", {}, ...lines),
+        el("tbody", {}, ...order.map(line)),
       ),
       data.names.length + 1 > order.length && el("p", { class: "note" }, `${data.names.length + 1 - order.length} more with smaller derivatives.`),
       el("p", {}, update ? `${loss} goes from ${pretty(now, 6)} to ${pretty(then, 6)}${then > now ? ": it rises" : ""}.` : `${loss} is ${pretty(now, 6)} here.`),
       batch && el("p", { class: "note" }, `This is batch ${state.batch + 1} of ${batches.length} of the epoch: each makes a step of its own. Every epoch deals the rows into batches anew.`),
-    );
-  });
+    ]);
+  };
+  store.watch([...POINT, "row", "stage"], show, place);
 }

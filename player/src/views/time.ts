@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import { el, pretty, put } from "../dom";
 import { type Sums, sums } from "../math";
-import { type Run, STAGES, type Store } from "../store";
+import { type Run, STAGES, type State, type Store } from "../store";
 
 /** Epochs whose numbers are shown: those of the trainer, and some of a fork. */
 export function shownEpochs(last: number, from: number, most = 300): number[] {
@@ -52,7 +52,7 @@ export function controls(store: Store, place: Element): Record<string, HTMLButto
     requestAnimationFrame(tick);
   };
   let runs: readonly Run[] = [];
-  store.watch((state, before) => {
+  store.watch(["runs", "run", "epoch", "batch", "isPlaying"], (state, before) => {
     const { from, path } = store.run;
     const { length } = store.batches;
     const at = `epoch ${state.epoch.toLocaleString("en")} of ${path.last.toLocaleString("en")}${length > 1 ? `, batch ${state.batch + 1} of ${length}` : ""}`;
@@ -121,6 +121,7 @@ export function curves(store: Store, place: HTMLElement): void {
       const floor = sums(data.training, data.optimum.at).loss;
       add("certified optimum", epochs.map(() => floor), "--ink", 1, [2, 3]);
     }
+    const mark = color("--backward");
     plot?.destroy();
     plot = new uPlot(
       {
@@ -136,7 +137,7 @@ export function curves(store: Store, place: HTMLElement): void {
             (u) => {
               const x = u.valToPos(store.state.epoch, "x", true);
               u.ctx.save();
-              u.ctx.strokeStyle = color("--backward");
+              u.ctx.strokeStyle = mark;
               u.ctx.lineWidth = 2;
               u.ctx.beginPath();
               u.ctx.moveTo(x, u.bbox.top);
@@ -157,11 +158,12 @@ export function curves(store: Store, place: HTMLElement): void {
   };
   new ResizeObserver(() => plot?.setSize({ width: canvas.clientWidth, height: 230 })).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", make);
-  store.watch((state, before) => {
+  const look = (state: State, before: State): void => {
     if (state === before || state.run !== before.run || state.runs !== before.runs) make();
-    else if (state.epoch !== before.epoch) plot?.redraw(false);
+    else plot?.redraw(false);
     tell();
-  });
+  };
+  store.watch(["runs", "run", "epoch"], look, place);
   function tell(): void {
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `${what} over the epochs; ${pretty(CURVES[what](store.sums()))} at epoch ${store.state.epoch}`);
