@@ -139,7 +139,7 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     mean = np.zeros(n) if fit_intercept else moments.mean
     size = np.hypot(moments.sd, mean)
     unit = np.where(size > 0, size, 1.0)
-    matrix = np.diag((size > 0).astype(np.float64))  # too many columns to look for relations
+    matrix = None  # too many columns to look for relations
     if moments.correlation is not None:
         ratio = moments.sd / unit
         matrix = moments.correlation * np.outer(ratio, ratio) + np.outer(mean / unit, mean / unit)
@@ -147,7 +147,12 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     # A category with a column for every level: its columns add up to 1 in each row, which needs no read.
     groups = [at for at, has_first in rows.design.groups if fit_intercept and not has_first and at.stop - at.start > 1]
     categories = {at.stop - 1: at for at in groups if (size[at] > 0).all()}
-    pivots, vectors = _echelon(matrix, tolerance, categories)
+    if matrix is None:
+        is_pivot = (size > 0) & np.isin(np.arange(n), list(categories), invert=True)
+        pivots, others = np.flatnonzero(is_pivot), np.flatnonzero(~is_pivot)
+        vectors = {j: _unit(n, j) for j in others.tolist()}
+    else:
+        pivots, vectors = _echelon(matrix, tolerance, categories)
     for j, levels in categories.items():
         vectors[j][:] = 0.0
         vectors[j][levels] = size[levels] / size[j]
@@ -163,6 +168,12 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     ratio = np.where(moments.sd > 0, moments.sd, 1.0) / unit
     null_basis = np.linalg.qr(basis * ratio[:, None])[0]
     return Collinearity(tuple(relations.values()), pivots, null_basis, fit_intercept)
+
+
+def _unit(n: int, j: int) -> Vector:
+    v = np.zeros(n)
+    v[j] = 1.0
+    return v
 
 
 def _echelon(matrix: Matrix, tolerance: float, known: Mapping[int, slice]) -> tuple[Index, dict[int, Vector]]:
