@@ -21,6 +21,7 @@ from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
 from chainrule.fitting.returned import certified, rounded
 from chainrule.fitting.task import Task
+from chainrule.kernels.bordered import part_of, plus
 from chainrule.penalties import SEPARATED_RIDGE, ridge
 from chainrule.solvers import CGState, NewtonState, Outcome
 from chainrule.solvers.proof import error_of_gradient
@@ -255,7 +256,7 @@ def _minimum_of_pivots(
         is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
         if is_near or (here.is_separating and not patient):
             break
-        factor = Factor.of(here.factored.proof.matrix[np.ix_(own, own)], here.factored.proof.eta)
+        factor = Factor.of(part_of(here.factored.proof.matrix, own), here.factored.proof.eta)
         if not factor.factored:
             break
         step = np.zeros(len(here.w) + 1)
@@ -317,11 +318,11 @@ def bound_without(
         return Bound(0.0, 0.0, 0.0, np.zeros(0), 0.0, 0.0, 0.0)
     B, eta = reference.proof.matrix, reference.proof.eta
     if less is not None:
-        own = np.diag_indices(n)
-        left = B[own] - less
-        eta *= float(np.max(B[own] / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
-        B[own] = left
-    factor = Factor.of(B[np.ix_(kept, kept)], eta)
+        diagonal = B.diagonal()[:n]
+        left = diagonal - less
+        eta *= float(np.max(diagonal / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
+        B = plus(B, -less)
+    factor = Factor.of(part_of(B, kept), eta)
     theta = state.theta
     is_here = reference.is_of_all(state.theta)
     delta, zeta = reference.change(on, theta, state.z)

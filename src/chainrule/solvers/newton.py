@@ -451,7 +451,7 @@ def _with_hessian(
         factored = FactoredHessian.of(on, evaluation, theta, z, q, looks)
         if not float32:
             break
-        assert evaluation.lower is not None
+        assert isinstance(evaluation.lower, np.ndarray)
         # Whether nothing overflowed or vanished in float32 (`kernels.What`): weights are about 1 in the rows' unit.
         curvature = evaluation.lower.diagonal()[: on.n_features] - on.ridge
         is_in_range = np.isfinite(evaluation.lower).all() and curvature.min() > FLOAT32_LEAST

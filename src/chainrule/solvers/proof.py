@@ -22,6 +22,7 @@ from chainrule.certificate.rounding import (
 )
 from chainrule.certificate.wide import bound_by_penalty
 from chainrule.data.rows.moments import reach
+from chainrule.kernels.bordered import plus, without_bias
 from chainrule.kernels.reading import FLOAT32_BLOCK
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers.pairs import Pair, corrected
@@ -76,18 +77,17 @@ class FactoredHessian:
         assert evaluation.hessian is not None
         assert evaluation.lower is not None
         if not on.fit_intercept:
-            evaluation.hessian[-1, -1] = evaluation.lower[-1, -1] = 1.0
+            for matrix in (evaluation.hessian, evaluation.lower):
+                without_bias(matrix, 1.0)
         depth = on.matrix_depth + weighting_depth(on)
         eta = hessian_eta(on.n_features, depth, FLOAT32_BLOCK if evaluation.float32 else None)
         steps = Factor.of(evaluation.hessian, eta)
         proof = steps if evaluation.lower is evaluation.hessian or not looks else Factor.of(evaluation.lower, eta)
         if not steps.factored or not (on.is_sample or proof.ok):
             # Collinear columns, or columns that are 0 in the rows read: a small ridge keeps steps short along them.
-            lifted = evaluation.hessian.copy()
-            diagonal = lifted.diagonal()
+            diagonal = evaluation.hessian.diagonal()
             least = max(float(diagonal.max()), 1e-300) * 1e-12
-            lifted[np.diag_indices(len(lifted))] += NULL_RIDGE * np.maximum(diagonal, least)
-            steps = Factor.of(lifted, 0.0)
+            steps = Factor.of(plus(evaluation.hessian, NULL_RIDGE * np.maximum(diagonal, least)), 0.0)
         # |D^-1 x~|^2 <= max_j 1/(q_j D_j^2) sum_j q_j x~_j^2; without an intercept the bias's q is 0, and so is its x~
         ratio = np.divide(proof.inverse_D**2, q, out=np.zeros_like(q), where=q > 0.0)
         norm = evaluation.norm * float(ratio.max()) * OUTWARD
