@@ -56,8 +56,8 @@ struct Shape {
 
 // The parts of the matrix, and their places.
 struct Plan {
-  std::vector<Block> numbers;  // with slots of their own
-  std::vector<Part> parts;     // of columns of dense rows
+  std::vector<Block> numbers;         // with slots of their own
+  std::vector<Part> parts;            // of columns of dense rows
   Places number_slots, number_place;  // places among the matrix's columns
   std::vector<double> lift, shift, fold;
   std::vector<GramCategory> categories;

@@ -502,8 +502,7 @@ Found combined(const nb::list& readings) {
       all.center = found.center;
     } else if (found.job.what != all.job.what || found.job.n != all.job.n || found.job.points != all.job.points ||
                found.job.outputs != all.job.outputs || found.job.n_numbers != all.job.n_numbers || found.job.head_at != all.job.head_at ||
-               found.job.head != all.job.head || found.fold != all.fold ||
-               found.center != all.center) {
+               found.job.head != all.job.head || found.fold != all.fold || found.center != all.center) {
       throw std::invalid_argument("readings of other quantities can't be combined");
     }
     first = false;
@@ -702,6 +701,18 @@ void subtract(nb::object border, nb::object pivots, nb::object matrix) {
   subtract_border(x.data(), of.data(), static_cast<std::int64_t>(of.size()), static_cast<std::int64_t>(x.size() / of.size()), to.data());
 }
 
+nb::object products_of(nb::object border, nb::object matrix) {
+  const std::span<const double> x = lent<const double>(border, "border"), M = lent<const double>(matrix, "matrix");
+  const auto r = static_cast<std::size_t>(std::llround(std::sqrt(static_cast<double>(M.size()))));
+  if (r == 0 || r * r != M.size() || x.size() % r) throw std::invalid_argument("border and matrix must be of one size");
+  std::vector<double> products;
+  {
+    const nb::gil_scoped_release release;
+    products = border_products(x.data(), M.data(), static_cast<std::int64_t>(x.size() / r), static_cast<std::int64_t>(r));
+  }
+  return owned_array(std::move(products));
+}
+
 // (loss, residual, curvature) of each row.
 nb::object pointwise(nb::object z, nb::object y, std::optional<std::string> kernel) {
   const std::span<const double> at = lent<const double>(z, "z");
@@ -732,12 +743,14 @@ NB_MODULE(_core, module) {
   module.def("read", &read_design, "design"_a, "what"_a, "y"_a = none, "s"_a = none, "w"_a = none, "b"_a = none, "points"_a = 1,
              "outputs"_a = 1, "row_weights"_a = none, "q"_a = none, "h"_a = none, "z"_a = none, "u"_a = none, "r"_a = none, "t"_a = 0.0,
              "step"_a = 0.0, "pull"_a = 0.0, "z_out"_a = none, "h_out"_a = none, "r_out"_a = none, "center"_a = none, "p"_a = none,
-             "index"_a = none, "columns"_a = none, "loss"_a = none, "rows"_a = none, "number"_a = 0, "head"_a = none, "threads"_a = 1, "kernel"_a = none);
+             "index"_a = none, "columns"_a = none, "loss"_a = none, "rows"_a = none, "number"_a = 0, "head"_a = none, "threads"_a = 1,
+             "kernel"_a = none);
   module.def("combine", &combined, "readings"_a);
   module.def("leaf_rows", &rows_of_leaf, "design"_a, "what"_a);
   module.def("depths", &depths, "design"_a, "rows"_a, "kernel"_a = none);
   module.def("check_sparse", &check_arrays, "data"_a, "indices"_a, "indptr"_a, "n"_a, "threads"_a = 1);
   module.def("subtract_border", &subtract, "border"_a, "pivots"_a, "matrix"_a);
+  module.def("border_products", &products_of, "border"_a, "matrix"_a);
   module.def("newton_path", &newton, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "index"_a.none(), "columns"_a.none(),
              "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "z"_a.none(), "threads"_a, "kernel"_a = none);
   module.def("descend", &descend_design, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "kept"_a.none(), "step"_a,

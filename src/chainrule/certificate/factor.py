@@ -40,32 +40,18 @@ class Factor:
         Square roots of B's diagonal (1 in place of unusable numbers), and one over them.
     eta : float
         Bound on the error of A, factor and solves included (`hessian_eta`).
-    factored : bool
-        Whether A has a Cholesky factor: if so, steps can be made, even if nothing can be proven.
-    reason : str
-        Why there is no factor; empty if there is one.
     """
 
-    def __init__(
-        self,
-        A: Symmetric,
-        D: Vector,
-        inverse_D: Vector,
-        L: Triangle | BorderedTriangle | None,
-        eta: float,
-        reason: str,
-    ) -> None:
+    def __init__(self, A: Symmetric, D: Vector, inverse_D: Vector, eta: float, unusable: str = "") -> None:
         self.D = D
         self.inverse_D = inverse_D
         self.eta = eta
-        self.reason = reason
-        self.factored = L is not None
         self._A = A
-        self._L = L
+        self._unusable = unusable
 
     @classmethod
     def of(cls, B: Symmetric, eta: float) -> Factor:
-        """Factor B (n + 1, n + 1); reads its upper triangle. Never raises: see `ok`, `factored`, `reason`."""
+        """Take B (n + 1, n + 1), its upper triangle. Never raises: see `ok`, `factored`, `reason`; they factor when asked."""
         diagonal = B.diagonal()
         # Written so that NaN fails too.
         if not (diagonal.min() > SMALLEST and diagonal.max() < LARGEST):
@@ -73,27 +59,22 @@ class Factor:
             D = np.sqrt(np.where(usable, diagonal, 1.0))
             inverse_D = 1.0 / D
             what = f"columns {np.flatnonzero(~usable).tolist()} have no curvature that can be used"
-            return cls(scaled(B, inverse_D), D, inverse_D, None, eta, what)
+            return cls(scaled(B, inverse_D), D, inverse_D, eta, what)
         D = np.sqrt(diagonal)
         inverse_D = 1.0 / D
-        A = scaled(B, inverse_D)
-        if len(D) > SMALL:
-            # One factor is enough if the shift is small compared to every pivot: it then changes steps by at most a hundredth.
-            L = factor_of(A, eta)
-            if L is not None and L.least**2 > CLEAR * eta:
-                factor = cls(A, D, inverse_D, L, eta, "")
-                factor.__dict__["_proof"] = L
-                return factor
-        L = factor_of(A, 0.0)
-        if L is not None:
-            return cls(A, D, inverse_D, L, eta, "")
-        return cls(A, D, inverse_D, None, eta, "the columns are collinear up to rounding")
+        return cls(scaled(B, inverse_D), D, inverse_D, eta)
 
     @classmethod
     def unfactored(cls, diagonal: Vector, reason: str) -> Factor:
         """Make an object without a Cholesky factor, from B's diagonal (n + 1,) alone."""
         D = np.sqrt(np.where((diagonal > SMALLEST) & (diagonal < LARGEST), diagonal, 1.0))
-        return cls(np.zeros((0, 0)), D, 1.0 / D, None, math.inf, reason)
+        return cls(np.zeros((0, 0)), D, 1.0 / D, math.inf, reason)
+
+    def lifted(self, more: Vector) -> Factor:
+        """Return the factor of B + diag(more), for steps alone."""
+        made = Factor(self._A, self.D, self.inverse_D, math.inf)
+        made.__dict__.update(_proof=None, _L=factor_of(self._A, -more * self.inverse_D**2))
+        return made
 
     @property
     def matrix(self) -> Symmetric:
@@ -108,11 +89,33 @@ class Factor:
     @cached_property
     def _proof(self) -> Triangle | BorderedTriangle | None:
         """Cholesky factor of A - eta I; None if there is none."""
-        if self._L is None:
+        return None if self._unusable else factor_of(self._A, self.eta)
+
+    @cached_property
+    def _L(self) -> Triangle | BorderedTriangle | None:
+        """Cholesky factor of A, for steps; None if there is none.
+
+        One factor is enough if the shift is small compared to every pivot: it then changes steps by at most a hundredth.
+        """
+        if self._unusable:
             return None
-        if not self._L.least**2 > self.eta:  # lambda_min <= every L_jj^2
-            return None
-        return factor_of(self._A, self.eta)
+        is_clear = len(self.D) > SMALL and self._proof is not None and self._proof.least**2 > CLEAR * self.eta
+        return self._proof if is_clear else factor_of(self._A, 0.0)
+
+    @property
+    def usable(self) -> bool:
+        """Whether B's diagonal is: every column has curvature."""
+        return not self._unusable
+
+    @property
+    def factored(self) -> bool:
+        """Whether A has a Cholesky factor: if so, steps can be made, even if nothing can be proven."""
+        return self._L is not None
+
+    @property
+    def reason(self) -> str:
+        """Why there is no factor; empty if there is one."""
+        return self._unusable or ("" if self.factored else "the columns are collinear up to rounding")
 
     def _proven(self) -> Triangle | BorderedTriangle:
         if self._proof is None:

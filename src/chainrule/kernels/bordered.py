@@ -14,6 +14,9 @@ from chainrule.kernels.blas import cholesky, lapack, one_blas_thread, triangular
 
 SPARSE = 8  # least size of a border of which only the numbers that aren't 0 are multiplied, over how many these are
 
+AT_ONCE = 128  # columns of the head whose distances are computed
+NEARLY = 1.2  # times the largest squared distance from a mean: the others need not be computed if they are below
+
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -163,14 +166,16 @@ def part_of(A: Symmetric, columns: Places) -> Symmetric:
     return A.take(columns) if isinstance(A, Bordered) else A[np.ix_(columns, columns)]
 
 
-def factor_of(A: Symmetric, shift: float) -> Triangle | BorderedTriangle | None:
-    """Factor A - shift I; None if a pivot isn't positive. Reads the upper triangle of A, in C order."""
-    rest = np.array((A.rest if isinstance(A, Bordered) else A).T, order="F")
-    rest.ravel("K")[:: len(rest) + 1] -= shift
+def factor_of(A: Symmetric, shift: float | Vector) -> Triangle | BorderedTriangle | None:
+    """Factor A - shift I, or A less a diagonal (n,); None if a pivot isn't positive. Reads A's upper triangle, in C order."""
     if not isinstance(A, Bordered):
-        L = cholesky(rest)
+        whole = np.array(A.T, order="F")
+        whole.ravel("K")[:: len(whole) + 1] -= shift
+        L = cholesky(whole)
         return None if L is None else Triangle(L)
-    pivots = A.of_head - shift
+    of_head, others = (shift, shift) if isinstance(shift, float) else A.split(shift)
+    pivots, rest = A.of_head - of_head, np.array(A.rest.T, order="F")
+    rest.ravel("K")[:: len(rest) + 1] -= others
     if not pivots.min() > 0.0:
         return None
     with one_blas_thread():
@@ -237,7 +242,11 @@ class Triangle:
 class BorderedTriangle:
     """L with L L' = A, for a bordered A whose head is eliminated first, with d = pivots^(1/2) on the diagonal.
 
-    Below it are the border's rows over d, which are not stored. rest : the factor of the rest's Schur complement.
+    Below it are the border's rows over d, which are not stored. rest : the factor R of the rest's Schur complement.
+
+    With X the computed R^-1 and t the trace of A^-1, |X - R^-1| <= (r + 2) u |R^-1| |R| |R^-1| is at most (r + 2) r^(1/2) u t
+    long, and a border's row b over d at most r^(1/2), as b b'/d^2 <= the rest. So by products with X, the numbers
+    (A^-1)_jj = (1 + |R^-1 b_j|^2/d^2)/d^2 and |L^-1 u|^2 are right to a share of 4 r (r + 2) u t, which `Factor.loss` covers.
     """
 
     of: Bordered
@@ -268,17 +277,21 @@ class BorderedTriangle:
 
     @cached_property
     def inverse(self) -> Matrix:
-        """L^-1 below the diagonal of its first k columns, (n - k, k); `rest.inverse` is to the right of it."""
+        """The inverse of the rest's Schur complement, (n - k, n - k)."""
         with one_blas_thread():
-            found = lapack().dtrsm(-1.0, self.rest.L, self.of.border.T, lower=1)
-        found /= self.pivots
-        return np.asarray(found)
+            return np.asarray(self.rest.inverse.T @ self.rest.inverse)
 
     @cached_property
     def squares(self) -> Vector:
         """Squared lengths of the columns of L^-1: the diagonal of A^-1, (n,)."""
-        rows = self.inverse.T
-        return self.of.joined(np.einsum("ij,ij->i", rows, rows) + 1.0 / self.pivots, self.rest.squares)
+        border = self.of.border
+        with one_blas_thread():
+            products = (
+                _core.border_products(border, self.inverse)
+                if self.of.is_sparse
+                else np.einsum("ij,ij->i", border @ self.inverse, border)
+            )
+        return self.of.joined((products / self.pivots + 1.0) / self.pivots, self.rest.squares)
 
     @cached_property
     def trace(self) -> float:
@@ -288,21 +301,40 @@ class BorderedTriangle:
     def lengths2(self, U: Matrix) -> Vector:
         """Compute |L^-1 u|^2 of each row u of U (m, n)."""
         of_head, others = self.of.split(U)
-        x = of_head @ self.inverse.T + others @ self.rest.inverse.T
+        x = (others - (of_head / self.pivots) @ self.of.border) @ self.rest.inverse.T
         return np.asarray(np.einsum("ki,ki->k", x, x) + np.square(of_head) @ (1.0 / self.pivots))
 
     def apart(self, columns: slice, scale: Vector, share: Vector) -> tuple[Vector, float]:
-        """Return m and the largest |W_j - m|^2, or more, as `Triangle.apart`; m has the head first. Not of parts of the head.
+        """Return m and the largest |W_j - m|^2, or a little more, as `Triangle.apart`; m has the head first.
 
-        In the head's rows of W only the diagonal isn't 0. There |W_j - m|^2 <= |W_j|^2 + |m|^2, as no number is negative.
+        columns : the head, or others.
         """
         k, first = len(self.pivots), self.of.head.start
         if columns != self.of.head:
             moved = columns if columns.start < first else slice(columns.start - k, columns.stop - k)
             m, apart = self.rest.apart(moved, scale, share)
             return np.concatenate([np.zeros(k), m]), apart
-        rows, diagonal = self.inverse.T * scale[:, np.newaxis], scale / np.sqrt(self.pivots)
-        m, of_head = share @ rows, diagonal * share
-        rows -= m
-        squares = np.einsum("ij,ij->i", rows, rows) + np.square(diagonal) + of_head @ of_head
-        return np.concatenate([of_head, m]), float(squares.max(initial=0.0))
+        mean = np.zeros(self.of.n)
+        mean[self.of.head] = share * scale
+        m = self.forward(mean)
+        size, lengths, found = math.sqrt(float(m @ m)), scale * np.sqrt(self.squares[self.of.head]), 0.0
+        order = np.argsort(-lengths, kind="stable")
+        for at in range(0, k, AT_ONCE):
+            # no other is further from m than this
+            left = float(lengths[order[at]]) + size
+            if left * left <= NEARLY * found:
+                return m, max(found, left * left)
+            found = max(found, self._largest_apart(order[at : at + AT_ONCE], scale, m))
+        return m, found
+
+    def _largest_apart(self, some: Places, scale: Vector, m: Vector) -> float:
+        """Bound |W_j - m|^2 for some columns of the head.
+
+        In the head's rows of W only the diagonal isn't 0. There |W_j - m|^2 <= |W_j|^2 + |m|^2, as no number is negative.
+        """
+        k, factor = len(self.pivots), scale[some] / self.pivots[some]
+        with one_blas_thread():
+            W = lapack().dtrsm(-1.0, self.rest.L, (self.of.border[some] * factor[:, np.newaxis]).T, lower=1)
+        W -= m[k:, np.newaxis]
+        squares = np.einsum("ij,ij->j", W, W) + np.square(scale[some]) / self.pivots[some]
+        return float(squares.max()) + float(m[:k] @ m[:k])
