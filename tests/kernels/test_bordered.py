@@ -160,7 +160,7 @@ def test_sparse_rows_give_the_same_bits_too(at, rng):
     X = rng.standard_normal((m, k + 6)) * (rng.random((m, k + 6)) < 0.4)
     X[:, at : at + k] = np.eye(k)[rng.integers(0, k, m)] * rng.uniform(0.5, 2.0, (m, 1)) * (rng.random((m, 1)) < 0.9)
     design = Blocks.sparse(csr_of(X))
-    assert blocks._longest_run(design.csr) == slice(at, at + k)
+    assert blocks._longest_run(design.csr, m) == slice(at, at + k)
     how = {"y": rng.integers(0, 2, m).astype(np.uint8), "w": rng.standard_normal(k + 6)}
     whole, found = whole_and_bordered(design, slice(at, at + k), **how)
     assert np.array_equal(found.whole(), whole)
@@ -169,11 +169,12 @@ def test_sparse_rows_give_the_same_bits_too(at, rng):
 def test_columns_that_share_a_row_are_in_no_run(rng):
     X = np.zeros((6, 9))
     X[range(6), [0, 1, 2, 4, 5, 8]] = 1.0
-    assert blocks._longest_run(Blocks.sparse(csr_of(X)).csr) == slice(0, 9)
+    assert blocks._longest_run(Blocks.sparse(csr_of(X)).csr, 6) == slice(0, 9)
     X[3, 2] = 1.0  # beside 4
-    assert blocks._longest_run(Blocks.sparse(csr_of(X)).csr) == slice(4, 9)
+    assert blocks._longest_run(Blocks.sparse(csr_of(X)).csr, 6) == slice(4, 9)
+    assert blocks._longest_run(Blocks.sparse(csr_of(X)).csr, 3) == slice(0, 9)
     shuffled = storage(sparse(9, shuffle=True))(rng, 50).design
-    assert blocks._longest_run(shuffled.csr) == slice(0, 0)
+    assert blocks._longest_run(shuffled.csr, 50) == slice(0, 0)
 
 
 def test_ranges_of_rows_combine_to_the_same_bits(rng, monkeypatch):

@@ -19,6 +19,7 @@ Vector = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 FEW_LEVELS: int = _core.FEW_LEVELS
+FEW_ROWS = 4096
 LEAST_HEAD = 4  # times the columns of a head, at least all columns
 NUMBER, INDICATOR, CATEGORY = 0, 1, 2  # forms of columns, by the core's numbers
 
@@ -188,12 +189,12 @@ class Csr:
         yield self.at, 0, self.n, ("add_sparse", (self.data, self.indices, self.indptr, self.n))
 
 
-def _longest_run(csr: Csr) -> slice:
-    """Find the most columns in a row of which no row has two; none if a row's elements aren't in ascending order."""
-    here, after = csr.indices[:-1], csr.indices[1:]
+def _longest_run(csr: Csr, rows: int) -> slice:
+    """Find the most columns in a row of which none of the first rows has two; none if elements aren't in ascending order."""
+    starts = csr.indptr[: rows + 1]
+    here, after = csr.indices[: starts[-1] - 1], csr.indices[1 : starts[-1]]
     inside = np.ones(len(here), dtype=np.bool_)
-    ends = csr.indptr[(csr.indptr > 0) & (csr.indptr < csr.nnz)]
-    inside[ends - 1] = False
+    inside[starts[(starts > 0) & (starts < starts[-1])] - 1] = False
     here, after = here[inside], after[inside]
     if (after < here).any():
         return slice(0, 0)
@@ -343,9 +344,13 @@ class Blocks:
         """The most columns in a row of which no row has two, as a category's levels; None if they are too few to matter."""
         if self.n < WHOLE:
             return None
-        runs = [span for span, _ in self.groups] if self.csr is None else [_longest_run(self.csr)]
-        head = max(runs, key=lambda span: span.stop - span.start, default=slice(0, 0))
-        return head if LEAST_HEAD * (head.stop - head.start) >= self.n else None
+        csr, head = self.csr, slice(0, 0)
+        for rows in (self.m,) if csr is None else (FEW_ROWS, self.m):  # a few mostly show that there is none
+            spans = [span for span, _ in self.groups] if csr is None else [_longest_run(csr, rows)]
+            head = max(spans, key=lambda span: span.stop - span.start, default=head)
+            if LEAST_HEAD * (head.stop - head.start) < self.n:
+                return None
+        return head
 
     @property
     def storage(self) -> str:

@@ -48,8 +48,9 @@ def matrix_reads(rows: Rows) -> float:
     """Time of the matrix and its factor alone, for any number of rows: part of `hessian_reads`."""
     if rows.is_dense:
         return 0.0
-    n, each = rows.n_features, mean_terms(rows) + (rows.design.csr is not None)
-    return (8.0 * n * n + n**3 / 72.0) / (rows.n_rows * each)
+    n, each, head = rows.n_features, mean_terms(rows) + (rows.design.csr is not None), rows.design.head
+    others = n if head is None else n - (head.stop - head.start)
+    return n * (8.0 * others + others**2 / 72.0) / (rows.n_rows * each)
 
 
 def hessian_numbers(rows: Rows) -> float:
