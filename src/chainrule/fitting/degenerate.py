@@ -51,7 +51,9 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState, known: Fin
     separated classes, no relations either.
     """
     rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
-    under_ridge = None if known is None or outcome.reason != "converged" else partial(_of_rows_left, task, known)
+    under_ridge = (
+        None if known is None or outcome.reason != "converged" else partial(_of_rows_left, task, known, state.theta)
+    )
     several = not (under_ridge and is_long_search(rows))
     if under_ridge and not several and state.is_slow(task.problem.options.tol):
         return separated(task, several=False) or under_ridge()
@@ -97,19 +99,20 @@ def separated(
     return ridge_by_newton(task, found, said)
 
 
-def _of_rows_left(task: Task, known: Finding) -> Ending:
-    """Return the optimum under the ridge of rows about which nothing more is known."""
-    return ridge_by_newton(task, Separation("quasi", (), np.zeros(0, dtype=np.int64), False, known))
+def _of_rows_left(task: Task, known: Finding, start: Vector) -> Ending:
+    """Return the optimum under the ridge of rows about which nothing more is known, from the point where a run ended."""
+    found = Separation("quasi", (), np.zeros(0, dtype=np.int64), False, known)
+    return ridge_by_newton(task, found, start=start)
 
 
-def ridge_by_newton(task: Task, found: Separation, said: Sequence[Finding] = ()) -> Ending:
-    """Run Newton under `SEPARATED_RIDGE` on standardised columns; arguments as in `with_ridge`."""
+def ridge_by_newton(task: Task, found: Separation, said: Sequence[Finding] = (), start: Vector | None = None) -> Ending:
+    """Run Newton under `SEPARATED_RIDGE` on standardised columns; start as in `Task.newton`, others as in `with_ridge`."""
     rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
     moments = rows.moments(correlations=False)
     size = moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
     weight = SEPARATED_RIDGE * (size / task.units.scale) ** 2
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
-    outcome, run = task.newton(small)
+    outcome, run = task.newton(small, start=start)
     # On all rows, even if the run stopped on a sample. Another Hessian of collinear columns would prove no more.
     is_known = run.z is not None and run.factored.index is None and not run.factored.proof.ok
     state, point = task.returned(run.theta, task.problem.objective(small), run if is_known else None)
