@@ -15,6 +15,7 @@ from chainrule.data.rows import Rare, Rows
 from chainrule.data.rows.batches import descend_rows
 from chainrule.data.rows.moments import learn_spreads
 from chainrule.data.sampling import Stratum, sample
+from chainrule.kernels.bordered import Bordered, Symmetric, add_to_diagonal, without_bias
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, Sums, What
 from chainrule.kernels.runs import ARRIVAL, Batches, Path, newton_path
@@ -37,7 +38,7 @@ class Evaluation:
 
     loss : mean log-loss in nats. accuracy : share of the rows' weight whose class is right.
     grad_norm : the largest of |dF_dw_j| / column_scale_j and |dF_db|.
-    hessian : (n + 1, n + 1) with the bias last, or None; a sample's is scaled up to all rows.
+    hessian : (n + 1, n + 1) with the bias last, or None; a sample's is scaled up to all rows. Bordered with a head.
     lower : the part of the Hessian from the rows read, not scaled up, over the sum of all weights, plus the penalty.
     norm : the largest sum_j q_j x~_j^2 of the rows. squares : (1/S) sum s x_j^2.
     float32 : whether the Hessian was multiplied in float32.
@@ -48,8 +49,8 @@ class Evaluation:
     loss: float = np.nan
     accuracy: float = np.nan
     grad_norm: float = np.nan
-    hessian: Matrix | None = None
-    lower: Matrix | None = None
+    hessian: Symmetric | None = None
+    lower: Symmetric | None = None
     norm: float = 0.0
     squares: Vector | None = None
     float32: bool = False
@@ -234,9 +235,9 @@ class DataObjective(Objective):
         """Return the second derivatives (n + 1, n + 1), the bias last: one read."""
         found = self.evaluate(theta, What.HESSIAN).hessian
         assert found is not None
-        return found
+        return found.whole() if isinstance(found, Bordered) else found
 
-    def _matrices(self, parts: list[Matrix], weight: float) -> tuple[Matrix | None, Matrix | None]:
+    def _matrices(self, parts: list[Any], weight: float) -> tuple[Symmetric | None, Symmetric | None]:
         """Make the Hessian and its lower part (`Evaluation`) from the strata's sums, overwriting these."""
         if not parts:
             return None, None
@@ -251,10 +252,10 @@ class DataObjective(Objective):
             parts[0] += parts[1]
         return self._with_penalty(matrix, self.ridge), self._with_penalty(parts[0], self.fit_ridge)
 
-    def _with_penalty(self, matrix: Matrix, ridge: Vector) -> Matrix:
-        matrix.reshape(-1)[: -self.size : self.size + 1] += ridge
+    def _with_penalty(self, matrix: Symmetric, ridge: Vector) -> Symmetric:
+        add_to_diagonal(matrix, ridge)
         if not self.fit_intercept:
-            matrix[-1, :] = matrix[:, -1] = 0.0
+            without_bias(matrix, 0.0)
         return matrix
 
     @property

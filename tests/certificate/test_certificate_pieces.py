@@ -13,7 +13,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from certificate_tools import Problem
-from chainrule.certificate import factor as factor_module
 from chainrule.certificate.bounds import (
     bound,
     h,
@@ -23,7 +22,7 @@ from chainrule.certificate.bounds import (
     leave_out,
     radius_ratio,
 )
-from chainrule.certificate.factor import SMALL, Factor, Order
+from chainrule.certificate.factor import SMALL, Factor
 from chainrule.certificate.rounding import (
     gradient_rounding,
     hessian_eta,
@@ -33,6 +32,7 @@ from chainrule.certificate.rounding import (
 )
 from chainrule.certificate.statement import KINDS, Certificate, digits_of
 from chainrule.findings import Finding
+from chainrule.kernels.bordered import Bordered
 from chainrule.losses import LOGISTIC
 from chainrule.words import downward, upward
 from drawn_tools import drawn, numbers, tables, whole
@@ -75,25 +75,90 @@ def test_factor_agrees_with_dense_algebra(rng, size, smallest):
     check_factor(rng, random_matrix(rng, size, smallest))
 
 
-@pytest.mark.parametrize("before", [0, 3])
-@pytest.mark.parametrize("others", [(0,), (5,), (40, 9)])
-def test_a_factor_that_begins_with_the_levels_of_one_category_agrees_too(rng, monkeypatch, before, others):
-    monkeypatch.setattr(factor_module, "WHOLE", 8)
-    levels = [np.eye(k + 1)[rng.integers(0, k + 1, 900)][:, 1:] for k in (60, *others)]
-    X = np.column_stack([rng.normal(size=(900, before)), *levels, rng.normal(size=(900, 2)), np.ones(900)])
+def table_matrix(rng, levels, before, others):
+    """B of a table whose first category has so many levels, after some numbers and before other levels and numbers."""
+    m = 900
+    of = [np.eye(k + 1)[rng.integers(0, k + 1, m)][:, 1:] for k in (levels, *others)]
+    X = np.column_stack([rng.normal(size=(m, before)), *of, rng.normal(size=(m, 2)), np.ones(m)])
     X *= 10.0 ** rng.uniform(-3, 3, X.shape[1])
-    B = (X * rng.uniform(0.01, 0.25, (900, 1))).T @ X / 900
-    order = Order.of(np.triu(B))
-    assert (order.head, order.columns[0]) == (60, before)
-    assert sorted(order.columns) == list(range(len(B)))
-    check_factor(rng, B)
+    return (X * rng.uniform(0.01, 0.25, (m, 1))).T @ X / m, slice(before, before + levels)
+
+
+def bordered(B, head):
+    """The same matrix in parts; below the rest's diagonal nothing counts."""
+    others = np.delete(np.arange(len(B)), head)
+    return Bordered.of(B[head, others], np.triu(B[np.ix_(others, others)]), B.diagonal()[head], head)
+
+
+@pytest.mark.parametrize("before", [0, 3])
+@pytest.mark.parametrize("others", [(), (5,), (40, 9)])
+def test_a_factor_that_begins_with_the_levels_of_one_category_agrees_too(rng, before, others):
+    B, head = table_matrix(rng, 60, before, others)
+    check_factor(rng, B, bordered(B, head))
     B[-1, -1] = -1.0
-    assert not Factor.of(B, 1e-12).factored
+    assert not Factor.of(bordered(B, head), 1e-12).factored
 
 
-def check_factor(rng, B):
+@pytest.mark.parametrize("smallest", [1e-2, 1e-6, 1e-9])
+def test_no_norm_of_a_bordered_factor_is_too_small(rng, smallest):
+    """Against exact numbers, where the last number is the first category's levels but for a little."""
+    eta = 1e-13
+    B, head = table_matrix(rng, 12, 1, (3,))
+    n = len(B)
+    D = np.sqrt(B.diagonal())
+    A = B / D / D[:, None]
+    close = A[:, 2] + A[:, 3]
+    A[:, -2] = A[-2, :] = close / math.sqrt(close[2] + close[3])
+    A[-2, -2] = 1.0 + smallest
+    B = A * D * D[:, None]
+    factor, whole = Factor.of(bordered(B, head), eta), Factor.of(B, eta)
+    assert factor.ok
+    v, U = rng.normal(size=n) * D, rng.normal(size=(4, n)) * D
+    with mpmath.workdps(60):
+        exact = mpmath.matrix([[mpmath.mpf(x) for x in row] for row in np.triu(B) + np.triu(B, 1).T])
+        inverse = exact**-1
+        scale = [1 / mpmath.sqrt(exact[j, j]) for j in range(n)]
+        least = min(
+            mpmath.eigsy(mpmath.matrix(n, n) + mpmath.diag(scale) * exact * mpmath.diag(scale), eigvals_only=True)
+        )
+
+        def norm2(x):
+            x = mpmath.matrix([mpmath.mpf(each) for each in x])
+            return (x.T * inverse * x)[0]
+
+        for found, true in (
+            ([factor.norm2(v)], [norm2(v)]),
+            (factor.leverages(U), [norm2(u) for u in U]),
+            (factor.inverse_diagonal, [inverse[j, j] for j in range(n)]),
+        ):
+            for one, other in zip(found, true, strict=True):
+                assert other <= one <= other * (1.1 if smallest > 1e-9 else 10)
+        assert 0 < factor.lambda_min <= least
+        assert 0 < factor.lambda_low <= least
+    assert factor.loss == pytest.approx(whole.loss, rel=1e-3)
+
+
+def test_null_vectors_of_a_bordered_matrix_are_those_of_the_whole(rng):
+    levels = np.eye(31)[rng.integers(0, 31, 600)][:, 1:]
+    x = rng.normal(size=(600, 2))
+    X = np.column_stack([x, levels, x[:, 0] + levels[:, 3], levels[:, 4:9].sum(axis=1), np.ones(600)])
+    B = X.T @ X / 600
+    eta = hessian_eta(len(B) - 1, 100)
+    given, whole = bordered(B, slice(2, 32)), Factor.of(B, eta)
+    found = Factor.of(given, eta)
+    assert not found.ok
+    (values, vectors), (_, others) = found.null_space, whole.null_space
+    assert vectors.shape == others.shape == (len(B), 2)
+    assert (np.abs(values) <= 2 * eta).all()
+    assert np.linalg.norm(vectors, axis=0) == pytest.approx(1.0)
+    assert np.abs(vectors - others @ (others.T @ vectors)).max() <= 1e-7
+    given.of_head[3], given.border[3] = 0.0, 0.0
+    assert np.flatnonzero(Factor.of(given, eta).null_space[1][:, 0]).tolist() == [5]
+
+
+def check_factor(rng, B, given=None):
     size, eta = len(B), 1e-12
-    factor = Factor.of(np.triu(B), eta)  # the upper triangle is enough
+    factor = Factor.of(np.triu(B) if given is None else given, eta)  # the upper triangle is enough
     assert factor.factored
     assert factor.ok
     D = np.sqrt(np.diag(B))
@@ -107,11 +172,9 @@ def check_factor(rng, B):
     assert factor.proof_solve(v) * D == pytest.approx(np.linalg.solve(shifted, v / D), rel=1e-6)
     assert factor.norm2(v) == pytest.approx(v @ inverse @ v, rel=1e-6)
     # Inflated by what products with L^-1 may lose.
-    W, loss = factor.whitened
     for found, exact in (
         (factor.leverages(U), np.einsum("ki,ij,kj->k", U, inverse, U)),
         (factor.inverse_diagonal, np.diag(inverse)),
-        (np.square(W @ U.T).sum(axis=0) * loss, np.einsum("ki,ij,kj->k", U, inverse, U)),
     ):
         assert (found >= exact * (1 - 1e-8)).all()
         assert found == pytest.approx(exact, rel=1e-4)

@@ -1,11 +1,14 @@
 """Newton of many columns: newton-cg leads, one Hessian proves, and one factor serves where one will do."""
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
 
 import chainrule
 from chainrule.certificate.factor import CLEAR, Factor
@@ -16,6 +19,7 @@ from chainrule.data.rows.moments import guess_units
 from chainrule.data.sampling import class_counts
 from chainrule.errors import NotConvergedWarning
 from chainrule.kernels.blas import WHOLE
+from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reading import What
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
@@ -50,7 +54,7 @@ def one_hot(frame, skip=0):
 def test_one_hessian_proves_and_newton_cg_leads_to_it(storage, alpha, rng, monkeypatch):
     """Of all rows, and no other: a factor of thousands of columns takes longer than many reads."""
     m = 120_000
-    frame, y = frame_of(rng, m, (300, 800))
+    frame, y = frame_of(rng, m, (900, 900))
     X = frame if storage == "columns" else one_hot(frame, skip=1)
     made = []
     gram, read = Rows.gram, Rows.read
@@ -229,3 +233,59 @@ def test_rows_of_weight_0_change_no_bit_of_a_fit_by_products(storage, rng):
         fits.append(chainrule.fit(X, y, alpha=1e-5, sample_weight=s, method="newton"))
     assert all(result.reason == "converged" for result in fits)
     assert len({result.w.tobytes() for result in fits}) == 1
+
+
+MEMORY = """
+import resource
+import numpy as np
+import pandas as pd
+import chainrule
+
+rng, levels = np.random.default_rng(0), 20_000
+codes = np.repeat(np.arange(levels), 6)
+frame = pd.DataFrame({"x": rng.standard_normal(len(codes)), "c": pd.Categorical.from_codes(codes, range(levels))})
+y = np.tile([0, 1, 0, 1, 0, 1], levels)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+result = chainrule.fit(frame, y, method="newton")
+print(result.reason, result.certificate.kind, len(result.w), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_a_fit_of_20_000_levels_makes_no_square_matrix():
+    pytest.importorskip("resource")
+    run = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, timeout=900)
+    reason, kind, n, memory = run.stdout.split()
+    assert (reason, kind, n) == ("converged", "bound", "20000"), run.stderr
+    assert int(memory) * 1024 < 8 * int(n) ** 2 / 10
+
+
+@pytest.mark.parametrize("storage", ["columns", "csr"])
+def test_fits_of_many_levels_have_the_same_bits_for_any_number_of_threads(storage, rng):
+    frame, y = frame_of(rng, 60_000, (1100, 200))
+    X = frame if storage == "columns" else one_hot(frame, skip=1)
+    assert rows_of(X, y)[0].design.head == slice(3, 1102)
+    fits = []
+    for threads in (1, 3):
+        with threadpool_limits(threads, "blas"):
+            fits.append(chainrule.fit(X, y, method="newton", n_threads=threads))
+    one, other = fits
+    assert one.certificate.proven
+    assert one.w.tobytes() == other.w.tobytes()
+    assert one.certificate.coef.tobytes() == other.certificate.coef.tobytes()
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("alpha", [0.0, 1e-4])
+def test_the_bounds_of_many_levels_are_those_of_the_whole_hessian(alpha, intercept, rng, monkeypatch):
+    frame, y = frame_of(rng, 60_000, (1100, 20), effect=0.2)
+    options = {"alpha": alpha, "method": "newton", "fit_intercept": intercept}
+    found = chainrule.fit(frame, y, **options)
+    monkeypatch.setattr(Blocks, "head", None)
+    whole = chainrule.fit(frame, y, **options)
+    assert found.certificate.kind == whole.certificate.kind
+    assert (np.isinf(found.w) == np.isinf(whole.w)).all()
+    known = np.isfinite(whole.w)
+    both = found.certificate.coef + whole.certificate.coef
+    assert (np.abs(found.w - whole.w)[known] <= both[known]).all()
+    assert found.certificate.gap <= max(found.tol, 4 * whole.certificate.gap)
+    assert max(found.certificate.r, whole.certificate.r) < 1.0

@@ -112,6 +112,7 @@ struct Job {
   unsigned what;
   const std::int64_t* numbers;  // slots in the matrix, ascending: of dense rows, numbers and indicators
   std::int64_t n_numbers;
+  std::int64_t head_at, head;  // consecutive ones of these without products with each other: the first, and how many
 
   bool has(unsigned flags) const { return what & flags; }
   // Numbers that are multiplied by x, and by x^2, for each point.
@@ -226,14 +227,19 @@ struct GramCategory {
 };
 
 struct GramPair {
-  std::int64_t a, b;  // categories
+  std::int64_t a, b;  // categories; `a` is the head if one of them is
+};
+
+// Cell (k, l) of a pair is sums[k step + l], its rounding error lost[k lost_a + l lost_b].
+struct GramCells {
+  double *sums, *lost;
+  std::int64_t step, lost_a, lost_b;
 };
 
 struct GramJob {
   Job rows;  // its blocks are the numbers, one slot each
   const GramCategory* categories;
   std::int64_t n_categories;
-  std::int64_t side;  // of the matrix; the bias is last
   // Summed in leaves: categories against bias and numbers, then pairs of categories.
   const std::int64_t* in_leaf;
   std::int64_t n_in_leaf;
@@ -260,10 +266,11 @@ struct Kernels {
   bool (*cholesky)(double* H, std::int64_t k, std::int64_t ld);
   void (*descend)(const Job& job, Descent& descent, double* scratch);
   std::int64_t (*gram_scratch)(const GramJob& job);
-  // Add rows to a leaf's tables, one after the other; to a large pair in the matrix, with the cells' rounding errors kept in their mirror
-  // images; to a large category's table against bias and numbers, with the cells' rounding errors kept behind the table.
+  // Add rows to a leaf's tables, one after the other; to a large pair's cells, whose rounding errors are kept; to a large category's table
+  // against bias and numbers, with the cells' rounding errors kept behind the table.
   bool (*gram_leaf)(const GramJob& job, std::int64_t first, std::int64_t end, double* tables, double* scratch, BadCode& bad);
-  bool (*gram_pair)(const GramJob& job, GramPair pair, std::int64_t first, std::int64_t end, double* matrix, double* scratch, BadCode& bad);
+  bool (*gram_pair)(const GramJob& job, GramPair pair, std::int64_t first, std::int64_t end, const GramCells& cells, double* scratch,
+                    BadCode& bad);
   bool (*gram_numbers)(const GramJob& job, std::int64_t category, std::int64_t first, std::int64_t end, double* table, double* scratch,
                        BadCode& bad);
 };

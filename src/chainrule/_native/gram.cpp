@@ -32,26 +32,42 @@ std::int64_t table_rows(std::int64_t side) {
   return rows;
 }
 
-// The place of each slot in the matrix, or -1.
+// The place of each slot among the rows of the matrix, the head's first, or -1.
 Places places_of(const Job& job) {
   Places place(static_cast<std::size_t>(job.n), -1);
-  for (std::int64_t k = 0; k < job.n_numbers; ++k) place[static_cast<std::size_t>(job.numbers[k])] = k;
+  for (std::int64_t k = 0; k < job.n_numbers; ++k) {
+    const std::int64_t at = k < job.head_at ? k + job.head : k < job.head_at + job.head ? k - job.head_at : k;
+    place[static_cast<std::size_t>(job.numbers[k])] = at;
+  }
   return place;
 }
+
+// The matrix in memory, as `gram_size` says.
+struct Shape {
+  std::int64_t head, side, width;
+
+  explicit Shape(const Job& job) : head(job.head), side(job.n_numbers + 1), width(side - head) {}
+  std::int64_t size() const { return side * width + head; }
+  double* row(double* matrix, std::int64_t place) const { return matrix + place * width; }
+  double* diagonal(double* matrix) const { return matrix + side * width; }
+};
 
 // --- tables ------------------------------------------------------------------------------------------------------------
 
 // The parts of the matrix, and their places.
 struct Plan {
-  std::vector<Block> numbers;  // with slots of their own
-  std::vector<Part> parts;     // of columns of dense rows
-  Places number_slots, number_place;
+  std::vector<Block> numbers;         // with slots of their own
+  std::vector<Part> parts;            // of columns of dense rows
+  Places number_slots, number_place;  // places among the matrix's columns
   std::vector<double> lift, shift, fold;
   std::vector<GramCategory> categories;
   std::vector<std::vector<std::int32_t>> levels;
   std::vector<std::int64_t> in_leaf, large;
   std::vector<GramPair> pairs, large_pairs;
-  std::int64_t leaf_doubles = 0, side;
+  std::int64_t leaf_doubles = 0;
+  Shape shape;
+
+  explicit Plan(const Job& job) : shape(job) {}
 };
 
 void add_category(const Block& block, const Places& place, Plan& plan) {
@@ -94,13 +110,12 @@ void add_numbers(const Block& block, const Places& place, Plan& plan) {
     number.slots = 1;
     plan.numbers.push_back(number);
     plan.number_slots.push_back(slot);
-    plan.number_place.push_back(place[static_cast<std::size_t>(slot)]);
+    plan.number_place.push_back(place[static_cast<std::size_t>(slot)] - plan.shape.head);
   }
 }
 
 Plan plan_of(const Job& job) {
-  Plan plan;
-  plan.side = job.n_numbers + 1;
+  Plan plan(job);
   const Places place = places_of(job);
   for (std::int64_t b = 0; b < job.n_blocks; ++b) {
     if (job.blocks[b].form == Block::kCategory)
@@ -108,7 +123,7 @@ Plan plan_of(const Job& job) {
     else
       add_numbers(job.blocks[b], place, plan);
   }
-  plan.number_place.push_back(plan.side - 1);  // the bias
+  plan.number_place.push_back(plan.shape.width - 1);  // the bias
   const Part* part = plan.parts.data();
   for (Block& number : plan.numbers)
     if (!number.parts) number.parts = part++;
@@ -132,7 +147,8 @@ Plan plan_of(const Job& job) {
     for (std::int64_t b = a + 1; b < count; ++b) {
       const std::int64_t cells =
           GramJob::pair_cells(plan.categories[static_cast<std::size_t>(a)], plan.categories[static_cast<std::size_t>(b)]);
-      (fits(cells, cells) ? plan.pairs : plan.large_pairs).push_back({a, b});
+      const bool ends = plan.categories[static_cast<std::size_t>(b)].low < plan.shape.head;
+      (fits(cells, cells) ? plan.pairs : plan.large_pairs).push_back(ends ? GramPair{b, a} : GramPair{a, b});
     }
   return plan;
 }
@@ -148,7 +164,6 @@ GramJob job_of(const Job& job, const Plan& plan, std::int64_t first, std::int64_
   gram.rows.fold = job.fold ? plan.fold.data() + first : nullptr;
   gram.categories = plan.categories.data();
   gram.n_categories = static_cast<std::int64_t>(plan.categories.size());
-  gram.side = plan.side;
   gram.in_leaf = plan.in_leaf.data();
   gram.n_in_leaf = static_cast<std::int64_t>(plan.in_leaf.size());
   gram.pairs = plan.pairs.data();
@@ -157,43 +172,58 @@ GramJob job_of(const Job& job, const Plan& plan, std::int64_t first, std::int64_
 }
 
 // Copies a category's table, against the bias (first in a row) and some numbers, to its places in the matrix.
-void place_numbers(const GramJob& job, const GramCategory& category, const std::int64_t* place, const double* table, bool with_bias,
-                   double* matrix) {
-  const std::int64_t side = job.side, width = GramJob::row_of(job.rows.n_blocks);
-  for (std::int64_t k = 0; k < category.count; ++k) {
-    const std::int64_t at = category.low + k;
-    for (std::int64_t j = 0; j < job.rows.n_blocks; ++j)
-      matrix[at * side + place[j]] = matrix[place[j] * side + at] = table[k * width + 1 + j];
-    if (with_bias) matrix[at * side + at] = matrix[at * side + side - 1] = matrix[(side - 1) * side + at] = table[k * width];
+void place_numbers(const GramJob& job, const Shape& shape, const GramCategory& category, const std::int64_t* place, const double* table,
+                   bool with_bias, double* matrix) {
+  const std::int64_t width = GramJob::row_of(job.rows.n_blocks), bias = shape.width - 1;
+  double* const rest = shape.row(matrix, shape.head);
+  for (std::int64_t k = 0; k < category.count; ++k, table += width) {
+    const std::int64_t at = category.low + k, column = at - shape.head;
+    double* const row = shape.row(matrix, at);
+    for (std::int64_t j = 0; j < job.rows.n_blocks; ++j) row[place[j]] = table[1 + j];
+    for (std::int64_t j = 0; j < job.rows.n_blocks && column >= 0; ++j) rest[place[j] * shape.width + column] = table[1 + j];
+    if (!with_bias) continue;
+    row[bias] = (column < 0 ? shape.diagonal(matrix)[at] : row[column]) = table[0];
+    if (column >= 0) rest[bias * shape.width + column] = table[0];
   }
 }
 
-void place_leaf(const GramJob& job, const std::int64_t* place, const double* tables, double* matrix) {
-  const std::int64_t side = job.side, width = GramJob::row_of(job.rows.n_blocks);
+void place_leaf(const GramJob& job, const Shape& shape, const std::int64_t* place, const double* tables, double* matrix) {
+  const std::int64_t width = GramJob::row_of(job.rows.n_blocks);
   for (std::int64_t k = 0; k < job.n_in_leaf; ++k) {
     const GramCategory& category = job.categories[job.in_leaf[k]];
-    place_numbers(job, category, place, tables, true, matrix);
+    place_numbers(job, shape, category, place, tables, true, matrix);
     tables += (category.count + 1) * width;
   }
   for (std::int64_t p = 0; p < job.n_pairs; ++p) {
     const GramCategory &a = job.categories[job.pairs[p].a], &b = job.categories[job.pairs[p].b];
     for (std::int64_t k = 0; k < a.count; ++k)
-      for (std::int64_t l = 0; l < b.count; ++l)
-        matrix[(a.low + k) * side + b.low + l] = matrix[(b.low + l) * side + a.low + k] = tables[k * (b.count + 1) + l];
+      for (std::int64_t l = 0; l < b.count; ++l) {
+        const double x = tables[k * (b.count + 1) + l];
+        shape.row(matrix, a.low + k)[b.low - shape.head + l] = x;
+        if (a.low >= shape.head) shape.row(matrix, b.low + l)[a.low - shape.head + k] = x;
+      }
     tables += GramJob::pair_cells(a, b);
   }
 }
 
-// Subtracts the rounding errors of a large pair's cells, and copies the cells to their mirror images.
-void settle_pair(const GramJob& job, GramPair pair, double* matrix) {
+// A large pair's cells in the matrix. Their rounding errors are kept in their mirror images; those of the head's cells, in `spare`.
+GramCells cells_of(const GramJob& job, const Shape& shape, GramPair pair, double* matrix, Doubles& spare) {
+  const GramCategory &a = job.categories[pair.a], &b = job.categories[pair.b];
+  double* const sums = shape.row(matrix, a.low) + b.low - shape.head;
+  if (a.low >= shape.head) return {sums, shape.row(matrix, b.low) + a.low - shape.head, shape.width, 1, shape.width};
+  spare.assign(static_cast<std::size_t>(a.count * b.count), 0.0);
+  return {sums, spare.data(), shape.width, b.count, 1};
+}
+
+// Subtracts the rounding errors of a large pair's cells, and copies the cells to where these were: their mirror images, if there are any.
+void settle_pair(const GramJob& job, GramPair pair, const GramCells& cells) {
   constexpr std::int64_t kTile = 32;
   const GramCategory &a = job.categories[pair.a], &b = job.categories[pair.b];
-  double *const sums = matrix + a.low * job.side + b.low, *const lost = matrix + b.low * job.side + a.low;
   for (std::int64_t i = 0; i < a.count; i += kTile)
     for (std::int64_t j = 0; j < b.count; j += kTile)
       for (std::int64_t k = i; k < std::min(i + kTile, a.count); ++k)
         for (std::int64_t l = j; l < std::min(j + kTile, b.count); ++l) {
-          double &cell = sums[k * job.side + l], &less = lost[l * job.side + k];
+          double &cell = cells.sums[k * cells.step + l], &less = cells.lost[k * cells.lost_a + l * cells.lost_b];
           cell = less = cell - less;
         }
 }
@@ -212,10 +242,10 @@ bool add_tables(const Kernels& kernels, const Job& job, const Plan& plan, Range 
   const MatrixLayout layout(n_numbers, false);
   const Doubles packed = combine(read(kernels, numbers, range, threads, asks).matrices, layout.size);
   if (stopped) return false;
-  unpack(layout, packed.data(), numbers.fold, matrix, plan.number_place.data(), plan.side);
+  unpack(layout, packed.data(), numbers.fold, plan.shape.row(matrix, plan.shape.head), plan.number_place.data(), plan.shape.width);
   if (plan.categories.empty()) return true;
 
-  const std::int64_t leaf_rows = table_rows(plan.side), leaves = (range.end - range.first - 1) / leaf_rows + 1;
+  const std::int64_t leaf_rows = table_rows(plan.shape.side), leaves = (range.end - range.first - 1) / leaf_rows + 1;
   const auto n_pairs = static_cast<std::int64_t>(plan.large_pairs.size());
   const std::int64_t chunks = n_numbers ? (n_numbers - 1) / kNumbersAtOnce + 1 : 1;
   const std::int64_t n_tables = chunks * static_cast<std::int64_t>(plan.large.size());
@@ -242,10 +272,11 @@ bool add_tables(const Kernels& kernels, const Job& job, const Plan& plan, Range 
     };
     if (piece < n_pairs) {
       const GramPair pair = plan.large_pairs[static_cast<std::size_t>(piece)];
+      const GramCells cells = cells_of(gram, plan.shape, pair, matrix, sums);
       const auto add = [&](std::int64_t first, std::int64_t end) {
-        return kernels.gram_pair(gram, pair, first, end, matrix, scratch.data(), found);
+        return kernels.gram_pair(gram, pair, first, end, cells, scratch.data(), found);
       };
-      if (all_rows(add)) settle_pair(gram, pair, matrix);
+      if (all_rows(add)) settle_pair(gram, pair, cells);
     } else if (piece < n_pairs + n_tables) {
       const std::int64_t chunk = (piece - n_pairs) % chunks, from = chunk * kNumbersAtOnce;
       const std::int64_t category = plan.large[static_cast<std::size_t>((piece - n_pairs) / chunks)];
@@ -259,7 +290,7 @@ bool add_tables(const Kernels& kernels, const Job& job, const Plan& plan, Range 
       };
       if (!all_rows(add)) return;
       for (std::int64_t j = 0; j < size; ++j) sums[static_cast<std::size_t>(j)] -= sums[static_cast<std::size_t>(size + j)];
-      place_numbers(part, levels, plan.number_place.data() + from, sums.data(), chunk == 0, matrix);
+      place_numbers(part, plan.shape, levels, plan.number_place.data() + from, sums.data(), chunk == 0, matrix);
     } else {
       const std::int64_t leaf = piece - n_pairs - n_tables, first = range.first + leaf * leaf_rows;
       sums = tree.take_buffer();
@@ -272,7 +303,7 @@ bool add_tables(const Kernels& kernels, const Job& job, const Plan& plan, Range 
     scratches.give(std::move(scratch));
   });
   if (stopped || bad.row >= 0) return false;
-  if (has_leaves) place_leaf(gram, plan.number_place.data(), tree.root().data(), matrix);
+  if (has_leaves) place_leaf(gram, plan.shape, plan.number_place.data(), tree.root().data(), matrix);
   return true;
 }
 
@@ -409,7 +440,7 @@ void add_column(const Pack& part, std::int64_t a, std::int64_t k, double* row) {
   }
 }
 
-// Copies the upper triangle to the lower one.
+// Copies the upper triangle of a square to the lower one.
 bool mirror(double* matrix, std::int64_t side, int threads, const Interrupted& interrupted) {
   const std::int64_t tiles = (side + kMirrored - 1) / kMirrored;
   return run_pieces(tiles, threads, interrupted, [&](std::int64_t tile, Watch&) {
@@ -422,7 +453,8 @@ bool mirror(double* matrix, std::int64_t side, int threads, const Interrupted& i
 }
 
 bool add_elements(const Job& job, Range range, double* matrix, int threads, const Interrupted& interrupted, BadCode& bad) {
-  const std::int64_t k = job.n_numbers, side = k + 1;
+  const Shape shape(job);
+  const std::int64_t side = shape.side, k = side - 1;
   const Places place = places_of(job);
   Places far;
   for (std::int64_t b = 0; b < job.n_blocks && job.shift; ++b)
@@ -444,15 +476,18 @@ bool add_elements(const Job& job, Range range, double* matrix, int threads, cons
     const auto add = [&](std::int64_t piece, Watch& watch) {
       std::vector<double> row(static_cast<std::size_t>(side));
       for (std::int64_t a = piece * kColumnsAtOnce; a < std::min((piece + 1) * kColumnsAtOnce, side) && !watch.stops(); ++a) {
-        std::fill(row.begin() + a, row.end(), 0.0);
+        const std::int64_t from = std::max(a, shape.head);  // a column of the head has no products with its others
+        row[static_cast<std::size_t>(a)] = 0.0;
+        std::fill(row.begin() + from, row.end(), 0.0);
         for (std::int64_t part = 0; part < count; ++part) add_column(packs[static_cast<std::size_t>(part)], a, k, row.data());
-        double* const to = matrix + a * side;
-        for (std::int64_t b = a; b < side; ++b) to[b] += row[static_cast<std::size_t>(b)];
+        double* const to = shape.row(matrix, a) - shape.head;
+        for (std::int64_t b = from; b < side; ++b) to[b] += row[static_cast<std::size_t>(b)];
+        if (a < shape.head) shape.diagonal(matrix)[a] += row[static_cast<std::size_t>(a)];
       }
     };
     if (!run_pieces((side + kColumnsAtOnce - 1) / kColumnsAtOnce, threads, interrupted, add)) return false;
   }
-  return mirror(matrix, side, threads, interrupted);
+  return mirror(shape.row(matrix, shape.head), shape.width, threads, interrupted);
 }
 
 }  // namespace
@@ -460,6 +495,8 @@ bool add_elements(const Job& job, Range range, double* matrix, int threads, cons
 bool is_elementwise(const Job& job) {
   return std::any_of(job.blocks, job.blocks + job.n_blocks, [](const Block& block) { return block.form == Block::kSparse; });
 }
+
+std::int64_t gram_size(const Job& job) { return Shape(job).size(); }
 
 std::int64_t gram_leaf_rows(std::int64_t side) {
   std::int64_t rows = 2 * kMostTableRows;
@@ -476,12 +513,14 @@ std::int64_t gram_depth(const Job& job, std::int64_t rows) {
 std::vector<Subtree> gram(const Kernels& kernels, const Job& job, Range range, int threads, const Interrupted& interrupted, BadCode& bad) {
   const std::int64_t side = job.n_numbers + 1, rows = gram_leaf_rows(side);
   const bool elements = is_elementwise(job);
-  const Plan plan = elements ? Plan{} : plan_of(job);
-  Tree tree(side * side, side * side);
+  const Plan plan = elements ? Plan(job) : plan_of(job);
+  const Shape shape(job);
+  Tree tree(shape.size(), shape.size());
   for (std::int64_t first = range.first; first < range.end; first += rows) {
     Doubles matrix = tree.take_buffer();
     // By all threads, since the system maps so much memory page by page.
-    run_pieces(side, threads, interrupted, [&](std::int64_t row, Watch&) { std::fill_n(matrix.begin() + row * side, side, 0.0); });
+    run_pieces(side, threads, interrupted, [&](std::int64_t row, Watch&) { std::fill_n(shape.row(matrix.data(), row), shape.width, 0.0); });
+    std::fill_n(shape.diagonal(matrix.data()), shape.head, 0.0);
     const std::int64_t number = range.number + first - range.first;
     const Range leaf{first, std::min(range.end, first + rows), number};
     const bool done = elements ? add_elements(job, leaf, matrix.data(), threads, interrupted, bad)

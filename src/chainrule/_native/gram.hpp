@@ -58,19 +58,18 @@ class Tables {
     return true;
   }
 
-  // One large pair into the matrix, and its cells' rounding errors into their mirror images.
-  bool pair(GramPair pair, std::int64_t first, std::int64_t end, double* matrix, BadCode& bad) {
+  // One large pair.
+  bool pair(GramPair pair, std::int64_t first, std::int64_t end, const GramCells& cells, BadCode& bad) {
     const GramCategory &a = job_.categories[pair.a], &b = job_.categories[pair.b];
-    double *const sums = matrix + a.low * job_.side + b.low, *const lost = matrix + b.low * job_.side + a.low;
     for (std::int64_t start = first; start < end; start += piece_.most) {
       if (!look_at(start, end, pair.a, pair.b, bad)) return false;
       const std::int32_t *of_a = codes(pair.a), *of_b = codes(pair.b);
       for (std::int64_t i = 0; i < piece_.rows; ++i) {
         const std::int64_t on = i + kRowsAhead < piece_.rows ? i + kRowsAhead : i;
-        __builtin_prefetch(sums + of_a[on] * job_.side + of_b[on], 1);
-        __builtin_prefetch(lost + of_b[on] * job_.side + of_a[on], 1);
+        __builtin_prefetch(cells.sums + of_a[on] * cells.step + of_b[on], 1);
+        __builtin_prefetch(cells.lost + of_a[on] * cells.lost_a + of_b[on] * cells.lost_b, 1);
         if (of_a[i] == a.count || of_b[i] == b.count) continue;
-        add_kept(sums[of_a[i] * job_.side + of_b[i]], lost[of_b[i] * job_.side + of_a[i]], weight_[i]);
+        add_kept(cells.sums[of_a[i] * cells.step + of_b[i]], cells.lost[of_a[i] * cells.lost_a + of_b[i] * cells.lost_b], weight_[i]);
       }
     }
     return true;
@@ -165,9 +164,10 @@ bool gram_leaf(const GramJob& job, std::int64_t first, std::int64_t end, double*
   Carver carver{scratch};
   return Tables(job, carver).leaf(first, end, tables, bad);
 }
-bool gram_pair(const GramJob& job, GramPair pair, std::int64_t first, std::int64_t end, double* matrix, double* scratch, BadCode& bad) {
+bool gram_pair(const GramJob& job, GramPair pair, std::int64_t first, std::int64_t end, const GramCells& cells, double* scratch,
+               BadCode& bad) {
   Carver carver{scratch};
-  return Tables(job, carver).pair(pair, first, end, matrix, bad);
+  return Tables(job, carver).pair(pair, first, end, cells, bad);
 }
 bool gram_numbers(const GramJob& job, std::int64_t category, std::int64_t first, std::int64_t end, double* table, double* scratch,
                   BadCode& bad) {

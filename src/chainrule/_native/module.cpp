@@ -21,7 +21,9 @@
 #include <utility>
 #include <vector>
 
+#include "border.hpp"
 #include "check.hpp"
+#include "gram_matrix.hpp"
 #include "labels.hpp"
 #include "path.hpp"
 #include "reader.hpp"
@@ -369,7 +371,8 @@ Found read_design(const Design& design, unsigned what, nb::object y, nb::object 
                   std::int64_t outputs, nb::object row_weights, nb::object q, nb::object h, nb::object z, nb::object u, nb::object r,
                   double t, double step, double pull, nb::object z_out, nb::object h_out, nb::object r_out, nb::object center, nb::object p,
                   nb::object index, nb::object columns, nb::object loss, std::optional<std::pair<std::int64_t, std::int64_t>> rows,
-                  std::int64_t number, int threads, std::optional<std::string> kernel) {
+                  std::int64_t number, std::optional<std::pair<std::int64_t, std::int64_t>> head, int threads,
+                  std::optional<std::string> kernel) {
   Found found;
   const Given given{y, s, center, p, index};
   Job& job = found.job = given.job(design, found.blocks);
@@ -415,6 +418,13 @@ Found read_design(const Design& design, unsigned what, nb::object y, nb::object 
   if (what & kHessian) numbers = slots_of(columns, found.blocks, job.n);
   job.numbers = numbers.data();
   job.n_numbers = static_cast<std::int64_t>(numbers.size());
+  if (head) {
+    const auto from = std::find(numbers.begin(), numbers.end(), head->first), to = std::find(from, numbers.end(), head->second - 1);
+    if (to == numbers.end() || to - from != head->second - 1 - head->first || job.of_numbers())
+      throw std::invalid_argument("the head must be some of the columns, of a matrix of levels or sparse columns");
+    job.head_at = from - numbers.begin();
+    job.head = head->second - head->first;
+  }
   Range range{0, job.m, number};
   if (rows) range.first = rows->first, range.end = rows->second;
   const std::int64_t leaf = leaf_of(job);
@@ -449,12 +459,14 @@ nb::object result(Found& found) {
   if (job.has(kHessian)) {
     const MatrixLayout of(job.n_numbers, job.has(kHessian32));
     const auto side = static_cast<std::size_t>(of.n + 1);
-    Doubles packed = combine(std::move(found.reading.matrices), job.of_numbers() ? of.size : static_cast<std::int64_t>(side * side));
+    Doubles packed = combine(std::move(found.reading.matrices), job.of_numbers() ? of.size : gram_size(job));
     found.reading.matrices.clear();
     if (job.of_numbers()) {
       std::vector<double> whole(side * side);
       unpack(of, packed.data(), found.matrix_fold.empty() ? nullptr : found.matrix_fold.data(), whole.data());
       matrix = owned_array(std::move(whole), {side, side});
+    } else if (job.head) {
+      matrix = owned_array(std::move(packed));
     } else {
       matrix = owned_array(std::move(packed), {side, side});
     }
@@ -489,8 +501,8 @@ Found combined(const nb::list& readings) {
       all.matrix_fold = found.matrix_fold;
       all.center = found.center;
     } else if (found.job.what != all.job.what || found.job.n != all.job.n || found.job.points != all.job.points ||
-               found.job.outputs != all.job.outputs || found.job.n_numbers != all.job.n_numbers || found.fold != all.fold ||
-               found.center != all.center) {
+               found.job.outputs != all.job.outputs || found.job.n_numbers != all.job.n_numbers || found.job.head_at != all.job.head_at ||
+               found.job.head != all.job.head || found.fold != all.fold || found.center != all.center) {
       throw std::invalid_argument("readings of other quantities can't be combined");
     }
     first = false;
@@ -680,6 +692,27 @@ nb::object encode_labels(const nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb
   return nb::none();
 }
 
+void subtract(nb::object border, nb::object pivots, nb::object matrix) {
+  const std::span<const double> x = lent<const double>(border, "border"), of = lent<const double>(pivots, "pivots");
+  const std::span<double> to = lent<double>(matrix, "matrix");
+  if (of.empty() || x.size() % of.size() || to.size() != x.size() / of.size() * (x.size() / of.size()))
+    throw std::invalid_argument("border, pivots and matrix must be of one size");
+  const nb::gil_scoped_release release;
+  subtract_border(x.data(), of.data(), static_cast<std::int64_t>(of.size()), static_cast<std::int64_t>(x.size() / of.size()), to.data());
+}
+
+nb::object products_of(nb::object border, nb::object matrix) {
+  const std::span<const double> x = lent<const double>(border, "border"), M = lent<const double>(matrix, "matrix");
+  const auto r = static_cast<std::size_t>(std::llround(std::sqrt(static_cast<double>(M.size()))));
+  if (r == 0 || r * r != M.size() || x.size() % r) throw std::invalid_argument("border and matrix must be of one size");
+  std::vector<double> products;
+  {
+    const nb::gil_scoped_release release;
+    products = border_products(x.data(), M.data(), static_cast<std::int64_t>(x.size() / r), static_cast<std::int64_t>(r));
+  }
+  return owned_array(std::move(products));
+}
+
 // (loss, residual, curvature) of each row.
 nb::object pointwise(nb::object z, nb::object y, std::optional<std::string> kernel) {
   const std::span<const double> at = lent<const double>(z, "z");
@@ -710,11 +743,14 @@ NB_MODULE(_core, module) {
   module.def("read", &read_design, "design"_a, "what"_a, "y"_a = none, "s"_a = none, "w"_a = none, "b"_a = none, "points"_a = 1,
              "outputs"_a = 1, "row_weights"_a = none, "q"_a = none, "h"_a = none, "z"_a = none, "u"_a = none, "r"_a = none, "t"_a = 0.0,
              "step"_a = 0.0, "pull"_a = 0.0, "z_out"_a = none, "h_out"_a = none, "r_out"_a = none, "center"_a = none, "p"_a = none,
-             "index"_a = none, "columns"_a = none, "loss"_a = none, "rows"_a = none, "number"_a = 0, "threads"_a = 1, "kernel"_a = none);
+             "index"_a = none, "columns"_a = none, "loss"_a = none, "rows"_a = none, "number"_a = 0, "head"_a = none, "threads"_a = 1,
+             "kernel"_a = none);
   module.def("combine", &combined, "readings"_a);
   module.def("leaf_rows", &rows_of_leaf, "design"_a, "what"_a);
   module.def("depths", &depths, "design"_a, "rows"_a, "kernel"_a = none);
   module.def("check_sparse", &check_arrays, "data"_a, "indices"_a, "indptr"_a, "n"_a, "threads"_a = 1);
+  module.def("subtract_border", &subtract, "border"_a, "pivots"_a, "matrix"_a);
+  module.def("border_products", &products_of, "border"_a, "matrix"_a);
   module.def("newton_path", &newton, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "index"_a.none(), "columns"_a.none(),
              "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "z"_a.none(), "threads"_a, "kernel"_a = none);
   module.def("descend", &descend_design, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "kept"_a.none(), "step"_a,

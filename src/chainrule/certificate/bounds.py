@@ -215,23 +215,19 @@ def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach:
     has_bias : bool
         Whether the last element of x~ is 1, for the bias.
     """
-    W, loss = factor.whitened
-    norms = np.sqrt(np.einsum("ij,ij->j", W, W))
+    norms = np.sqrt(factor.inverse_diagonal)
     is_number, center = np.ones(len(reach), dtype=np.bool_), np.zeros(len(norms))
-    kappa = 0.0
+    center[-1], kappa = norms[-1] if has_bias else 0.0, 0.0
     for levels, has_first in groups:
         is_number[levels] = False
         weight = np.square(factor.D[levels])
         share = weight / max(float(weight.sum()), float(factor.D[-1]) ** 2 if has_bias else 0.0)
-        m = W[:, levels] @ share
-        apart = W[:, levels] - m[:, np.newaxis]
-        squares = np.einsum("ij,ij->j", apart, apart).max(initial=0.0)
-        kappa += math.sqrt(max(float(squares), float(m @ m) if has_first else 0.0))
+        m, squares = factor.apart(levels, share)
+        kappa += math.sqrt(max(squares, float(m @ m) if has_first else 0.0))
         center += m
-    center += W[:, -1] if has_bias else 0.0
     kappa += math.sqrt(float(center @ center)) + float(reach[is_number] @ norms[:-1][is_number])
     rounding = 4.0 * (len(groups) + 2) * len(norms) ** 1.5 * UNIT * float(norms.max())
-    return float((kappa + rounding) * math.sqrt(loss) * (1.0 + OUTWARD))
+    return float((kappa + rounding) * math.sqrt(factor.loss) * (1.0 + OUTWARD))
 
 
 def leave_out(leverages: Vector, weights: Vector) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from math import gcd
 
 import numpy as np
@@ -139,7 +140,7 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     mean = np.zeros(n) if fit_intercept else moments.mean
     size = np.hypot(moments.sd, mean)
     unit = np.where(size > 0, size, 1.0)
-    matrix = np.diag((size > 0).astype(np.float64))  # too many columns to look for relations
+    matrix = None  # too many columns to look for relations
     if moments.correlation is not None:
         ratio = moments.sd / unit
         matrix = moments.correlation * np.outer(ratio, ratio) + np.outer(mean / unit, mean / unit)
@@ -147,7 +148,12 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     # A category with a column for every level: its columns add up to 1 in each row, which needs no read.
     groups = [at for at, has_first in rows.design.groups if fit_intercept and not has_first and at.stop - at.start > 1]
     categories = {at.stop - 1: at for at in groups if (size[at] > 0).all()}
-    pivots, vectors = _echelon(matrix, tolerance, categories)
+    if matrix is None:
+        is_pivot = (size > 0) & np.isin(np.arange(n), list(categories), invert=True)
+        pivots, others = np.flatnonzero(is_pivot), np.flatnonzero(~is_pivot)
+        vectors = {j: _unit(n, j) for j in others.tolist()}
+    else:
+        pivots, vectors = _echelon(matrix, tolerance, categories)
     for j, levels in categories.items():
         vectors[j][:] = 0.0
         vectors[j][levels] = size[levels] / size[j]
@@ -163,6 +169,12 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     ratio = np.where(moments.sd > 0, moments.sd, 1.0) / unit
     null_basis = np.linalg.qr(basis * ratio[:, None])[0]
     return Collinearity(tuple(relations.values()), pivots, null_basis, fit_intercept)
+
+
+def _unit(n: int, j: int) -> Vector:
+    v = np.zeros(n)
+    v[j] = 1.0
+    return v
 
 
 def _echelon(matrix: Matrix, tolerance: float, known: Mapping[int, slice]) -> tuple[Index, dict[int, Vector]]:
@@ -261,17 +273,26 @@ class _Trial:
         return not self.exact, float(np.ceil(np.log2(max(self.ratio / NEAR, 1.0))))
 
 
-def _trials(c: Vector, x: Vector, unit: float, fit_intercept: bool) -> list[_Trial]:
+def _trials(c: Vector, x: Vector, unit: float, fit_intercept: bool) -> Iterator[_Trial]:
     """Make trials of simple numbers near c (k,), of c itself, and of the last column alone; the constant is from a row x."""
-    trials = []
-    for v in (_simple_numbers(c), c / c[-1], np.eye(len(c))[-1]):
+    for make in (lambda: _simple_numbers(c), lambda: c / c[-1], lambda: np.eye(len(c))[-1]):
+        v = make()
         if v is None or not np.isfinite(np.abs(v * x).sum()):
             continue
         products = [Fraction(factor) * Fraction(value) for factor, value in zip(v.tolist(), x.tolist(), strict=True)]
         constant = sum(products, Fraction(0))
         least = 2**20 * Fraction(unit) * sum(map(abs, products))  # smaller ones are rounding
-        trials.append(_Trial(v, float(constant) if fit_intercept and abs(constant) > least else 0.0))
-    return trials
+        yield _Trial(v, float(constant) if fit_intercept and abs(constant) > least else 0.0)
+
+
+def _try(rows: Rows, trials: Mapping[int, tuple[Index, list[_Trial]]], unit: float) -> None:
+    """Check trials of some columns each in all rows: one read of the columns, if there are any."""
+    columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(at for at, _ in trials.values())]))
+    for _, X in blocks(rows, columns, rows.is_kept) if len(columns) else ():
+        for at, those in trials.values():
+            some = np.asfortranarray(X[:, np.searchsorted(columns, at)])
+            for trial in those:
+                trial.add(some, unit)
 
 
 def _verified(
@@ -279,7 +300,8 @@ def _verified(
 ) -> dict[int, Relation]:
     """Turn the shortest null vectors (n,), in units of the columns' sizes, into relations, each by its last column.
 
-    All are checked together in one read of the columns in them. Relations of a category's levels need no check.
+    All are checked together in one read of the columns in them, and those whose first trial isn't exact in another one.
+    Relations of a category's levels need no check.
     """
     terms = {j: np.count_nonzero(v) for j, v in vectors.items()}
     short = [j for j in vectors if terms[j] <= MAX_WORDS or j in categories]
@@ -288,15 +310,15 @@ def _verified(
     sought = {j: at for j, at in supports.items() if j not in categories}
     heaviest = int(np.argmax(rows.is_kept if rows.s is None else rows.s))
     x, unit = rows.numbers(np.array([heaviest]))[0], rows.design.unit
-    columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *sought.values()]))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        trials = {j: [_Trial(np.ones(len(at)), 1.0)] for j, at in supports.items()}  # true of a category's levels
-        trials |= {j: _trials(vectors[j][at] / size[at], x[at], unit, fit_intercept) for j, at in sought.items()}
-        for _, X in blocks(rows, columns, rows.is_kept) if sought else ():
-            for j, at in sought.items():
-                some = np.asfortranarray(X[:, np.searchsorted(columns, at)])
-                for trial in trials[j]:
-                    trial.add(some, unit)
+        # the first one is true of a category's levels
+        trials = {j: [] if j in sought else [_Trial(np.ones(len(at)), 1.0)] for j, at in supports.items()}
+        more = {j: _trials(vectors[j][at] / size[at], x[at], unit, fit_intercept) for j, at in sought.items()}
+        for most in (1, None):
+            new = {j: list(islice(those, most)) for j, those in more.items() if not any(t.exact for t in trials[j])}
+            _try(rows, {j: (sought[j], those) for j, those in new.items()}, unit)
+            for j, those in new.items():
+                trials[j] += those
     sd = rows.moments(correlations=False).sd
     spread, relations = np.where(sd > 0, sd, size), {}  # without an intercept sizes are about 0
     for j, at in supports.items():

@@ -80,8 +80,7 @@ def _no_optimum(values: Values, on: Front) -> str:
 
 
 def _too_many_columns(values: Values, on: Front) -> str:
-    n = values["columns"]
-    text = f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
+    text = f"a Hessian of {values['columns']:,} columns would take {8e-9 * values['side'] ** 2:.2g} GB"
     if values["has_penalty"]:
         return f"{text}: use {on.option('method', 'newton-cg')}, or fewer columns"
     return f"{text}, and without a penalty nothing else proves an optimum: give {on.option('alpha')}, e.g. 1/m"

@@ -21,6 +21,7 @@ from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
 from chainrule.fitting.returned import certified, rounded
 from chainrule.fitting.task import Task
+from chainrule.kernels.bordered import part_of, plus
 from chainrule.penalties import SEPARATED_RIDGE, ridge
 from chainrule.solvers import CGState, NewtonState, Outcome
 from chainrule.solvers.proof import error_of_gradient
@@ -50,7 +51,9 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState, known: Fin
     separated classes, no relations either.
     """
     rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
-    under_ridge = None if known is None or outcome.reason != "converged" else partial(_of_rows_left, task, known)
+    under_ridge = (
+        None if known is None or outcome.reason != "converged" else partial(_of_rows_left, task, known, state.theta)
+    )
     several = not (under_ridge and is_long_search(rows))
     if under_ridge and not several and state.is_slow(task.problem.options.tol):
         return separated(task, several=False) or under_ridge()
@@ -96,21 +99,23 @@ def separated(
     return ridge_by_newton(task, found, said)
 
 
-def _of_rows_left(task: Task, known: Finding) -> Ending:
-    """Return the optimum under the ridge of rows about which nothing more is known."""
-    return ridge_by_newton(task, Separation("quasi", (), np.zeros(0, dtype=np.int64), False, known))
+def _of_rows_left(task: Task, known: Finding, start: Vector) -> Ending:
+    """Return the optimum under the ridge of rows about which nothing more is known, from the point where a run ended."""
+    found = Separation("quasi", (), np.zeros(0, dtype=np.int64), False, known)
+    return ridge_by_newton(task, found, start=start)
 
 
-def ridge_by_newton(task: Task, found: Separation, said: Sequence[Finding] = ()) -> Ending:
-    """Run Newton under `SEPARATED_RIDGE` on standardised columns; arguments as in `with_ridge`."""
+def ridge_by_newton(task: Task, found: Separation, said: Sequence[Finding] = (), start: Vector | None = None) -> Ending:
+    """Run Newton under `SEPARATED_RIDGE` on standardised columns; start as in `Task.newton`, others as in `with_ridge`."""
     rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
     moments = rows.moments(correlations=False)
     size = moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
     weight = SEPARATED_RIDGE * (size / task.units.scale) ** 2
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
-    outcome, run = task.newton(small)
-    # On all rows, even if the run stopped on a sample.
-    state, point = task.returned(run.theta, task.problem.objective(small))
+    outcome, run = task.newton(small, start=start)
+    # On all rows, even if the run stopped on a sample. Another Hessian of collinear columns would prove no more.
+    is_known = run.z is not None and run.factored.index is None and not run.factored.proof.ok
+    state, point = task.returned(run.theta, task.problem.objective(small), run if is_known else None)
     return with_ridge(task, outcome, state.with_bound(), point, found, said)
 
 
@@ -255,7 +260,7 @@ def _minimum_of_pivots(
         is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
         if is_near or (here.is_separating and not patient):
             break
-        factor = Factor.of(here.factored.proof.matrix[np.ix_(own, own)], here.factored.proof.eta)
+        factor = Factor.of(part_of(here.factored.proof.matrix, own), here.factored.proof.eta)
         if not factor.factored:
             break
         step = np.zeros(len(here.w) + 1)
@@ -317,11 +322,11 @@ def bound_without(
         return Bound(0.0, 0.0, 0.0, np.zeros(0), 0.0, 0.0, 0.0)
     B, eta = reference.proof.matrix, reference.proof.eta
     if less is not None:
-        own = np.diag_indices(n)
-        left = B[own] - less
-        eta *= float(np.max(B[own] / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
-        B[own] = left
-    factor = Factor.of(B[np.ix_(kept, kept)], eta)
+        diagonal = B.diagonal()[:n]
+        left = diagonal - less
+        eta *= float(np.max(diagonal / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
+        B = plus(B, -less)
+    factor = Factor.of(part_of(B, kept), eta)
     theta = state.theta
     is_here = reference.is_of_all(state.theta)
     delta, zeta = reference.change(on, theta, state.z)

@@ -35,7 +35,7 @@ def optimize_few_rows(problem: Problem) -> Ending:
         return ending
     n = problem.rows.n_features
     if n > MAX_NEWTON_COLUMNS:
-        raise InputError(Finding("too many columns", {"columns": n, "has_penalty": False}))
+        raise InputError(Finding("too many columns", {"columns": n, "side": n, "has_penalty": False}))
     return optimize(problem)
 
 

@@ -133,16 +133,22 @@ class Task:
         more = (Finding("reads left", {"reads": left, "tol": tol}),)
         return how_it_ended(outcome, certificate, tol, more, (("more reads", reads + left),), reads=reads)
 
-    def newton(self, penalty: ElasticNet, patient: bool = False) -> tuple[Outcome, NewtonState]:
-        """Run Newton with a penalty in these units; raises InputError for NaN or infinity in the data."""
+    def newton(
+        self, penalty: ElasticNet, patient: bool = False, start: Vector | None = None
+    ) -> tuple[Outcome, NewtonState]:
+        """Run Newton with a penalty in these units; raises InputError for NaN or infinity in the data.
+
+        start : (n + 1,), a point near the optimum, from which no samples are needed; the fit's own start by default.
+        """
         problem, rows, options = self.problem, self.problem.rows, self.problem.options
         costs = (hessian_reads(rows), class_counts(rows), matrix_reads(rows))
         objective = problem.objective(penalty)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         in_core = is_few(rows) and objective.given is None
         tol = min(options.tol, LOOSEST)
-        sizes = (rows.n_rows,) if in_core else plan(rows.n_rows, rows.n_features, tol, *costs)
-        solver = Newton(np.append(*self.units.to_fit(*problem.start)), sizes, tol, most, patient, in_core)
+        sizes = plan(rows.n_rows, rows.n_features, tol, *costs) if start is None and not in_core else (rows.n_rows,)
+        start = np.append(*self.units.to_fit(*problem.start)) if start is None else start
+        solver = Newton(start, sizes, tol, most, patient, in_core)
         outcome = run_solver(
             problem,
             objective,

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -86,12 +87,12 @@ if hasattr(os, "register_at_fork"):
 
 
 @cache
-def _lapack() -> tuple[Callable[..., Any], ...]:
+def lapack() -> Any:
     """LAPACK's own routines, imported at the first use: SciPy's wrappers around them cost more than small factors."""
-    from scipy.linalg.blas import dtrsm
-    from scipy.linalg.lapack import dpotrf, dtrtri
+    from scipy.linalg.blas import dsyrk, dtrsm
+    from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri, dtrtrs
 
-    return dpotrf, dtrtri, dtrsm
+    return SimpleNamespace(dsyrk=dsyrk, dtrsm=dtrsm, dpotrf=dpotrf, dpotrs=dpotrs, dtrtri=dtrtri, dtrtrs=dtrtrs)
 
 
 def cholesky(A: Matrix) -> Matrix | None:
@@ -99,7 +100,7 @@ def cholesky(A: Matrix) -> Matrix | None:
 
     With blocks or without, each element is a sum of products with its pivot taken out, as in Higham 2002, theorem 10.3.
     """
-    dpotrf, _, dtrsm = _lapack()
+    dpotrf, dtrsm = lapack().dpotrf, lapack().dtrsm
     if len(A) <= WHOLE:
         L, info = dpotrf(A, lower=1)
         return np.asarray(L) if info == 0 and L[-1, -1] > 0.0 else None  # a NaN anywhere has reached the last pivot
@@ -125,38 +126,9 @@ def cholesky(A: Matrix) -> Matrix | None:
     return L
 
 
-def bordered_cholesky(diagonal: NDArray[np.float64], below: Matrix, rest: Matrix) -> Matrix | None:
-    """Return L (n, n), as `cholesky`, of a matrix that begins with a diagonal (k,): below it (n - k, k), and the rest."""
-    from scipy.linalg.blas import dsyrk
-
-    if not diagonal.min() > 0.0:
-        return None
-    k, n, d = len(diagonal), len(diagonal) + len(rest), np.sqrt(diagonal)
-    below = below / d
-    with one_blas_thread():
-        factor = cholesky(dsyrk(-1.0, below, 1.0, np.asfortranarray(rest), lower=1))
-    if factor is None:
-        return None
-    L = np.zeros((n, n), order="F")
-    L.ravel("K")[: k * n : n + 1] = d
-    L[k:, :k], L[k:, k:] = below, factor
-    return L
-
-
-def triangular_inverse(L: Matrix, head: int = 0) -> Matrix:
-    """Return L^-1 of a lower triangular matrix (n, n), each column by forward substitution.
-
-    head : how many of the first columns have no products with each other.
-    """
-    _, dtrtri, dtrsm = _lapack()
-    if head:
-        rest, d = np.asfortranarray(L[head:, head:]), L.diagonal()[:head]
-        X = np.zeros(L.shape, order="F")
-        X.ravel("K")[: head * len(L) : len(L) + 1] = 1.0 / d
-        with one_blas_thread():
-            X[head:, :head] = dtrsm(-1.0, rest, L[head:, :head] / d, lower=1)
-        X[head:, head:] = triangular_inverse(rest)
-        return X
+def triangular_inverse(L: Matrix) -> Matrix:
+    """Return L^-1 of a lower triangular matrix (n, n), each column by forward substitution."""
+    dtrtri, dtrsm = lapack().dtrtri, lapack().dtrsm
     if len(L) <= WHOLE:
         return np.asarray(dtrtri(L, lower=1)[0])
     n, X = len(L), np.zeros((len(L), len(L)), order="F")

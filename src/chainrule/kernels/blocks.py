@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
+from chainrule.kernels.blas import WHOLE
 from chainrule.kernels.reading import View, What, kernel_name
 
 Vector = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 FEW_LEVELS: int = _core.FEW_LEVELS
+FEW_ROWS = 4096
+LEAST_HEAD = 4  # times the columns of a head, at least all columns
 NUMBER, INDICATOR, CATEGORY = 0, 1, 2  # forms of columns, by the core's numbers
 
 # How the core adds a block: first coefficient, number of slots before it that have none, slots, and the call.
@@ -186,6 +189,27 @@ class Csr:
         yield self.at, 0, self.n, ("add_sparse", (self.data, self.indices, self.indptr, self.n))
 
 
+def _longest_run(csr: Csr, rows: int) -> slice:
+    """Find the most columns in a row of which none of the first rows has two; none if elements aren't in ascending order."""
+    starts = csr.indptr[: rows + 1]
+    here, after = csr.indices[: starts[-1] - 1], csr.indices[1 : starts[-1]]
+    inside = np.ones(len(here), dtype=np.bool_)
+    inside[starts[(starts > 0) & (starts < starts[-1])] - 1] = False
+    here, after = here[inside], after[inside]
+    if (after < here).any():
+        return slice(0, 0)
+    with_later = np.full(csr.n, csr.n)  # the first column that each has a row with
+    np.minimum.at(with_later, here, after)
+    best, start = slice(0, 0), 0
+    while start < csr.n:
+        j, stop = start, csr.n
+        while j < stop:
+            stop, j = min(stop, int(with_later[j])), j + 1
+        best = max(best, slice(start, stop), key=lambda run: run.stop - run.start)
+        start = stop
+    return best
+
+
 Block = DenseRows | Csr | NumberColumn | CategoryColumn
 
 
@@ -315,6 +339,19 @@ class Blocks:
         """For each category, the columns of its levels, and whether there is one more level, without a column."""
         return [(column.span, bool(column.skip)) for _, column in self.categories if column.levels > column.skip]
 
+    @cached_property
+    def head(self) -> slice | None:
+        """The most columns in a row of which no row has two, as a category's levels; None if they are too few to matter."""
+        if self.n < WHOLE:
+            return None
+        csr, head = self.csr, slice(0, 0)
+        for rows in (self.m,) if csr is None else (FEW_ROWS, self.m):  # a few mostly show that there is none
+            spans = [span for span, _ in self.groups] if csr is None else [_longest_run(csr, rows)]
+            head = max(spans, key=lambda span: span.stop - span.start, default=head)
+            if LEAST_HEAD * (head.stop - head.start) < self.n:
+                return None
+        return head
+
     @property
     def storage(self) -> str:
         """How the data are stored, in words."""
@@ -362,6 +399,12 @@ class Blocks:
         if len(columns) and not 0 <= columns[0] <= columns[-1] < self.n:
             raise ValueError("columns must be ascending numbers of coefficients")
         return self._slot[columns]
+
+    def slot_range(self, columns: slice) -> tuple[int, int]:
+        """Return the first slot of some consecutive coefficients, and the one after their last."""
+        if self._slot is None:
+            return columns.start, columns.stop
+        return int(self._slot[columns.start]), int(self._slot[columns.stop - 1]) + 1
 
     def seen(self, view: View | None) -> dict[str, Vector]:
         """Return a view's centre and p for each slot."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule import _core
 from chainrule.kernels.blocks import Blocks, Csr
+from chainrule.kernels.bordered import Bordered
 from chainrule.kernels.reading import Matrix, Secant, Sums, Vector, View, What, useful_threads
 
 Labels = NDArray[np.uint8]
@@ -47,6 +48,7 @@ class Given(Seen, total=False):
     row_weights : (P, m), each point's own weights, times s.
     columns : (k,) int64, coefficients in the matrix, ascending; all by default.
     loss : replaces the logistic loss; slower, since it is called for some rows at a time.
+    head : coefficients of which no row has two, not of numbers alone: the matrix is then `Bordered`.
     """
 
     z: Vector | None
@@ -55,6 +57,7 @@ class Given(Seen, total=False):
     row_weights: Matrix | None
     columns: Places | None
     loss: GivenLoss | None
+    head: slice | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Partial:
     design: Blocks
     what: What
     shape: tuple[int, ...]  # points, or points and classes
+    head: slice | None = None
 
     @property
     def subtrees(self) -> list[tuple[int, int, Vector]]:
@@ -149,6 +153,7 @@ def _read(
     h: Vector | None = None,
     q: Vector | None = None,
     columns: Places | None = None,
+    head: slice | None = None,
     **given: Any,
 ) -> Partial:
     native = call(
@@ -163,11 +168,12 @@ def _read(
         columns=design.slot_numbers(columns) if what & What.HESSIAN else None,
         rows=part[0],
         number=part[1],
+        head=None if head is None else design.slot_range(head),
         h=None if what & What.LOSS else h,
         h_out=h if what & What.LOSS else None,
         **given,
     )
-    return Partial(native, design, what, b.shape)
+    return Partial(native, design, what, b.shape, head)
 
 
 def call(
@@ -198,6 +204,8 @@ def sums_of(partial: Partial) -> list[Sums]:
     terms = design.coefficients(terms).reshape(points, -1, design.n + 1)
     if what == What.HESSIAN and not design.of_numbers_alone:
         scalars[:, 2] = matrix[-1, -1]  # no sums were read
+    if partial.head is not None:
+        matrix = Bordered(matrix, partial.head, design.n + 1)
     low, high = (None, None) if extremes is None else _extremes(design, extremes, counts, scalars[0, 3])
     found = []
     for (loss, correct, weight, _), of_point in zip(scalars.tolist(), terms, strict=True):
@@ -306,5 +314,5 @@ def gram(design: Blocks, h: Vector | None, columns: Places | None, **given: Unpa
     for its part of numbers, and a few MB; with sparse rows about 20 bytes for each of a few million elements.
     """
     matrix = read(design, What.HESSIAN, h=h, columns=columns, **given).matrix
-    assert matrix is not None
+    assert isinstance(matrix, np.ndarray)
     return matrix

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule import _core
 from chainrule.errors import InputError
+from chainrule.kernels.bordered import Symmetric
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -76,6 +77,7 @@ class Sums:
         sum s dL_dz x, shape (n,), and sum s dL_dz; for a Hessian product, its two parts. For K classes (K, n) and (K,).
     matrix
         sum s h x~ x~', shape (n + 1, n + 1), symmetric, the bias last; h = g (1 - g), or as given. Or None.
+        With a `head` in the read it is `Bordered`.
     squares, sums
         sum s x^2 and sum s x, shape (n,), or None.
     low, high
@@ -91,7 +93,7 @@ class Sums:
     weight: float
     gradient: Vector
     bias: Any
-    matrix: Matrix | None = None
+    matrix: Symmetric | None = None
     squares: Vector | None = None
     sums: Vector | None = None
     low: Vector | None = None

@@ -22,6 +22,7 @@ from chainrule.certificate.rounding import (
 )
 from chainrule.certificate.wide import bound_by_penalty
 from chainrule.data.rows.moments import reach
+from chainrule.kernels.bordered import without_bias
 from chainrule.kernels.reading import FLOAT32_BLOCK
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers.pairs import Pair, corrected
@@ -76,18 +77,17 @@ class FactoredHessian:
         assert evaluation.hessian is not None
         assert evaluation.lower is not None
         if not on.fit_intercept:
-            evaluation.hessian[-1, -1] = evaluation.lower[-1, -1] = 1.0
+            for matrix in (evaluation.hessian, evaluation.lower):
+                without_bias(matrix, 1.0)
         depth = on.matrix_depth + weighting_depth(on)
         eta = hessian_eta(on.n_features, depth, FLOAT32_BLOCK if evaluation.float32 else None)
         steps = Factor.of(evaluation.hessian, eta)
         proof = steps if evaluation.lower is evaluation.hessian or not looks else Factor.of(evaluation.lower, eta)
-        if not steps.factored or not (on.is_sample or proof.ok):
+        if not (on.is_sample or proof.ok) or not steps.factored:
             # Collinear columns, or columns that are 0 in the rows read: a small ridge keeps steps short along them.
-            lifted = evaluation.hessian.copy()
-            diagonal = lifted.diagonal()
+            diagonal = evaluation.hessian.diagonal()
             least = max(float(diagonal.max()), 1e-300) * 1e-12
-            lifted[np.diag_indices(len(lifted))] += NULL_RIDGE * np.maximum(diagonal, least)
-            steps = Factor.of(lifted, 0.0)
+            steps = steps.lifted(NULL_RIDGE * np.maximum(diagonal, least))
         # |D^-1 x~|^2 <= max_j 1/(q_j D_j^2) sum_j q_j x~_j^2; without an intercept the bias's q is 0, and so is its x~
         ratio = np.divide(proof.inverse_D**2, q, out=np.zeros_like(q), where=q > 0.0)
         norm = evaluation.norm * float(ratio.max()) * OUTWARD
@@ -111,8 +111,8 @@ class FactoredHessian:
 
     @property
     def is_poor(self) -> bool:
-        """Whether a new Hessian of all rows is needed, since columns are collinear, or look collinear in the sample."""
-        return not self.proof.factored or (self.index is not None and not self.proof.ok)
+        """Whether a new Hessian of all rows is needed: columns look collinear in the sample, or have no curvature here."""
+        return not (self.proof.usable if self.index is None else self.proof.ok)
 
     @property
     def sharp(self) -> bool:

@@ -27,30 +27,32 @@ def mean_terms(rows: Rows) -> float:
     return (csr.nnz if rows.index is None else int(np.diff(csr.indptr)[rows.index].sum())) / rows.n_rows
 
 
-def hessian_reads(rows: Rows) -> float:
-    """Time of a read with the Hessian and its factor."""
+def hessian_reads(rows: Rows, whole: bool = False) -> float:
+    """Time of a read with the Hessian and its factor; whole : without a head."""
     if rows.is_dense:
         return 3.0 + rows.n_features / 40
     if rows.design.csr is not None:
-        return 1.0 + mean_terms(rows) / 2 + matrix_reads(rows)
+        return 1.0 + mean_terms(rows) / 2 + matrix_reads(rows, whole)
     categories, terms = len(rows.design.categories), rows.design.terms
     numbers = 1 + terms - categories
     sums = categories * (categories - 1) / 2 + categories * numbers / 8 + numbers * numbers / 16
-    return 1.0 + sums / terms + matrix_reads(rows)
+    return 1.0 + sums / terms + matrix_reads(rows, whole)
 
 
-def hessian_steps(rows: Rows) -> float:
+def hessian_steps(rows: Rows, whole: bool = False) -> float:
     """Time of the same in Newton's steps without a Hessian, each a read and a step's Python."""
     numbers = rows.n_rows * max(mean_terms(rows), 1.0)
-    return (hessian_reads(rows) * numbers + STEP) / (numbers + STEP)
+    return (hessian_reads(rows, whole) * numbers + STEP) / (numbers + STEP)
 
 
-def matrix_reads(rows: Rows) -> float:
+def matrix_reads(rows: Rows, whole: bool = False) -> float:
     """Time of the matrix and its factor alone, for any number of rows: part of `hessian_reads`."""
     if rows.is_dense:
         return 0.0
     n, each = rows.n_features, mean_terms(rows) + (rows.design.csr is not None)
-    return (8.0 * n * n + n**3 / 72.0) / (rows.n_rows * each)
+    head = None if whole else rows.design.head
+    others = n if head is None else n - (head.stop - head.start)
+    return n * (8.0 * others + others**2 / 72.0) / (rows.n_rows * each)
 
 
 def hessian_numbers(rows: Rows) -> float:

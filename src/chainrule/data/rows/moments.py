@@ -12,6 +12,7 @@ from chainrule.data.rows.decode import refuse_non_finite, scipy_csr
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two, units_of
 from chainrule.errors import InputError
 from chainrule.kernels.blocks import Csr
+from chainrule.kernels.bordered import Bordered
 from chainrule.kernels.reader import gram, read
 from chainrule.kernels.reading import MOMENTS, Sums, View, What
 
@@ -134,6 +135,7 @@ def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.
     low, high = rows.learned.get("extremes", (sums.low, sums.high))
     total, squares = sums.sums, sums.squares
     matrix = sums.matrix if total is None else None  # read with a loss, it has other weights
+    assert not isinstance(matrix, Bordered)  # such a one is only read with a loss
     if matrix is not None:
         total, squares = matrix[-1, :-1], np.diag(matrix)[:-1]
     assert total is not None

@@ -18,6 +18,7 @@ from chainrule.data.schema import feature_names as names_of
 from chainrule.findings import Finding
 from chainrule.kernels import reader
 from chainrule.kernels.blocks import Blocks
+from chainrule.kernels.bordered import scaled
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, Sums, View, What, thread_count, useful_threads
 from chainrule.kernels.vectors import vector_depth
@@ -213,8 +214,9 @@ class Rows:
             self.count_read()
             what &= ~What.HESSIAN32
         outer, ratio = self.outer, self.outer[:-1]
+        head = self.design.head if what & What.HESSIAN else None
         sums = reader.read(
-            self.design, what | What.LOSS, y=self.y, w=w / ratio, b=b, z=z, q=q, h=h, loss=loss, **self.how
+            self.design, what | What.LOSS, y=self.y, w=w / ratio, b=b, z=z, q=q, h=h, loss=loss, head=head, **self.how
         )
         if sums.low is not None and self.view is not None and "moments" not in self.learned and self.is_dense:
             found, good = moments_of(self, sums, self.view)
@@ -224,7 +226,7 @@ class Rows:
         return replace(
             sums,
             gradient=sums.gradient / ratio,
-            matrix=None if sums.matrix is None else sums.matrix / outer / outer[:, None],
+            matrix=None if sums.matrix is None else scaled(sums.matrix, 1.0 / outer),
             sums=None if sums.sums is None else sums.sums / ratio,
             squares=None if sums.squares is None else sums.squares / ratio**2,
         )
