@@ -14,6 +14,7 @@ constexpr double kFlat = 1e-13;  // of F: a smaller predicted decrease is lost i
 constexpr double kSmall = 0.01;  // of F: the most that a step may promise whose end isn't compared with its start
 constexpr double kFar = 50.0;    // beyond |z|: after a full step that failed, none that changes z by more is tried
 constexpr int kHalvings = 60;
+constexpr double kNullRidge = 1e-9;  // of the diagonal; keeps steps short along collinear columns, as Python's
 
 // A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last, and the rows' z (m,).
 struct Point {
@@ -126,8 +127,8 @@ class Problem {
 
 // Solves H d = -gradient by the Cholesky factor of H scaled to a unit diagonal; returns the squared decrement gradient.H^-1 gradient, or
 // -1 if there is no factor. Uses the first k = n + 1 rows and columns, n without an intercept; overwrites H, its upper triangle with the
-// factor U, H = D U'U D. q: filled with D^-2.
-double newton_step(const Kernels& kernels, Point& point, std::int64_t k, std::vector<double>& step, std::vector<double>& q) {
+// factor U, H = D U'U D. q: filled with D^-2. lift: added to the unit diagonal.
+double newton_step(const Kernels& kernels, Point& point, std::int64_t k, double lift, std::vector<double>& step, std::vector<double>& q) {
   double* H = point.hessian.data();
   const auto ld = static_cast<std::int64_t>(point.theta.size());
   std::vector<double> scale(static_cast<std::size_t>(k));
@@ -140,6 +141,7 @@ double newton_step(const Kernels& kernels, Point& point, std::int64_t k, std::ve
     for (std::int64_t j = i; j < k; ++j) H[i * ld + j] *= scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(j)];
   for (std::int64_t i = 0; i < k; ++i)
     q[static_cast<std::size_t>(i)] = scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(i)];
+  for (std::int64_t i = 0; i < k; ++i) H[i * ld + i] += lift;
   if (!kernels.cholesky(H, k, ld)) return -1.0;
   double square = 0.0;
   step.assign(point.theta.size(), 0.0);
@@ -191,7 +193,11 @@ Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const
   while (!stop && std::isfinite(point.objective)) {
     if (is_free && point.correct == 1.0) break;         // no optimum: the classes are separated
     const std::vector<double> hessian = point.hessian;  // the step overwrites it
-    const double square = newton_step(kernels, point, problem.size(), step, path.q);
+    double square = newton_step(kernels, point, problem.size(), 0.0, step, path.q);
+    if (square < 0.0) {  // collinear columns
+      point.hessian = hessian;
+      square = newton_step(kernels, point, problem.size(), kNullRidge, step, path.q);
+    }
     if (square < 0.0) break;
     const auto moved = [&](double t) {
       std::vector<double> to = point.theta;
