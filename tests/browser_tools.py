@@ -74,3 +74,9 @@ def number(text: str) -> float:
 def press(page: Any, name: str) -> None:
     """Click a button."""
     page.get_by_role("button", name=name, exact=True).click()
+
+
+def go_on(page: Any) -> None:
+    """Train a run from here, and wait until it is shown."""
+    press(page, "go on from here")
+    playwright.expect(page.locator("[aria-busy=true]")).to_have_count(0)

@@ -8,6 +8,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const MATH = "http://www.w3.org/1998/Math/MathML";
 
 interface Made {
+  readonly kind: string;
   readonly element: Element;
   readonly attributes: Attributes;
 }
@@ -23,13 +24,12 @@ function set(element: Element, name: string, value: Attributes[string], before: 
   else element.setAttribute(name, value === true ? "" : String(value));
 }
 
-/** Make an element; within `redraw`, the one that was made in its place before, if it has the same name. */
+/** Make an element; within `redraw`, the one that was made in its place before, if its name and attributes' names are the same. */
 function made(namespace: string, name: string, attributes: Attributes, children: readonly Child[]): Element {
+  const kind = `${namespace} ${name} ${Object.keys(attributes)}`;
   const last = drawing?.[count];
-  const isThere = last?.element.localName === name && last.element.namespaceURI === namespace;
-  const { element, attributes: before } = isThere ? last : { element: document.createElementNS(namespace, name), attributes: {} };
-  if (drawing) drawing[count++] = { element, attributes };
-  for (const key in before) if (!(key in attributes)) set(element, key, undefined, before[key]);
+  const { element, attributes: before }: Omit<Made, "kind"> = last?.kind === kind ? last : { element: document.createElementNS(namespace, name), attributes: {} };
+  if (drawing) drawing[count++] = { kind, element, attributes };
   for (const key in attributes) if (attributes[key] !== before[key]) set(element, key, attributes[key], before[key]);
   put(element, ...children);
   return element;

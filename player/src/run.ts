@@ -1,6 +1,6 @@
 // A training run: the points that were embedded, those that the page computes between them, and forks.
 
-import { dL_dz, type Point, type Rows, shuffled } from "./math";
+import { dL_dz, finished, type Point, type Rows, shuffled } from "./math";
 
 /** How a run steps. size: rows in a batch, 0 for all. */
 export interface How {
@@ -63,6 +63,11 @@ export class Path {
 
   /** The point at an epoch, or after some batches of the next one. */
   at(epoch: number, steps = 0): Point {
+    return finished(this.reach(epoch, steps));
+  }
+
+  /** The same; yields after each epoch that it computes. */
+  *reach(epoch: number, steps = 0): Generator<void, Point> {
     if (this.latest?.[0] === epoch && this.latest[1] === steps) return this.latest[2];
     let from = epoch;
     while (!this.known.has(from)) from--;
@@ -70,6 +75,7 @@ export class Path {
     for (; from < epoch; from++) {
       point = stepped(this.rows, point, this.how, batches(this.rows.m, this.how, from + 1));
       if ((from + 1) % 16 === 0) this.known.set(from + 1, point);
+      yield;
     }
     if (steps) point = stepped(this.rows, point, this.how, batches(this.rows.m, this.how, epoch + 1).slice(0, steps));
     this.latest = [epoch, steps, point];

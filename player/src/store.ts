@@ -93,12 +93,14 @@ interface View {
   readonly reads: readonly (keyof State)[];
   /** Shows a state; a generator if that may take long: it yields where the rest may wait for the next frame. */
   readonly look: (state: State, before: State) => Generator<void> | void;
+  readonly place: Element | undefined;
   shown: State;
   rest: Generator<void> | null;
   isSeen: boolean;
 }
 
-const FRAME = 2; // ms of a frame after which the rest waits for the next; the slowest step of a view takes 4 ms at 500 x 30
+// ms of a frame after which the rest waits for the next, while a run plays and else; the slowest step of a view takes 4 ms at 500 x 30
+const [FRAME, PAUSED] = [2, 30];
 
 export class Store {
   private readonly views: View[] = [];
@@ -191,8 +193,9 @@ export class Store {
     if (!part.edited && moved) next.edited = NOT_EDITED;
     else if (!part.edited && next.row !== before.row) next.edited = { ...before.edited, x: null };
     this.now = next;
-    if (next.isPlaying || before.isPlaying) this.soon();
-    else this.showAll();
+    const isTraining = next.runs !== before.runs || this.views.some((view) => view.rest);
+    if (!next.isPlaying && !before.isPlaying) this.showAll(isTraining ? performance.now() + PAUSED : Infinity);
+    this.soon();
   }
 
   private isOld({ reads, shown }: View): boolean {
@@ -209,17 +212,17 @@ export class Store {
     return !this.due.length;
   }
 
-  /** Show every view that is behind, at once. */
-  showAll(): void {
-    for (const view of this.views) this.show(view);
+  /** Show every view that is behind, at once; of those that take long, what can be shown until a time. */
+  showAll(until = Infinity): void {
+    for (const view of this.views) this.show(view, until);
   }
 
-  /** While the run plays, and when it stops, show the views that are behind over several frames, so that none takes long. */
+  /** While a run plays or is trained, and when it stops, show the views that are behind over several frames, so that none takes long. */
   private soon(): void {
     if (this.isShown) return;
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
-      const until = performance.now() + FRAME;
+      const until = performance.now() + (this.now.isPlaying ? FRAME : PAUSED);
       for (const view of this.due) {
         if (performance.now() > until) break;
         this.show(view, until);
@@ -236,14 +239,19 @@ export class Store {
       view.rest = view.look(this.now, before) ?? null;
     }
     while (view.rest && performance.now() <= until) if (view.rest.next().done) view.rest = null;
+    view.place?.setAttribute("aria-busy", String(view.rest !== null));
   }
 
-  /** Call a view now, and whenever a part of the state that it reads has changed, with the state that it showed before. */
-  watch(reads: View["reads"], look: View["look"], place?: Element): void {
-    const view: View = { reads, look, shown: this.now, rest: look(this.now, this.now) ?? null, isSeen: !place };
+  /** Call a view now, and whenever a part of the state that it reads has changed, with the state that it showed before. Returns what begins it anew. */
+  watch(reads: View["reads"], look: View["look"], place?: Element): () => void {
+    const view: View = { reads, look, place, shown: this.now, rest: look(this.now, this.now) ?? null, isSeen: !place };
     this.views.push(view);
     this.show(view);
     if (place) new IntersectionObserver((seen) => ((view.isSeen = seen.at(-1)!.isIntersecting), this.soon())).observe(place);
+    return () => {
+      [view.shown, view.rest] = [this.now, look(this.now, this.now) ?? null];
+      this.show(view);
+    };
   }
 }
 

@@ -65,6 +65,12 @@ class Firefox:
     def text(self, selector):
         return self.run(f"return document.querySelector({json.dumps(selector)}).textContent")
 
+    def wait(self, script):
+        """Wait until a script returns something."""
+        until = time.monotonic() + 10
+        while not self.run(script):
+            assert time.monotonic() < until
+
     def press(self, *keys):
         """Press keys together."""
         acts = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp") for key in keys]
@@ -110,6 +116,7 @@ rate.value = "20";
 rate.dispatchEvent(new Event("input"));
 document.querySelector("#the-learning-rate .main").click();"""
     )
+    firefox.wait("return !document.querySelector('[aria-busy=true]')")
     assert "oscillates" in firefox.text("#the-learning-rate")
     assert "not certified" in firefox.text("main > [role=status]")
     table = "a;b;y\\n" + "\\n".join(f"{i % 7},5;{i * 3 % 5};{'yes' if i % 3 else 'no'}" for i in range(60))
@@ -118,9 +125,7 @@ document.querySelector("#the-learning-rate .main").click();"""
 given.items.add(new File(["{table}"], "own.csv"));
 document.querySelector(".drop").dispatchEvent(new DragEvent("drop", {{ dataTransfer: given, cancelable: true }}));"""
     )
-    until = time.monotonic() + 10
-    while not firefox.run("return !!document.querySelector('.drop .main')"):
-        assert time.monotonic() < until
+    firefox.wait("return !!document.querySelector('.drop .main')")
     firefox.run("document.querySelector('.drop .main').click()")
     assert firefox.text("h1") == "y: yes or no?"
     first = firefox.run("return document.querySelector(\"[aria-label='a in the table']\").value")

@@ -9,7 +9,8 @@ import re
 import numpy as np
 import pytest
 
-from browser_tools import browser, go_to, needs_browser, number, opened, page, played, playwright, press, section
+import chainrule
+from browser_tools import browser, go_on, go_to, needs_browser, number, opened, page, played, playwright, press, section
 
 __all__ = ["browser", "page"]
 
@@ -29,7 +30,7 @@ def fork(page, **how):
             field.select_option(value)
         else:
             field.fill(value)
-    press(page, "go on from here")
+    go_on(page)
 
 
 def weights(page):
@@ -223,6 +224,34 @@ def test_a_link_brings_back_forks_and_edits(page, browser, penguins):
         assert other.get_by_label("run", exact=True).is_hidden()
         assert other.said == []
         other.close()
+
+
+def test_a_run_is_trained_over_frames_while_the_page_is_used(browser, tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 60))
+    path = tmp_path / "player.html"
+    y = X[:, 0] + rng.logistic(size=len(X)) > 0
+    chainrule.fit(X, y).play(X, y, path)
+    page = opened(browser, path)
+    said = page.evaluate(
+        """() => {
+          const named = name => [...document.querySelectorAll("button")].find(button => button.textContent === name);
+          const told = document.querySelectorAll("#the-learning-rate [role=status]")[1];
+          const buttons = ["go on from here", "go on from here", "back to the trainer's run"];
+          return buttons.map(name => (named(name).click(), told.textContent));
+        }"""
+    )
+    assert all("training" in each for each in said)
+    page.get_by_label("run", exact=True).select_option(index=2)
+    go_to(page, 7)  # while both runs are trained
+    link = page.get_by_label("link to this state").input_value()
+    again = opened(browser, path, "#" + link.split("#")[1])
+    playwright.expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=60_000)
+    for each in ("How the loss falls", "The learning rate", "The loss surface"):
+        assert section(page, each).inner_text() == section(again, each).inner_text()
+    for each in (page, again):
+        assert each.said == []
+        each.close()
 
 
 def test_a_rate_that_can_not_be_is_refused_in_a_sentence(page):

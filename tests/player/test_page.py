@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule
-from browser_tools import browser, go_to, needs_browser, number, opened, played, playwright
+from browser_tools import browser, go_on, go_to, needs_browser, number, opened, played, playwright
 from chainrule.graph import logistic_graph
 
 __all__ = ["browser"]
@@ -121,11 +121,11 @@ def test_time_plays_steps_and_rewinds(page):
 
 def test_a_rate_of_twenty_diverges_or_oscillates_and_the_page_says_so(page):
     page.get_by_label("learning rate, as a power of ten").fill("1.3")
-    page.get_by_role("button", name="go on from here").click()
+    go_on(page)
     assert re.search("diverges|oscillates", page.get_by_text("With this rate").text_content())
     assert "not certified" in page.get_by_text("The floor of the loss").text_content()
     page.get_by_label("learning rate, as a power of ten").fill("-6")
-    page.get_by_role("button", name="go on from here").click()
+    go_on(page)
     assert "crawls" in page.get_by_text("With this rate").text_content()
     page.get_by_role("button", name="back to the trainer's run").click()
     assert "certified optimum" in page.get_by_text("The floor of the loss").text_content()
@@ -142,7 +142,7 @@ def test_going_on_in_other_units_keeps_the_model(page, columns):
     go_to(page, 12)
     z = node(page, "z")
     page.get_by_label("columns", exact=True).select_option(label=columns)
-    page.get_by_role("button", name="go on from here").click()
+    go_on(page)
     assert node(page, "z") == pytest.approx(z, rel=1e-3, abs=1e-4)
 
 

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from browser_tools import browser, go_to, needs_browser, number, opened, page, played, playwright, section
+from browser_tools import browser, go_on, go_to, needs_browser, number, opened, page, played, playwright, section
 from chainrule.cli import main
 
 __all__ = ["browser", "page"]
@@ -229,7 +229,7 @@ def test_a_fork_keeps_the_old_curve_and_takes_batches_and_a_penalty(page):
     go_to(page, 10)
     page.get_by_label("rows in a batch").select_option("32")
     page.get_by_label("penalty α").fill("0.1")
-    page.get_by_role("button", name="go on from here").click()
+    go_on(page)
     legend = section(page, "How the loss falls").locator(".u-legend").text_content()
     assert "the trainer's run" in legend
     assert "batches of 32" in legend
@@ -242,10 +242,10 @@ def test_a_fork_that_goes_wrong_keeps_the_limit_of_the_optimum(page):
     place = section(page, "The learning rate")
     limit = re.search(r"rates below 2/λ = ([\d.]+)", place.text_content()).group(1)
     page.get_by_label("learning rate, as a power of ten").fill("2.5")
-    page.get_by_role("button", name="go on from here").click()
+    go_on(page)
     assert f"rates below 2/λ = {limit} still converge" in place.text_content()
     page.get_by_label("penalty α").fill("0.1")  # whose optimum is not known
-    page.get_by_role("button", name="go on from here").click()
+    go_on(page)
     assert "still converge" not in place.text_content()
 
 
@@ -253,7 +253,7 @@ def test_a_run_that_runs_away_is_shown_to_its_end(page):
     place = section(page, "The learning rate")
     place.get_by_label("penalty α").fill("1")
     place.get_by_label("learning rate", exact=True).fill("20")
-    place.get_by_role("button", name="go on from here").click()
+    go_on(page)
     assert "it diverges" in place.text_content()
     go_to(page, 2000)
     assert "epoch 2,000 of 2,000" in page.locator("output.epoch").text_content()

@@ -145,7 +145,11 @@ export function view(store: Store, place: Element): void {
     const first = store.state.runs[0];
     const there = optimum ? 2 / (yield* largestEigenvalue(training, curvatures(training, optimum), how.alpha, how.fitIntercept)) : NaN;
     const epochs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 100, 500, path.last - from].filter((k) => k <= path.last - from);
-    const losses = epochs.map((k) => store.sums(from + k).objective);
+    const losses: number[] = [];
+    for (const k of epochs) {
+      yield* path.reach(from + k);
+      losses.push(store.sums(from + k).objective);
+    }
     const known = optimum ? sums(training, optimum, how.alpha).objective : how.alpha === first.how.alpha ? store.sums(first.path.last, 0).objective : Infinity;
     const least = Math.min(known, ...losses.filter(Number.isFinite));
     put(what, `With this rate (${pretty(how.rate)}) ${verdict(losses, how.rate, safe, least, how.size > 0)}.`);
@@ -176,5 +180,10 @@ export function view(store: Store, place: Element): void {
     tell();
   }
   store.watch(POINT, here, place);
-  store.watch(["run"], (state) => void (back.hidden = state.run === 0));
+  store.watch(["run"], (state) => {
+    back.hidden = state.run === 0;
+    if (limitsOf?.run === store.run) return;
+    limitsOf = null;
+    put(what, "The page is training. It will say here what this rate does.");
+  });
 }

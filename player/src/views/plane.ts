@@ -2,7 +2,7 @@
 
 import { contours } from "d3-contour";
 import { allShortened, el, pretty, put, svg } from "../dom";
-import { finished, loss, logOddsOf, type Point, type Rows } from "../math";
+import { loss, logOddsOf, type Point, type Rows } from "../math";
 import { inTable, POINT, type Run, type Store } from "../store";
 import { spread } from "./fork";
 import { shownEpochs } from "./time";
@@ -133,7 +133,11 @@ export function surface(store: Store, place: Element): void {
   function* show(): Generator<void> {
     const { run, state } = store;
     const [point, n] = [store.point, run.rows.n];
-    if (pathOf !== run) [pathOf, path] = [run, shownEpochs(run.path.last, run.from, 120).map((epoch) => run.path.at(epoch))];
+    if (pathOf !== run) {
+      const found: Point[] = [];
+      for (const epoch of shownEpochs(run.path.last, run.from, 120)) found.push(yield* run.path.reach(epoch));
+      [pathOf, path] = [run, found];
+    }
     const shown = [...path, point, ...(store.data.optimum && run.isCertified ? [store.data.optimum.at] : [])].filter(isDrawn);
     const [x, y] = [rangeOf(shown.map((each) => of(each, a)), 0.25), rangeOf(shown.map((each) => of(each, b)), 0.25)];
     const size = state.isPlaying ? 12 : 20;
@@ -155,8 +159,8 @@ export function surface(store: Store, place: Element): void {
     made.setAttribute("aria-label", `loss over two weights, from ${pretty(low)} to ${pretty(high)}; the run is at ${pretty(of(point, a))}, ${pretty(of(point, b))}`);
     put(picture, made, el("figcaption", {}, `Lines of equal loss, from ${pretty(low)} to ${pretty(high)}${n > 1 ? `; the other ${n - 1} weights are as at this epoch` : ""}. Orange: the path of the run${best ? `. Cross: the certified optimum${n > 1 ? ", whose other weights differ from this epoch's: so it need not be the lowest point here" : ""}` : ""}.`));
   }
-  put(place, el("div", { class: "bar" }, chooser(names, a, "weight across", (j) => ((a = j), finished(show()))), chooser(names, b, "weight up", (j) => ((b = j), finished(show())))), picture);
-  store.watch([...POINT, "isPlaying"], show, picture);
+  put(place, el("div", { class: "bar" }, chooser(names, a, "weight across", (j) => ((a = j), again())), chooser(names, b, "weight up", (j) => ((b = j), again()))), picture);
+  const again = store.watch([...POINT, "isPlaying"], show, picture);
 }
 
 /** F on a grid of two parameters, row by row from the bottom; a place of n is b. */

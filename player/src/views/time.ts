@@ -95,18 +95,27 @@ export function curves(store: Store, place: HTMLElement): void {
   const { data } = store;
   let what: keyof typeof CURVES = "loss";
   const choice = el("select", { "aria-label": "curve" }, ...Object.keys(CURVES).map((name) => el("option", { value: name }, name)));
-  choice.addEventListener("change", () => ((what = choice.value as keyof typeof CURVES), make(), tell()));
+  choice.addEventListener("change", () => ((what = choice.value as keyof typeof CURVES), anew()));
   const canvas = el("div");
   put(place, el("div", { class: "bar" }, choice), canvas);
   const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   let plot: uPlot | null = null;
-  const make = (): void => {
-    const { runs, run: shown } = store.state;
+  let made: State | null = null; // the state whose runs are drawn
+  function* make(): Generator<void> {
+    const { state } = store;
+    const { runs, run: shown } = state;
     const run = runs[shown];
     const epochs = [...new Set(runs.flatMap((each) => shownEpochs(each.path.last, each.from)))].sort((a, b) => a - b);
     const within = (each: Run, epoch: number): boolean => epoch >= each.from && epoch <= each.path.last;
-    const drawn = (each: Run, value: (epoch: number) => number): (number | null)[] =>
-      epochs.map((epoch) => (within(each, epoch) ? finite(value(epoch)) : null));
+    function* drawn(each: Run, value: (epoch: number) => number): Generator<void, (number | null)[]> {
+      const values: (number | null)[] = [];
+      for (const epoch of epochs) {
+        if (within(each, epoch)) yield* each.path.reach(epoch);
+        values.push(within(each, epoch) ? finite(value(epoch)) : null);
+        yield;
+      }
+      return values;
+    }
     const axis = { stroke: color("--muted"), grid: { stroke: color("--faint"), width: 1 }, ticks: { show: false } };
     const lines: uPlot.Series[] = [{ label: "epoch" }];
     const columns: (number | null)[][] = [epochs];
@@ -114,9 +123,9 @@ export function curves(store: Store, place: HTMLElement): void {
       lines.push({ label, stroke: color(stroke), width, dash, spanGaps: true });
       columns.push(values);
     };
-    runs.forEach((each, k) => k !== shown && add(k ? each.name : "the trainer's run", drawn(each, (epoch) => CURVES[what](store.sums(epoch, k))), "--line", 1.5));
-    add(shown ? run.name : "training rows", drawn(run, (epoch) => CURVES[what](store.sums(epoch))), shown ? "--one" : "--training", 2);
-    if (run.heldOut && what !== "gradient norm") add("held-out rows", drawn(run, (epoch) => CURVES[what](sums(run.heldOut!, run.path.at(epoch)))), "--held-out", 2, [6, 4]);
+    for (const [k, each] of runs.entries()) if (k !== shown) add(k ? each.name : "the trainer's run", yield* drawn(each, (epoch) => CURVES[what](store.sums(epoch, k))), "--line", 1.5);
+    add(shown ? run.name : "training rows", yield* drawn(run, (epoch) => CURVES[what](store.sums(epoch))), shown ? "--one" : "--training", 2);
+    if (run.heldOut && what !== "gradient norm") add("held-out rows", yield* drawn(run, (epoch) => CURVES[what](sums(run.heldOut!, run.path.at(epoch)))), "--held-out", 2, [6, 4]);
     if (data.optimum && run.isCertified && what === "loss") {
       const floor = sums(data.training, data.optimum.at).loss;
       add("certified optimum", epochs.map(() => floor), "--ink", 1, [2, 3]);
@@ -152,18 +161,24 @@ export function curves(store: Store, place: HTMLElement): void {
       canvas,
     );
     plot.over.addEventListener("click", (event) => {
+      const { from, path } = store.run; // which may not be drawn yet
       const epoch = Math.round(plot!.posToVal(event.offsetX, "x"));
-      store.change({ epoch: Math.max(run.from, Math.min(run.path.last, epoch)), stage: STAGES.length - 1, isPlaying: false });
+      store.change({ epoch: Math.max(from, Math.min(path.last, epoch)), stage: STAGES.length - 1, isPlaying: false });
     });
-  };
+    made = state;
+  }
   new ResizeObserver(() => plot?.setSize({ width: canvas.clientWidth, height: 230 })).observe(canvas);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", make);
-  const look = (state: State, before: State): void => {
-    if (state === before || state.run !== before.run || state.runs !== before.runs) make();
-    else plot?.redraw(false);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
+  function* look(state: State): Generator<void> {
+    if (state.run !== made?.run || state.runs !== made.runs) yield* make();
+    else plot!.redraw(false);
     tell();
-  };
-  store.watch(["runs", "run", "epoch"], look, place);
+  }
+  const again = store.watch(["runs", "run", "epoch"], look, place);
+  function anew(): void {
+    made = null;
+    again();
+  }
   function tell(): void {
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `${what} over the epochs; ${pretty(CURVES[what](store.sums()))} at epoch ${store.state.epoch}`);
