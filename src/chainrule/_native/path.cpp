@@ -194,7 +194,7 @@ Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const
     if (is_free && point.correct == 1.0) break;         // no optimum: the classes are separated
     const std::vector<double> hessian = point.hessian;  // the step overwrites it
     double square = newton_step(kernels, point, problem.size(), 0.0, step, path.q);
-    if (square < 0.0) {  // collinear columns
+    if (square < 0.0 && is_free) {  // collinear columns
       point.hessian = hessian;
       square = newton_step(kernels, point, problem.size(), kNullRidge, step, path.q);
     }
