@@ -162,7 +162,7 @@ class Drawing:
         self.text(x, y, f"${tex}$", role, size=size, anchor=anchor, is_formula=True)
         font = font_manager.FontProperties(size=size)
         width: float = textpath.text_to_path.get_text_width_height_descent(f"${tex}$", font, True)[0]
-        return x + width + 0.35 * size
+        return x + width + 0.45 * size  # a serif as wide as DejaVu's has room too
 
     def line(
         self, points: Sequence[tuple[float, float]], role: str = "line", *, curved: bool = False, arrow: bool = False
