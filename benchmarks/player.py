@@ -16,6 +16,7 @@ import numpy as np
 import chainrule
 
 ROWS, COLUMNS, SECONDS = 500, 30, 8
+SCRIPTS = ("FireAnimationFrame", "TimerFire")
 PLACES = ("One row, forward and backward", "The row's numbers", "How the loss falls", "The decision map", "Checks")
 
 
@@ -37,7 +38,7 @@ def traced(browser: Any, path: Path, heading: str) -> list[dict[str, Any]]:
 def frames(events: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
     """Return the ms of script in each frame that had some, and the ms of garbage collection among them."""
     drawn = sorted(event["ts"] for event in events if event["name"] == "Layerize")
-    ran = sorted((e["ts"], e["dur"], e["tdur"]) for e in events if e["name"] == "FireAnimationFrame" and "tdur" in e)
+    ran = sorted((e["ts"], e["dur"], e["tdur"]) for e in events if e["name"] in SCRIPTS and "tdur" in e)
     starts, walls, took = np.array(ran).T
     frame = np.searchsorted(drawn, starts)  # a frame may have several callbacks
     total = np.bincount(frame, took / 1000.0)

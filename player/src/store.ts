@@ -99,12 +99,13 @@ interface View {
   isSeen: boolean;
 }
 
-// ms of a frame after which the rest waits for the next, while a run plays and else; the slowest step of a view takes 4 ms at 500 x 30
-const [FRAME, PAUSED] = [2, 30];
+// ms of a frame after which the rest waits for the next, and while a run is trained; the slowest step of a view takes 4 ms at 500 x 30
+const [FRAME, TRAINING] = [2, 30];
 
 export class Store {
   private readonly views: View[] = [];
   private frame = 0;
+  private isTraining = false;
   private readonly found = new Map<string, Sums>();
   private readonly ofEdited = new WeakMap<Point, Sums>(); // an edited point lasts as long as its run, epoch and batch
   private dealt: readonly [string, readonly (Uint32Array | null)[]] = ["", [null]];
@@ -193,8 +194,9 @@ export class Store {
     if (!part.edited && moved) next.edited = NOT_EDITED;
     else if (!part.edited && next.row !== before.row) next.edited = { ...before.edited, x: null };
     this.now = next;
-    const isTraining = next.runs !== before.runs || this.views.some((view) => view.rest);
-    if (!next.isPlaying && !before.isPlaying) this.showAll(isTraining ? performance.now() + PAUSED : Infinity);
+    const plays = next.isPlaying || before.isPlaying;
+    this.isTraining = !plays && (next.runs !== before.runs || this.views.some((view) => view.rest));
+    if (!plays) this.showAll(this.isTraining ? performance.now() + TRAINING : Infinity);
     this.soon();
   }
 
@@ -219,10 +221,13 @@ export class Store {
 
   /** While a run plays or is trained, and when it stops, show the views that are behind over several frames, so that none takes long. */
   private soon(): void {
-    if (this.isShown) return;
+    if (this.isShown) {
+      this.isTraining = false;
+      return;
+    }
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
-      const until = performance.now() + (this.now.isPlaying ? FRAME : PAUSED);
+      const until = performance.now() + (this.isTraining ? TRAINING : FRAME);
       for (const view of this.due) {
         if (performance.now() > until) break;
         this.show(view, until);

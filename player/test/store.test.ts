@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { encode, parse } from "../src/own";
 import { start } from "../src/store";
 
-test("while a run plays, slow views wait for the next frame, and when it stops all are shown in the next; else all are shown at once", () => {
+test("while a run plays, and when it stops, slow views wait for the next frame; else all are shown at once", () => {
   const frames: (() => void)[] = [];
   globalThis.requestAnimationFrame = (show) => frames.push(() => show(0));
   const store = start(encode(parse("a,y\n1,0\n2,1\n3,0\n4,1\n"), 1).data);
@@ -18,7 +18,7 @@ test("while a run plays, slow views wait for the next frame, and when it stops a
   const steps = [
     [{ isPlaying: true }, [[0], [0, 1], [0, 1, 2]]],
     [{ epoch: 1 }, [[0], [0, 1], [0, 1, 2]]],
-    [{ isPlaying: false }, [[0, 1, 2]]],
+    [{ isPlaying: false }, [[0], [0, 1], [0, 1, 2]]],
   ] as const;
   for (const [part, expected] of steps) {
     shown.length = 0;
