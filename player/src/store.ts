@@ -99,7 +99,7 @@ interface View {
   isSeen: boolean;
 }
 
-// ms of a frame after which the rest waits for the next, and while a run is trained; the slowest step of a view takes 4 ms at 500 x 30
+// ms of a frame, after which what is left to show waits for the next; more while a run is trained
 const [FRAME, TRAINING] = [2, 30];
 
 export class Store {

@@ -58,7 +58,7 @@ class Evaluation:
     @property
     def finite(self) -> bool:
         """Whether F and its gradient are finite."""
-        return math.isfinite(self.objective) and bool(np.logical_and.reduce(np.isfinite(self.gradient)))
+        return math.isfinite(self.objective) and bool(np.isfinite(self.gradient).all())
 
 
 class Objective(Protocol):

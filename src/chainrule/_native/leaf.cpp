@@ -339,22 +339,12 @@ class Read {
   }
   template <typename T, typename Place, typename Whole>
   void pack_block(const Numbers& numbers, const Block& of, std::int64_t i, std::int64_t c, std::int64_t end, const Place& place,
-                  const Whole& whole_vector) {
-    for (std::int64_t j = c; j < end;) {
-      const std::int64_t together = whole_vector(j, end) ? kWide : 1;
+                  const Whole&) {
+    for (std::int64_t j = c; j < end; ++j)
       for (std::int64_t k = 0; k < 8; k += kWide) {
-        V a[kWide] = {};
-        for (std::int64_t l = 0; l < together; ++l)
-          a[l] = load(root_ + k) * (numbers.seen(job_.numbers[j + l] - of.at, i + k) * splat(fold<T>(job_.numbers[j + l])));
-        if (together == kWide) {
-          transpose(a);
-          for (std::int64_t l = 0; l < kWide; ++l) store(place(k + l, j), a[l]);
-        } else {
-          for (std::int64_t l = 0; l < kWide; ++l) *place(k + l, j) = static_cast<T>(a[0][l]);
-        }
+        const V x = load(root_ + k) * (numbers.seen(job_.numbers[j] - of.at, i + k) * splat(fold<T>(job_.numbers[j])));
+        for (std::int64_t l = 0; l < kWide; ++l) *place(k + l, j) = static_cast<T>(x[l]);
       }
-      j += together;
-    }
   }
   template <typename T, typename Other, typename Place, typename Whole>
   void pack_block(const Other&, const Block&, std::int64_t, std::int64_t, std::int64_t, const Place&, const Whole&) {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 from chainrule.data.rows import Rows
 from chainrule.data.rows.costs import BLOCK, block_of, hessian_steps
@@ -53,15 +52,13 @@ class Shape:
     @classmethod
     def of(cls, rows: Rows, penalty: ElasticNet) -> Shape:
         """Collect the facts of a fit."""
-        n, is_numeric = rows.n_features, bool(rows.design.numeric.all())
-        facts: dict[str, Any] = {"is_isotropic": penalty.isotropic, "is_numeric": is_numeric}
-        if not rows.is_dense and n > CG_COLUMNS["sparse"]:  # else `is_many` asks for no more
-            # with a head, newton-cg is still as fast on real sets (movielens: 0.6 s in place of 1.0)
-            facts |= {"hessian_steps": hessian_steps(rows, whole=True), "block": block_of(rows)[1]}
-            facts["strength"] = rows.n_rows * float(penalty.curvature.min())
+        # with a head, newton-cg is still as fast on real sets (movielens: 0.6 s in place of 1.0)
+        costs = hessian_steps(rows, whole=True), penalty.isotropic, block_of(rows)[1]
+        strength = rows.n_rows * float(penalty.curvature.min())
+        is_numeric, n, side = bool(rows.design.numeric.all()), rows.n_features, None
         if n > MAX_NEWTON_COLUMNS and rows.design.head is not None:
-            facts["side"] = math.isqrt(n * (n - (rows.design.head.stop - rows.design.head.start)))
-        return cls(rows.n_rows, n, rows.is_dense, penalty.strongly_convex, **facts)
+            side = math.isqrt(n * (n - (rows.design.head.stop - rows.design.head.start)))
+        return cls(rows.n_rows, n, rows.is_dense, penalty.strongly_convex, *costs, strength, is_numeric, side)
 
     @property
     def is_many(self) -> bool:

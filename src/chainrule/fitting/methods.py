@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,6 @@ class Method:
     by_reads: bool = False
     is_scale_free: bool = False
 
-    @cache  # noqa: B019 (there are only so many methods)
     def load(self) -> Callable[[Problem], Ending]:
         """Import its function. Not earlier, as all methods need SciPy, which `chainrule predict` doesn't load."""
         module, name = self.function.split(".")

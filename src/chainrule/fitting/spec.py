@@ -86,14 +86,8 @@ class FitSpec:
         limit, limited = (max_reads, "max_reads") if epochs is None else (epochs, "epochs")
         options = {"learning_rate": learning_rate, "epochs": epochs, "batch_size": batch_size, "schedule": schedule}
         given = tuple(option for option, value in {**options, "resume": resume}.items() if value is not None)
-        method = choice(name("method"), method, ("auto", *sorted(METHODS)))
-        batches = Batches(
-            whole_number(name("batch_size"), 1 if batch_size is None else batch_size, 1, LARGEST_SEED),
-            whole_number(name("seed"), seed, 0, LARGEST_SEED),
-            choice(name("schedule"), "constant" if schedule is None else schedule, SCHEDULES),
-        )
         spec = cls(
-            method=method,
+            method=choice(name("method"), method, ("auto", *sorted(METHODS))),
             alpha=strength(alpha, C, 1.0, front),
             C=C,
             fit_intercept=switch("fit_intercept", fit_intercept),
@@ -106,13 +100,17 @@ class FitSpec:
             callbacks=_callbacks(callbacks),
             loss=_loss(loss),
             penalty=choice("penalty", penalty, PENALTIES),
-            batches=batches if "batch_size" in _asked(method, given).options else None,
+            batches=Batches(
+                whole_number(name("batch_size"), 1 if batch_size is None else batch_size, 1, LARGEST_SEED),
+                whole_number(name("seed"), seed, 0, LARGEST_SEED),
+                choice(name("schedule"), "constant" if schedule is None else schedule, SCHEDULES),
+            ),
             resume=_resumed(resume, {"w0": w0, "b0": b0}),
             has_tol=tol is not None,
             given=given,
             front=front,
         )  # fmt: skip
-        spec._check_options()
+        spec = spec._of_method()
         if not front.is_shell:
             return spec
         without = " and ".join(map(name, given))
@@ -127,10 +125,12 @@ class FitSpec:
     @property
     def asked(self) -> Method:
         """The method that the options imply; newton if they leave it to the data."""
-        return _asked(self.method, self.given)
+        if self.method != "auto":
+            return METHODS[self.method]
+        return next(method for method in METHODS.values() if set(self.given) <= set(method.options))
 
-    def _check_options(self) -> None:
-        """Refuse options of another method."""
+    def _of_method(self) -> FitSpec:
+        """Refuse options of another method, and leave out the batches if the method has none."""
         name, options = self.front.option, self.asked.options
         for option in self.given:
             if option not in options:
@@ -138,6 +138,7 @@ class FitSpec:
                 raise InputError(
                     f"{name(option)} is an option of {of}, and {method} is {self.method}: leave one of them out"
                 )
+        return self if "batch_size" in options else replace(self, batches=None)
 
     def penalty_on(self, n: int) -> ElasticNet:
         """Make the penalty of n columns; raises InputError for one that no method can minimise."""
@@ -153,12 +154,6 @@ class FitSpec:
         """Fill in the default tol for m rows, and the alpha that C means for their weights."""
         alpha = self.alpha if self.C is None else strength(None, self.C, sum_weights, self.front)
         return replace(self, alpha=alpha, tol=self.tol if self.has_tol else min(LARGEST_TOL, 1e-6 / m))
-
-
-def _asked(method: str, given: tuple[str, ...]) -> Method:
-    if method != "auto":
-        return METHODS[method]
-    return next(known for known in METHODS.values() if set(given) <= set(known.options))
 
 
 def _learning_rate(front: Front, given: float | str | None) -> float | None:

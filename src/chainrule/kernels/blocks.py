@@ -19,7 +19,7 @@ Vector = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 FEW_LEVELS: int = _core.FEW_LEVELS
-FEW_ROWS = 4096
+FEW_ROWS = 4096  # in which a head of sparse columns is looked for first
 LEAST_HEAD = 4  # times the columns of a head, at least all columns
 NUMBER, INDICATOR, CATEGORY = 0, 1, 2  # forms of columns, by the core's numbers
 

@@ -13,7 +13,6 @@ from chainrule import _core
 from chainrule.kernels.blas import cholesky, lapack, one_blas_thread, triangular_inverse
 
 SPARSE = 8  # least size of a border of which only the numbers that aren't 0 are multiplied, over how many these are
-
 AT_ONCE = 128  # columns of the head whose distances are computed
 NEARLY = 1.2  # times the largest squared distance from a mean: the others need not be computed if they are below
 

@@ -47,8 +47,7 @@ class NewtonState(State):
     """Newton's state: the sample it is on, the Hessian it uses, and what is proven.
 
     pace : nu over the last step's nu, at most 1. stalled : whether a new Hessian is due.
-    pairs : the last steps with this Hessian, and the gradient's change along each. renewed : whether the last step was one of a
-    Hessian that had become slow, and this one is new.
+    pairs : the last steps with this Hessian, and the gradient's change along each.
     patient : continue although the point separates the classes.
     """
 
@@ -63,7 +62,6 @@ class NewtonState(State):
     stalled: bool = False
     pairs: tuple[Pair, ...] = ()
     patient: bool = False
-    renewed: bool = False
 
     def with_bound(self) -> NewtonState:
         """Return the state with a bound, however far from tol that is."""
@@ -163,7 +161,7 @@ class NewtonState(State):
         # With a penalty there always is an optimum, though rounding may hide it.
         if not self.factored.proof.ok:
             # Along nearly collinear columns the decrement falls slowly, or not at all.
-            slow = self.pace > SLOW and self.nu**2 <= SLOW_NEAR and not self.on.ridge.any() and not self.renewed
+            slow = self.pace > SLOW and self.nu**2 <= SLOW_NEAR and not self.on.ridge.any()
             return self.nu**2 <= 0.5 * tol or slow or (self.nu**2 <= NOISE and bool(self.on.ridge.any()))
         if self.on.ridge.any():
             return False
@@ -371,7 +369,7 @@ class Newton:
         stalled = before is not None and not hessian and not self._is_quick(nu, pace, len(before.pairs) + 1, whole)
         pairs = () if before is None or hessian else _pairs(before, evaluation, theta)
         stage = len(self.sizes)
-        steps = (nu, pace, stalled, pairs, self.patient, hessian and before is not None and before.stalled)
+        steps = (nu, pace, stalled, pairs, self.patient)
         new = NewtonState(theta, evaluation, stage, whole, factored, z, squares, proven, *steps)
         if proven is None or proven.proven or hessian or nu * nu > self.tol:
             return replace(new, stalled=True) if new.is_noise else new

@@ -15,8 +15,8 @@ LEAST_ROWS = 40  # per column of the block; with fewer, the block is worse than 
 FEWEST = 200  # least columns of a block from a sample; 166 saved no read on text
 STEP = 3e5  # numbers that are read in the time of a step's Python
 FEW_COLUMNS, FEW_NUMBERS = 128, 2e7  # columns, and numbers in the reads that a Hessian costs: a few milliseconds
-STORED = 10.0  # dense numbers that are multiplied in a Hessian in the time of a level or a stored number
 SAMPLED = 1e5  # such numbers from which the core's steps on a sample first save more than the sample costs
+STORED = 10.0  # a level, or a stored number, takes as long in a Hessian as so many numbers of an array
 
 
 def mean_terms(rows: Rows) -> float:
@@ -56,7 +56,7 @@ def matrix_reads(rows: Rows, whole: bool = False) -> float:
 
 
 def hessian_numbers(rows: Rows) -> float:
-    """Dense numbers that are read in the time of a read with the Hessian and its factor."""
+    """Numbers of an array that are read in the time of a read with the Hessian and its factor."""
     return rows.n_rows * mean_terms(rows) * hessian_reads(rows) * (1.0 if rows.design.of_numbers_alone else STORED)
 
 
