@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 import chainrule
 from chainrule.data.rows import costs
@@ -98,34 +99,42 @@ def test_far_starts_never_end_above_themselves(rng):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_step_that_raises_F_is_halved_until_F_is_lower_by_armijos_rule(weighted, threads, rng):
-    m, alpha = 30_000, 1e-4
+@pytest.mark.parametrize("of", ["far start", "nearly separated"])
+def test_a_step_goes_as_far_as_F_falls_where_newtons_own_length_is_wrong(of, weighted, threads, rng):
+    """Shorter if a full step raises F, longer after one that lowered F by more than the Hessian promised."""
+    m, alpha, is_far = (30_000, 1e-4, True) if of == "far start" else (2_000, 1e-6, False)
     X = rng.standard_t(3, size=(m, 4))
-    y = (rng.random(m) < 1.0 / (1.0 + np.exp(-X @ [1.0, -2.0, 0.5, 0.0] - 0.3))).astype(np.uint8)
+    z = X @ [1.0, -2.0, 0.5, 0.0] + 0.3
+    y = (rng.random(m) < 1.0 / (1.0 + np.exp(-z)) if is_far else z > 0.0).astype(np.uint8)
     s = rng.integers(0, 3, m).astype(float) if weighted else np.ones(m)
-    A, theta = np.column_stack([X, np.ones(m)]), np.array([8.0, 8.0, -8.0, 8.0, 0.0])
+    A, theta = np.column_stack([X, np.ones(m)]), np.array([8.0, 8.0, -8.0, 8.0, 0.0]) * is_far
     ridge = np.array([alpha] * 4 + [0.0])
 
-    def F(at):
-        return np.sum(s * (np.logaddexp(0.0, A @ at) - y * (A @ at))) / s.sum() + 0.5 * ridge @ at**2
+    def derivatives(at):
+        g = expit(A @ at)
+        H = (A.T * (s * g * (1.0 - g))) @ A / s.sum() + np.diag(ridge)
+        F = np.sum(s * (np.logaddexp(0.0, A @ at) - y * (A @ at))) / s.sum() + 0.5 * ridge @ at**2
+        return F, A.T @ (s * (g - y)) / s.sum() + ridge * at, H
 
     run = {"alpha": ridge[:-1], "fit_intercept": True, "w": theta[:-1], "b": 0.0, "near": 1e-9, "most": 60}
     path = newton_path(Blocks.dense(X), y, s if weighted else None, None, None, threads=threads, z=np.empty(m), **run)
     assert path.hessian is not None, "it went on to the end"
-    np.testing.assert_allclose(path.objective, [F(at) for at in path.theta], rtol=1e-12)
+    np.testing.assert_allclose(path.objective, [derivatives(at)[0] for at in path.theta], rtol=1e-12)
     assert np.all(np.diff(path.objective) < 0.0)
-    shorter = 0
+    lengths, bends = [], False
     for at, to in zip(path.theta[:-1], path.theta[1:], strict=True):
-        g = 1.0 / (1.0 + np.exp(-A @ at))
-        slope = A.T @ (s * (g - y)) / s.sum() + ridge * at
-        step = -np.linalg.solve((A.T * (s * g * (1.0 - g))) @ A / s.sum() + np.diag(ridge), slope)
+        F, slope, H = derivatives(at)
+        step = -np.linalg.solve(H, slope)
         t = float((to - at) @ step / (step @ step))
         np.testing.assert_allclose(to, at + t * step, rtol=1e-6, atol=1e-6)
-        enough = [F(at + k * step) <= F(at) + 1e-4 * k * (slope @ step) for k in (t, 2.0 * t)]
-        assert enough[0]
-        kept = s > 0.0
-        is_far = 2.0 * t * np.abs(A @ step)[kept].max() > 50.0 + np.abs(A @ at)[kept].max()
-        assert t == pytest.approx(1.0) or not enough[1] or is_far
-        shorter += t < 0.9
-    assert shorter >= 1
+        there, slope_there, H_there = derivatives(to)
+        assert there <= F + 1e-4 * t * (slope @ step)
+        is_full = abs(t - 1.0) < 1e-9
+        if not is_full:
+            assert bends or derivatives(at + step)[0] > F
+            assert abs(slope_there @ step) <= 0.101 * t * (step @ H_there @ step), "one more step would be a tenth"
+        bends = is_full and F - there > max(1.15 * -0.5 * (slope @ step), 0.1 * there)
+        lengths.append(t)
+    assert min(lengths) < 0.9 if is_far else max(lengths) > 1.5
     assert path.reads.tolist() == sorted(set(path.reads.tolist()))
+    assert path.reads[-1] <= len(path.reads) + np.sum(np.abs(np.array(lengths) - 1.0) > 1e-9)

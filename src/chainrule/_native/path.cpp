@@ -12,8 +12,12 @@ namespace {
 constexpr double kArmijo = 1e-4;
 constexpr double kFlat = 1e-13;  // of F: a smaller predicted decrease is lost in rounding
 constexpr double kSmall = 0.01;  // of F: the most that a step may promise whose end isn't compared with its start
-constexpr double kFar = 50.0;    // beyond |z|: after a full step that failed, none that changes z by more is tried
-constexpr int kHalvings = 60;
+constexpr double kBent = 1.15;   // times the decrease that a step promised: after one that lowered F by more, longer ones are looked for
+constexpr double kMuch = 0.1;    // of F: the least fall after which they are
+constexpr double kNear = 0.1;    // of a step's length: as near as the search comes to the least F along it
+constexpr double kLonger = 4.0, kEdge = 0.1;  // the search goes at most so many times as far, and stays inside a bracket by this part of it
+constexpr double kFar = 50.0;                 // beyond |z|: no step that changes z by more is tried first
+constexpr int kTrials = 60;
 constexpr double kNullRidge = 1e-9;  // of the diagonal; keeps steps short along collinear columns, as Python's
 
 // A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last, and the rows' z (m,).
@@ -84,13 +88,27 @@ class Problem {
     return point;
   }
 
-  // The largest half, quarter, ... of a full step that lowers F enough, found on the line between the rows' z at its ends, without a
-  // read; 0 if there is none. square: the squared decrement.
-  double shorter(const Point& point, const Point& end, const std::vector<double>& step, double square) const {
-    std::vector<double> u(point.z.size());
-    double size = 0.0, far = 0.0;
+  // The rows' z at a point, (m,): one read; empty if it was interrupted.
+  std::vector<double> scores(const std::vector<double>& theta) const {
+    Job job = job_;
+    const std::vector<double> w = in_slots(job, theta.data());
+    std::vector<double> z(static_cast<std::size_t>(job.m));
+    job.what = kLoss;
+    job.n_numbers = 0;
+    job.w = w.data(), job.b = theta.data() + job_.n_numbers, job.z_out = z.data();
+    const View view(job, seen_.center, seen_.p);
+    if (combine(read(kernels_, job, {0, job.m, 0}, threads_, interrupted_).sums, Layout(job).extremes).empty()) z.clear();
+    return z;
+  }
+
+  // How far to go along a step so that F is least there, found on the line between the rows' z at its ends, without a read: Newton's
+  // method in one variable, inside a bracket. 0 if F falls nowhere. square: the squared decrement.
+  double search(const Point& point, const std::vector<double>& end, const std::vector<double>& step, double square) const {
+    if (end.empty()) return 0.0;
+    std::vector<double> u(end.size());
+    double size = 0.0, far = kFar;
     for (std::size_t i = 0; i < u.size(); ++i) {
-      u[i] = end.z[i] - point.z[i];
+      u[i] = end[i] - point.z[i];
       size = std::max(size, std::fabs(point.z[i]));
       far = std::max(far, std::fabs(u[i]));
     }
@@ -105,14 +123,22 @@ class Problem {
     job.what = kAlong;
     job.n = job.n_blocks = job.n_numbers = 0;
     job.z = point.z.data(), job.u = u.data();
-    job.step = 0.0, job.t = std::min(0.5, far > 0.0 ? (kFar + size) / far : 0.5);
-    for (int k = 0; k < kHalvings; ++k, job.t /= 2) {
+    job.step = 0.0, job.t = std::min(1.0, (kFar + size) / far);
+    double low = 0.0, high = 0.0;  // F falls enough and still falls at `low`; not at `high`, if that is known
+    for (int k = 0; k < kTrials; ++k) {
+      const double t = job.t;
       const Doubles sums = combine(read(kernels_, job, {0, job.m, 0}, threads_, interrupted_).sums, along::kSize);
       if (sums.empty()) return 0.0;  // interrupted
-      const double change = sums[along::kLoss] / point.weight - point.loss + job.t * (slope + 0.5 * job.t * bent);
-      if (change <= -kArmijo * job.t * square) return job.t;
+      const double change = sums[along::kLoss] / point.weight - point.loss + t * (slope + 0.5 * t * bent);
+      const double rise = sums[along::kSlopeT] / point.weight + slope + t * bent;
+      const double next = t - rise / (sums[along::kBendTT] / point.weight + bent);
+      const bool is_less = change <= -kArmijo * t * square;
+      if (is_less && std::fabs(next - t) <= kNear * t) return t;
+      (is_less && rise < 0.0 ? low : high) = t;
+      const double edge = kEdge * (high - low);
+      job.t = high == 0.0 ? std::min(kLonger * t, std::max(t, next)) : std::min(high - edge, std::max(low + edge, next));
     }
-    return 0.0;
+    return low;
   }
 
  private:
@@ -189,6 +215,7 @@ Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const
   Point point = problem.at(theta);
   point.reads = static_cast<double>(++path.reads);
   std::vector<double> step;
+  bool bends = false;
   const bool is_free = std::all_of(alpha, alpha + job.n_numbers, [](double a) { return a == 0.0; });
   while (!stop && std::isfinite(point.objective)) {
     if (is_free && point.correct == 1.0) break;         // no optimum: the classes are separated
@@ -212,17 +239,25 @@ Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const
       return path;
     }
     if (path.reads >= most) break;
-    Point candidate = problem.at(moved(1.0));
+    double t = 1.0;
+    if (bends && path.reads + 1 < most) {
+      ++path.reads;
+      t = problem.search(point, problem.scores(moved(t)), step, square);
+      if (t == 0.0) break;
+    }
+    Point candidate = problem.at(moved(t));
     candidate.reads = static_cast<double>(++path.reads);
     const bool flat = square <= kFlat * std::fabs(point.objective);
-    const bool is_less = candidate.objective <= point.objective - kArmijo * square;
+    const bool is_less = candidate.objective <= point.objective - kArmijo * t * square;
     if (!is_less && !(flat && std::isfinite(candidate.objective))) {
-      const double t = path.reads < most && !stop ? problem.shorter(point, candidate, step, square) : 0.0;
+      t = t == 1.0 && path.reads < most && !stop ? problem.search(point, candidate.z, step, square) : 0.0;
       if (t == 0.0) break;
       candidate = problem.at(moved(t));
       candidate.reads = static_cast<double>(++path.reads);
       if (!(candidate.objective < point.objective)) break;
     }
+    const double fall = point.objective - candidate.objective;
+    bends = t == 1.0 && fall > kBent * 0.5 * square && fall > kMuch * candidate.objective;
     keep(point, path);
     point = std::move(candidate);
   }

@@ -26,7 +26,7 @@ struct Seen {
 // Elements of the coefficients in job.numbers, each in its slot; 0 in the others.
 std::vector<double> in_slots(const Job& job, const double* x);
 
-// Newton's steps from (w, b), shorter ones where a full step doesn't lower F, until the squared decrement is at most `near` and small
+// Newton's steps from (w, b), shorter or longer ones where a full step's length is wrong, until the squared decrement is at most `near` and small
 // beside F, for F = mean loss + (1/2) sum alpha_j w_j^2. `job` must ask for loss, gradient and Hessian of all coefficients, in the slots
 // `job.numbers`; its w and b are not used. Ends early, at the best point, if the matrix has no Cholesky factor, no step lowers F, F is
 // not finite, the classes are separated without a penalty, or `most` reads are done: then `next` is the last point itself and `points`

@@ -53,10 +53,11 @@ def newton_path(
     threads: int,
     **run: Any,
 ) -> Path:
-    """Run Newton's full steps in the core, for F = mean loss + (1/2) sum alpha_j w_j^2; each is a read with the Hessian.
+    """Run Newton's steps in the core, for F = mean loss + (1/2) sum alpha_j w_j^2; each is a read with the Hessian.
 
-    It ends one step after the squared decrement is at most `near`, and small beside F; or at the last point, if the Hessian has
-    no Cholesky factor, a step doesn't lower F, the classes are separated without a penalty, or `most` reads are done.
+    A step's end whose z alone are looked at, for the step's length, is a read too. It ends one step after the squared decrement
+    is at most `near`, and small beside F; or at the last point, if the Hessian has no Cholesky factor, a step doesn't lower F,
+    the classes are separated without a penalty, or `most` reads are done.
 
     Arguments as in `read`; run: alpha (n,), in the view's units, fit_intercept, w, b, near, most, and z (m,): if it isn't None,
     the next point is read too, and z filled with its z.

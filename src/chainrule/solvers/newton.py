@@ -19,6 +19,7 @@ from chainrule.kernels.reading import What
 from chainrule.kernels.runs import Path
 from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
 from chainrule.solvers.downhill import Downhill, newton_at, step_from
+from chainrule.solvers.line import ARMIJO, length_of_step
 from chainrule.solvers.loop import State
 from chainrule.solvers.newton_cg import CGState, NewtonCG, TooLarge
 from chainrule.solvers.pairs import Pair, pair_of
@@ -29,8 +30,6 @@ from chainrule.solvers.rare import settle
 Vector = NDArray[np.float64]
 
 SETTLED = 8  # at most one in 8 rows is read to settle rare levels before the Hessian of all rows
-ARMIJO = 1e-4
-FAR = 50.0  # beyond |z|: after a full step that failed, none that changes z by more is tried
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
 MOST_GROWTH = 16  # rows per row of the core's sample
@@ -399,7 +398,7 @@ class Newton:
         if is_less and (hessian or not state.stalled or new.reached(self.tol)):
             return new
         # 4. Else a shorter step, found on the line between both z without a read; then one read there.
-        t = 1.0 if is_less else _search(state, new, step, slope)
+        t = 1.0 if is_less else _search(state, new, step)
         return self._evaluate_all(on, state.theta + t * step, state.factored, hessian=True, before=state)
 
 
@@ -467,20 +466,12 @@ def _pairs(before: NewtonState, evaluation: Evaluation, theta: Vector) -> tuple[
     return before.pairs + pair_of(moved, change)
 
 
-def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) -> float:
-    """Backtrack on the line between two points whose z are known, without a read; 0 if F falls nowhere."""
+def _search(state: NewtonState, new: NewtonState, step: Vector) -> float:
+    """Find a shorter step on the line between two points whose z are known, without a read; 0 if F falls nowhere."""
     assert state.z is not None
     assert new.z is not None
     on, rows = state.on, state.on.rows
-    s = np.ones(rows.n_rows) if rows.s is None else rows.s
-    u = new.z - state.z
-    size, far = (float(np.abs(v).max(where=rows.is_kept, initial=0.0)) for v in (state.z, u))
-    t = min(0.5, (FAR + size) / far) if 0.0 < far < math.inf else 0.5
-    for _ in range(60):
-        z = state.z + t * u
-        loss = float(s @ on.pointwise(z, rows.y)[0]) / on.weight
-        value = loss + on.penalty.value(state.w + t * step[:-1])
-        if value <= state.evaluation.objective + ARMIJO * t * slope:
-            return t
-        t /= 2
-    return 0.0
+    s = np.where(rows.is_kept, 1.0 if rows.s is None else rows.s, 0.0) / on.weight
+    u, d = new.z - state.z, step[:-1]
+    slope, bent = float(on.ridge @ (state.w * d)), float(on.ridge @ (d * d))
+    return length_of_step(lambda z: on.pointwise(z, rows.y), state.z, u, s, slope, bent)
