@@ -7,10 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr
-from scipy.linalg.lapack import dormqr
 
-from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.data.rows.moments import learn_spreads
 from chainrule.errors import InputError
@@ -20,10 +17,11 @@ from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import certify_point
 from chainrule.fitting.returned import UserPoint, certified
 from chainrule.fitting.task import how_it_ended, run_solver
-from chainrule.kernels.blocks import Blocks
+from chainrule.kernels.blas import gram
 from chainrule.losses import is_native
 from chainrule.solvers import CGState, NewtonCG
 from chainrule.solvers.newton_cg import LARGEST, TooLarge
+from chainrule.solvers.row_space import minimum_in_row_space
 
 Vector = NDArray[np.float64]
 
@@ -40,14 +38,13 @@ def optimize_by_products(problem: Problem) -> Ending:
 
 
 def optimize_in_row_space(problem: Problem, **more: Any) -> Ending:
-    """Run Newton for fewer rows than columns. The optimal w is a combination of rows: X = R' Q', w = Q u, |w| = |u|.
+    """Run Newton for fewer rows than columns: the optimal w is a combination of rows, and a read then certifies it.
 
-    The problem in u has as many columns as there are rows. Newton solves it; a read then certifies the point w = Q u. (Hastie
-    and Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.) more : as in
-    `by_products`.
+    (Hastie and Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.) more : as
+    in `by_products`.
     """
     problem = problem.standardized()
-    rows, options = problem.rows, problem.options
+    rows, options, objective = problem.rows, problem.options, problem.objective()
     rows.count_read()
     seen = rows.viewed()[:, :-1]
     if not np.isfinite(seen[rows.is_kept]).all():
@@ -57,24 +54,16 @@ def optimize_in_row_space(problem: Problem, **more: Any) -> Ending:
         return optimize(problem)
     shares = (np.ones(rows.n_rows) if rows.s is None else rows.s) / rows.weight
     learn_spreads(rows, shares @ seen, shares @ np.square(seen))
-    (Q, tau), R = qr(seen.T, mode="raw", overwrite_a=True, check_finite=False)
-    few = Rows.of(
-        Blocks.dense(np.ascontiguousarray(R.T)), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads
+    a, b = minimum_in_row_space(
+        gram(seen),
+        shares,
+        float(objective.ridge[0]),
+        lambda z: objective.pointwise(z, rows.y),
+        rows.units.to_fit(*problem.start)[1],
+        INNER * options.tol,
+        fit_intercept=options.fit_intercept,
     )
-    w, b = rows.units.to_fit(*problem.start)
-    inner = replace(options, tol=INNER * options.tol, callbacks=(), max_reads=None)
-    start = _reflected(Q, tau, w, "T")[: len(R)], b
-    found = optimize(replace(problem, rows=few, options=inner, columns=np.zeros(len(R), dtype=np.bool_), start=start))
-    if found.outcome.reason == "interrupted":
-        raise KeyboardInterrupt
-    u = np.append(found.w_fit, np.zeros(len(w) - len(R)))
-    return replace(by_products(problem, (_reflected(Q, tau, u, "N"), found.b_fit), **more), copies=1)
-
-
-def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Vector:
-    """Compute Q v or, with trans "T", Q' v, (n,), from the Householder reflections (Golub and Van Loan 2013, 5.1.6)."""
-    found, _, _ = dormqr("L", trans, Q, tau, v[:, np.newaxis], 64 * len(v))
-    return np.asarray(found[:, 0])
+    return replace(by_products(problem, (a @ seen, b), **more), copies=1)
 
 
 def by_products(problem: Problem, start: tuple[Vector, float], **more: Any) -> Ending:

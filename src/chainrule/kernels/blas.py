@@ -144,6 +144,20 @@ def triangular_inverse(L: Matrix) -> Matrix:
     return X
 
 
+def gram(X: Matrix) -> Matrix:
+    """Return X X', (m, m), for X (m, n)."""
+    K = np.empty((len(X), len(X)))
+
+    def products(rows: slice, columns: slice) -> None:
+        K[rows, columns] = X[rows] @ X[columns].T
+        K[columns, rows] = K[rows, columns].T
+
+    blocks = _blocks(0, len(X))
+    with one_blas_thread():
+        _run([partial(products, rows, columns) for k, rows in enumerate(blocks) for columns in blocks[: k + 1]])
+    return K
+
+
 def _blocks(start: int, stop: int) -> list[slice]:
     return [slice(first, min(first + BLOCK, stop)) for first in range(start, stop, BLOCK)]
 
