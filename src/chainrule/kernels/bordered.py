@@ -13,6 +13,7 @@ from chainrule import _core
 from chainrule.kernels.blas import cholesky, lapack, one_blas_thread, triangular_inverse
 
 SPARSE = 8  # least size of a border of which only the numbers that aren't 0 are multiplied, over how many these are
+UNIT = 2.0**-53
 AT_ONCE = 128  # columns of the head whose distances are computed
 NEARLY = 1.2  # times the largest squared distance from a mean: the others need not be computed if they are below
 
@@ -316,13 +317,15 @@ class BorderedTriangle:
         mean = np.zeros(self.of.n)
         mean[self.of.head] = share * scale
         m = self.forward(mean)
-        size, lengths, found = math.sqrt(float(m @ m)), scale * np.sqrt(self.squares[self.of.head]), 0.0
-        order = np.argsort(-lengths, kind="stable")
+        # W'W = scale A^-1 scale: the differences of its numbers, and what rounding may add where they cancel.
+        lengths, size, n = np.square(scale) * self.squares[self.of.head], float(m @ m), self.of.n
+        rounding = 4.0 * n * (n + 2) * UNIT * (self.trace + 1.0) * (lengths + size)
+        most, found = lengths - 2.0 * scale * self.solve(mean)[self.of.head] + size + rounding, 0.0
+        order = np.argsort(-most, kind="stable")
         for at in range(0, k, AT_ONCE):
-            # no other is further from m than this
-            left = float(lengths[order[at]]) + size
-            if left * left <= NEARLY * found:
-                return m, max(found, left * left)
+            left = float(most[order[at]])
+            if left <= NEARLY * found:
+                return m, max(found, left)
             found = max(found, self._largest_apart(order[at : at + AT_ONCE], scale, m))
         return m, found
 
