@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from chainrule.data.rows import Rows
-from chainrule.diagnosis.exact import MOST_BITS, U, exact_signs, whole_numbers
+from chainrule.diagnosis.exact import MOST_BITS, WHOLE, U, exact_signs, whole_numbers
 from chainrule.findings import Finding, factor_of
 from chainrule.kernels.reading import BLOCK_ROWS
 
@@ -285,8 +285,26 @@ def _trials(c: Vector, x: Vector, unit: float, fit_intercept: bool) -> Iterator[
         yield _Trial(v, float(constant) if fit_intercept and abs(constant) > least else 0.0)
 
 
+def _is_zero(rows: Rows, at: Index, trial: _Trial) -> bool:
+    """Whether a trial with levels is 0 in every row, if its sums are of whole numbers and don't round: else it isn't known."""
+    numbers = at[rows.design.numeric[at]]
+    if len(numbers) == len(at):
+        return False
+    moments = rows.moments(correlations=False)
+    largest = np.maximum(np.abs(moments.low[at]), np.abs(moments.high[at])) @ np.abs(trial.v) + abs(trial.constant)
+    parts = (X for _, X in blocks(rows, numbers, rows.is_kept)) if len(numbers) else ()
+    if not largest < WHOLE or any((x != np.rint(x)).any() for x in ([*trial.v, trial.constant], *parts)):
+        return False
+    w = np.zeros(rows.n_features)
+    w[at] = trial.v
+    return not rows.as_given().scores(w, -trial.constant)[rows.is_kept].any()
+
+
 def _try(rows: Rows, trials: Mapping[int, tuple[Index, list[_Trial]]], unit: float) -> None:
     """Check trials of some columns each in all rows: one read of the columns, if there are any."""
+    trials = {
+        j: (at, left) for j, (at, those) in trials.items() if (left := [t for t in those if not _is_zero(rows, at, t)])
+    }
     columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(at for at, _ in trials.values())]))
     for _, X in blocks(rows, columns, rows.is_kept) if len(columns) else ():
         for at, those in trials.values():
