@@ -113,10 +113,13 @@ def ridge_by_newton(task: Task, found: Separation, said: Sequence[Finding] = (),
     weight = SEPARATED_RIDGE * (size / task.units.scale) ** 2
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
     outcome, run = task.newton(small, start=start)
-    # On all rows, even if the run stopped on a sample. Another Hessian of collinear columns would prove no more.
-    is_known = run.z is not None and run.factored.index is None and not run.factored.proof.ok
-    state, point = task.returned(run.theta, task.problem.objective(small), run if is_known else None)
-    return with_ridge(task, outcome, state.with_bound(), point, found, said)
+    # On all rows, even if the run stopped on a sample.
+    near = run if run.z is not None and run.factored.index is None else None
+    state, point = task.returned(run.theta, task.problem.objective(small), near)
+    state = state.with_bound()
+    if near is not None and near.factored.proof.ok and not (state.bound is not None and state.bound.proven):
+        state = task.returned(run.theta, task.problem.objective(small))[0].with_bound()
+    return with_ridge(task, outcome, state, point, found, said)
 
 
 def with_ridge(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from chainrule.certificate import Certificate
 from chainrule.data.rows import Units
 from chainrule.data.rows.levels import CERTAIN, Limit
-from chainrule.findings import Finding
+from chainrule.diagnosis.separation import Separation
+from chainrule.findings import Finding, factor_of
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import as_returned
 from chainrule.objective import Evaluation
@@ -71,6 +72,21 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem, Findin
         diagnosed=None,  # about other columns
         limit=limit,
     )
+
+
+def separation_of(limit: Limit, classes: Sequence[str]) -> Separation:
+    """Describe classes that are completely separated by infinite coefficients, and by the intercept for the rows left."""
+    names, numeric, causes = limit.renamed.feature_names, limit.renamed.design.numeric, list[Finding]()
+    for j in np.argsort(np.abs(limit.infinite), kind="stable")[-limit.n_infinite :].tolist():
+        known: dict[str, object] = {"of_rest": bool(abs(limit.infinite[j]) > 1)}
+        of = classes[int(limit.infinite[j] > 0)]
+        if numeric[j]:
+            known |= {"column": names[j], "threshold": 0.0, "sides": (("above", of),), "is_complete": False}
+        else:
+            known |= {"level": names[j], "factor": factor_of([names[j]]), "class": of}
+        causes.append(Finding("threshold" if numeric[j] else "level", known))
+    values = {"kind": "complete", "causes": tuple(causes), "rows": int(np.count_nonzero(limit.rows.is_kept))}
+    return Separation("complete", (), np.zeros(0, dtype=np.int64), True, Finding("separated", values))
 
 
 def _of_rest(found: Finding) -> Finding:

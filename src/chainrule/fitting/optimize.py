@@ -10,8 +10,8 @@ from chainrule.data.rows.levels import find_limit
 from chainrule.data.rows.moments import guess_units
 from chainrule.diagnosis.separation import Separation
 from chainrule.findings import Finding
-from chainrule.fitting.degenerate import separated, unproven, without_optimum
-from chainrule.fitting.limits import at_limit
+from chainrule.fitting.degenerate import ridge_by_newton, unproven, without_optimum
+from chainrule.fitting.limits import at_limit, separation_of
 from chainrule.fitting.problem import Ending, Problem, refuse_beyond_float64
 from chainrule.fitting.returned import certified
 from chainrule.fitting.task import Task
@@ -34,9 +34,9 @@ def optimize(problem: Problem) -> Ending:
         return _optimize(problem)
     if not limit.is_complete:
         return at_limit(problem, limit, _optimize)
-    task = prepare(problem)
-    ending = separated(task)  # a run without the ridge would not converge
-    return _optimize(problem) if ending is None else _with_infimum(task, ending)
+    if len(limit.left) and not problem.options.fit_intercept:
+        return _optimize(problem)
+    return ridge_by_newton(prepare(problem), separation_of(limit, problem.class_names))
 
 
 def _optimize(problem: Problem, known: Finding | None = None) -> Ending:
