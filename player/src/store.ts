@@ -264,7 +264,7 @@ export function start(data: Data): Store {
   const { rate, alpha, fitIntercept, rows, training, heldOut, center, scale } = data;
   const how: How = { rate, alpha, size: 0, fitIntercept, seed: 0 };
   const path = new Path(training, how, data.points, data.last);
-  const name = data.losses ? "the trainer's run" : "the page's run";
+  const name = data.trainer ? "the trainer's run" : "the page's run";
   const run: Run = { name, how, rows, training, heldOut, center, scale, path, from: 0, optimum: data.optimum && data.optimum.at, isCertified: data.optimum !== null, made: null };
   return new Store(data, { runs: [run], run: 0, epoch: 0, batch: 0, row: 0, stage: 0, isPlaying: false, edited: NOT_EDITED });
 }

@@ -78,14 +78,15 @@ def test_every_number_of_a_row_is_the_graph_s(page, table, path):
             page.get_by_role("button", name="step", exact=True).click()
 
 
-@pytest.mark.parametrize("name", ["loss", "w", "b"])
-def test_the_badge_is_green_and_a_changed_number_makes_it_red(page, browser, path, tmp_path, name):
+@pytest.mark.parametrize("place", [3, -1])
+@pytest.mark.parametrize("name", ["loss", "w", "b", "dL"])
+def test_the_badge_is_green_and_a_changed_number_makes_it_red(page, browser, path, tmp_path, name, place):
     assert page.locator(".badge strong").text_content() == "checked"
     text = path.read_text(encoding="utf-8")
     data = re.search(r'<script type="application/json" id="chainrule-data">(.*?)</script>', text).group(1)
     told = json.loads(data)
     values = np.frombuffer(base64.b64decode(told["trace"][name])).copy()
-    values[3] *= 1.0 + 1e-12
+    values[place] += 1e-12
     told["trace"][name] = base64.b64encode(values.tobytes()).decode()
     wrong = tmp_path / "wrong.html"
     wrong.write_text(text.replace(data, json.dumps(told).replace("<", "\\u003c")), encoding="utf-8")
