@@ -89,14 +89,14 @@ def test_no_mark_of_a_rate_crosses_the_words_of_another(browser, penguins, width
 def test_a_rate_that_is_typed_is_judged_before_it_is_taken(page):
     place = section(page, "The learning rate")
     place.get_by_label("learning rate", exact=True).fill("20")
-    assert "above 2/rate = 2/20 = 0.1000" in place.text_content()
+    assert "above 2/rate = 0.1000" in place.text_content()
     assert "ends farther away, on the other side" in place.text_content()
     place.get_by_label("learning rate", exact=True).fill("0")  # no rate: the run's own stays
     go_to(page, 7)
-    assert "below 2/rate = 2/1.336" in place.text_content()
+    assert "below 2/rate = 1.497" in place.text_content()
 
 
-@pytest.mark.parametrize(("rate", "word"), [("20", "oscillates|diverges"), ("0.00001", "crawls"), ("auto", "falls at")])
+@pytest.mark.parametrize(("rate", "word"), [("20", "oscillates|diverges"), ("0.00001", "crawls"), ("auto", "it falls")])
 def test_the_page_says_what_the_trainer_s_own_rate_did(browser, tmp_path, rate, word):
     page = opened(browser, played(tmp_path, "--epochs", "30", "--learning-rate", rate))
     assert re.search(word, page.get_by_text("With this rate").text_content())
