@@ -219,3 +219,16 @@ def test_the_keyboard_reaches_every_control(page):
         "graph as SVG",
     ):
         assert control in seen, control
+
+
+def test_batches_are_of_fewer_rows_than_the_table_and_come_back_by_a_link(page, browser, path):
+    sizes = page.get_by_label("rows in a batch")
+    assert sizes.locator("option").all_text_contents() == ["all rows", "one row", "batches of 8", "batches of 32"]
+    go_to(page, 5)
+    sizes.select_option("32")
+    go_on(page)
+    go_to(page, 50)
+    link = page.get_by_label("link to this state").input_value()
+    again = opened(browser, path, "#" + link.split("#")[1])
+    assert "epoch 50 of 2,005, batch 1 of 2" in again.locator("output.epoch").text_content()
+    again.close()

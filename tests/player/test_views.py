@@ -103,6 +103,36 @@ def test_the_page_says_what_the_trainer_s_own_rate_did(browser, tmp_path, rate, 
     page.close()
 
 
+def test_the_scale_of_the_rate_reaches_the_limits_of_columns_as_in_the_table(page):
+    go_to(page, 1)
+    page.get_by_label("columns", exact=True).select_option("table")
+    page.get_by_label("learning rate", exact=True).fill("0.0000001")
+    go_on(page)
+    said = section(page, "The learning rate").text_content()
+    limit = number(re.search(r"2/L_max = (\S+\s×\s\S+) no step", said).group(1))
+    assert limit < 1e-6
+    left = page.locator(".marks span", has_text="2/L_max").evaluate("mark => parseFloat(mark.style.left)")
+    slider = page.get_by_label("learning rate, as a power of ten")
+    low, high, value = (float(slider.evaluate(f"slider => slider.{name}")) for name in ("min", "max", "value"))
+    assert left == pytest.approx((np.log10(limit) - low) / (high - low) * 100, abs=0.05)
+    assert low < value < np.log10(limit) < high
+    assert value == pytest.approx(-7)
+    assert "rises at none of" in said or "crawls" in said
+    assert re.search(r"below 2/rate = 2\.000\s×\s10⁷\.", said)
+    outside = page.locator("svg.plane").last.evaluate(TEXTS)
+    assert outside == []
+
+
+def test_where_nothing_bends_no_step_is_said_to_shrink_anything(page):
+    go_to(page, 5)
+    for label in ("w of body_mass_g", "bias b"):
+        page.get_by_label(label).fill("1e7")
+    said = section(page, "The learning rate").text_content()
+    assert "λ = 0, the largest" in said
+    assert "and 0 on average here" in said
+    assert "1 − rate · λ = 1: it would stay, since nothing bends here." in said
+
+
 def test_map_and_surface_change_with_the_epoch(page):
     def seen():
         half = page.locator(".plane .half").first.get_attribute("d")

@@ -166,9 +166,9 @@ export function surface(store: Store, place: Element): void {
     const here = isDrawn(point) ? svg("circle", { cx: across(x, of(point, a)), cy: up(y, of(point, b)), r: 6, class: "here" }) : null;
     const best = store.data.optimum && run.isCertified ? svg("path", { d: `M${across(x, of(store.data.optimum.at, a)) - 6} ${up(y, of(store.data.optimum.at, b))}h12m-6-6v12`, class: "best" }) : null;
     const made = frame(x, y, short[a], short[b], (value) => pretty(value, 3), ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), ...(here ? [here] : []));
-    const said = `Lines on which ${lowered(run.how)} is the same, from ${pretty(levels[0])} to ${pretty(levels[levels.length - 1])}`;
-    made.setAttribute("aria-label", `${said}; the run is at ${pretty(of(point, a))}, ${pretty(of(point, b))}`);
-    put(picture, made, el("figcaption", {}, `${said}${n > 1 ? `; the other ${n - 1} weights are as at this epoch` : ""}. Orange: the path of the run${best ? `. Cross: the certified optimum${n > 1 ? ", whose other weights differ from this epoch's: so it need not be the lowest point here" : ""}` : ""}.`));
+    const ends = `from ${pretty(levels[0])} to ${pretty(levels[levels.length - 1])}`;
+    made.setAttribute("aria-label", `${lowered(run.how)} over two weights, lines ${ends}; the run is at ${pretty(of(point, a))}, ${pretty(of(point, b))}`);
+    put(picture, made, el("figcaption", {}, `Lines on which ${lowered(run.how)} is the same, ${ends}${n > 1 ? `; the other ${n - 1} weights are as at this epoch` : ""}. Orange: the path of the run${best ? `. Cross: the certified optimum${n > 1 ? ", whose other weights differ from this epoch's: so it need not be the lowest point here" : ""}` : ""}.`));
   }
   put(place, bar, picture);
   store.watch([...POINT, "isPlaying", "surface"], show, picture);
