@@ -104,6 +104,7 @@ def test_a_curve_is_drawn_as_high_as_its_loss(page, penguins):
     label = section(page, "How the loss falls").get_by_role("img").get_attribute("aria-label")
     assert number(re.search(r"at most (\S+);", label).group(1)) == pytest.approx(F.max(), rel=1e-3)
     assert F.max() > 1e4
+    assert "it oscillates, and ends above its start" in section(page, "The learning rate").text_content()
 
 
 def test_the_page_of_the_penguins_is_small_and_embeds_at_most_300_epochs(penguins):

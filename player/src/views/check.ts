@@ -4,6 +4,7 @@
 import { type Data } from "../data";
 import { el, pretty, put } from "../dom";
 import { articleLoss, differences, dL_dg, dg_dz, logOddsOf, loss, sigmoid, sums } from "../math";
+import { lowered } from "../run";
 import { POINT, type Store } from "../store";
 
 export const RED = 64;
@@ -35,7 +36,7 @@ export function floor(store: Store, place: Element): void {
   store.watch(["run", "edited"], (state) => {
     const isCertified = optimum && store.run.isCertified && !state.edited.at && !state.edited.x;
     if (!optimum) put(place, "The floor of the loss: not certified.");
-    else if (isCertified) put(place, `The floor of the loss is the certified optimum, F* = ${pretty(optimum.objective, 6)}: proven to within ${pretty(optimum.gap, 2)} nats.`);
+    else if (isCertified) put(place, `The floor of ${lowered(store.run.how)} is the certified optimum, F* = ${pretty(optimum.objective, 6)}: proven to within ${pretty(optimum.gap, 2)} nats.`);
     else put(place, "The floor of the loss: not certified for what the page trains or what you edited.");
   });
 }

@@ -26,6 +26,11 @@ function rangeOf(values: Iterable<number>, more: number): Range {
 }
 
 const at = (range: Range, share: number): number => range.low + share * (range.high - range.low);
+/** Write an end of a range so that it differs from the other. */
+function end({ low, high }: Range, value: number): string {
+  const digits = Math.ceil(Math.log10(Math.max(Math.abs(low), Math.abs(high)) / (high - low)));
+  return pretty(value, 2 + Math.max(1, digits));
+}
 const share = (range: Range, value: number): number => (value - range.low) / (range.high - range.low);
 const across = (range: Range, value: number): number => EDGE + share(range, value) * (WIDTH - EDGE - 8);
 const up = (range: Range, value: number): number => HEIGHT - EDGE - share(range, value) * (HEIGHT - EDGE - 8);
@@ -165,7 +170,7 @@ export function surface(store: Store, place: Element): void {
     const d = `M${path.filter(isDrawn).map((each) => `${across(x, of(each, a)).toFixed(1)} ${up(y, of(each, b)).toFixed(1)}`).join("L")}`;
     const here = isDrawn(point) ? svg("circle", { cx: across(x, of(point, a)), cy: up(y, of(point, b)), r: 6, class: "here" }) : null;
     const best = store.data.optimum && run.isCertified ? svg("path", { d: `M${across(x, of(store.data.optimum.at, a)) - 6} ${up(y, of(store.data.optimum.at, b))}h12m-6-6v12`, class: "best" }) : null;
-    const made = frame(x, y, short[a], short[b], (value) => pretty(value, 3), ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), ...(here ? [here] : []));
+    const made = frame(x, y, short[a], short[b], (value, axis) => end([x, y][axis], value), ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), ...(here ? [here] : []));
     const ends = `from ${pretty(levels[0])} to ${pretty(levels[levels.length - 1])}`;
     made.setAttribute("aria-label", `${lowered(run.how)} over two weights, lines ${ends}; the run is at ${pretty(of(point, a))}, ${pretty(of(point, b))}`);
     put(picture, made, el("figcaption", {}, `Lines on which ${lowered(run.how)} is the same, ${ends}${n > 1 ? `; the other ${n - 1} weights are as at this epoch` : ""}. Orange: the path of the run${best ? `. Cross: the certified optimum${n > 1 ? ", whose other weights differ from this epoch's: so it need not be the lowest point here" : ""}` : ""}.`));
