@@ -77,6 +77,19 @@ def test_what_is_said_of_a_rate_is_true_of_every_epoch(page, penguins):
         )
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_a_rate_did_is_in_view_after_the_button(browser, penguins, width):
+    page = opened(browser, penguins, viewport={"width": width, "height": 700})
+    button = page.get_by_role("button", name="go on from here")
+    button.evaluate("button => scrollBy(0, button.getBoundingClientRect().bottom - innerHeight + 2)")
+    button.evaluate("button => button.click()")
+    playwright.expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    box, clock = page.get_by_text("With this rate").bounding_box(), page.locator(".sticky").bounding_box()
+    assert clock["y"] + clock["height"] <= box["y"]
+    assert box["y"] + box["height"] <= 700
+    page.close()
+
+
 def test_with_a_penalty_the_curve_the_step_and_the_sentence_are_of_f(page, penguins):
     go_to(page, 400)
     *w, b = weights(page)[400]
@@ -268,7 +281,7 @@ def test_the_batches_of_an_epoch_are_steps_of_their_own(page):
     after = dict(zip(names, now, strict=True))  # of the last step, which ends the epoch
     assert float(page.get_by_label("w of body_mass_g").input_value()) == pytest.approx(after["body_mass_g"], rel=1e-3)
     assert float(page.get_by_label("bias b").input_value()) == pytest.approx(after["bias"], rel=1e-3)
-    assert "no step on all rows can raise" in section(page, "The learning rate").text_content()
+    assert "rises in no step on all rows" in section(page, "The learning rate").text_content()
 
 
 def test_a_fork_of_a_fork_goes_back_to_the_table_s_units(page):

@@ -109,7 +109,7 @@ def test_the_scale_of_the_rate_reaches_the_limits_of_columns_as_in_the_table(pag
     page.get_by_label("learning rate", exact=True).fill("0.0000001")
     go_on(page)
     said = section(page, "The learning rate").text_content()
-    limit = number(re.search(r"2/L_max = (\S+\s×\s\S+) no step", said).group(1))
+    limit = number(re.search(r"2/L_max = (\S+\s×\s\S+) the loss", said).group(1))
     assert limit < 1e-6
     left = page.locator(".marks span", has_text="2/L_max").evaluate("mark => parseFloat(mark.style.left)")
     slider = page.get_by_label("learning rate, as a power of ten")

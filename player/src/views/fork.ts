@@ -69,14 +69,14 @@ export function forked(store: Store, part: Partial<How>, scaling: Scaling, epoch
   return { name, how, rows, training, heldOut, ...units, path, from: state.epoch, optimum, isCertified: false, made: { run: state.run, edited: state.edited.at, batch: state.batch, scaling } };
 }
 
-/** Say what a run's rate did to F, from its value at each epoch. limit: 2/L_max; least: the lowest F that is known. */
-export function verdict({ how, from }: Run, values: readonly number[], limit: number, least: number): string {
+/** Say what a run's rate did to F, from its value at each epoch. least: the lowest F that is known. */
+export function verdict({ how, from }: Run, values: readonly number[], least: number): string {
   const [first, last, what] = [values[0], values[values.length - 1], lowered(how)];
   const rises = [...values.keys()].filter((k) => k > 0 && values[k] > values[k - 1] * (1 + 1e-12));
   const epochs = (values.length - 1).toLocaleString("en");
   const where = `${what} rises at ${rises.length.toLocaleString("en")} of ${epochs} epochs, first at epoch ${(from + rises[0]).toLocaleString("en")}`;
   const higher = last > first ? ", and ends above its start" : "";
-  if (!Number.isFinite(last)) return `it diverges: the rate is ${pretty(how.rate / limit, 3)} times the largest that is safe`;
+  if (!Number.isFinite(last)) return "it diverges: the steps grow until the weights are no longer finite";
   if (rises.length && how.size > 0) return `it jitters${higher}: ${where}. Each batch has a gradient of its own, and pulls elsewhere than all rows together`;
   if (rises.length) return `it oscillates${higher}: ${where}. Such a step jumps over the lowest point in its direction and ends higher than it began`;
   if (first - last < 0.1 * (first - least)) return `it crawls: ${what} hardly falls in ${epochs} epochs, since the steps are so short`;
@@ -151,7 +151,7 @@ export function view(store: Store, place: Element): void {
     [slider.min, slider.max] = [String(middle - BELOW), String(middle + ABOVE)];
     put(
       far,
-      `L_max is what λ would be if every row had g = ½; it is never larger. With a rate below 2/L_max = ${pretty(safe)} no step on all rows can raise ${lowered(how)}`.replace(/,?$/, "."),
+      `L_max is what λ would be if every row had g = ½: λ is never larger. With a rate below 2/L_max = ${pretty(safe)} ${lowered(how)} rises in no step on all rows.`,
       Number.isFinite(there) ? ` Near the optimum, rates below 2/λ = ${pretty(there)} still converge; larger ones never do.` : "",
     );
   }
@@ -161,9 +161,8 @@ export function view(store: Store, place: Element): void {
     const first = store.state.runs[0];
     const values: number[] = [];
     for (let epoch = from; epoch <= path.last; epoch++) values.push(objective(training, yield* path.reach(epoch), how.alpha));
-    const safe = 2 / (yield* largestEigenvalue(training, curvatures(training), how.alpha, how.fitIntercept));
     const known = optimum ? objective(training, optimum, how.alpha) : how.alpha === first.how.alpha ? store.sums(first.path.last, 0).objective : Infinity;
-    verdicts.set(run, `With this rate (${pretty(how.rate)}) ${verdict(run, values, safe, values.reduce((least, value) => (value < least ? value : least), known))}.`);
+    verdicts.set(run, `With this rate (${pretty(how.rate)}) ${verdict(run, values, values.reduce((least, value) => (value < least ? value : least), known))}.`);
     put(what, verdicts.get(run));
   }
   const back = el("button", { type: "button", click: () => store.change({ run: 0, epoch: Math.min(store.state.epoch, store.state.runs[0].path.last) }) }, `back to ${store.state.runs[0].name}`);

@@ -132,7 +132,9 @@ export function curves(store: Store, place: HTMLElement): void {
     const add = (label: string, values: (number | null)[], stroke: string, width: number, dash: number[] = [], inKey = true): void => {
       lines.push({ label, stroke: color(stroke), width, dash, spanGaps: true, class: inKey ? "told" : "again" });
       columns.push(values);
+      for (const value of values) most = Math.max(most, value ?? 0);
     };
+    most = 0;
     for (const [k, each] of runs.entries()) {
       const [isShown, stroke] = [k === shown, COLORS[k % COLORS.length]];
       const [width, hasPenalty] = [isShown ? 2.5 : 1.25, isLoss && each.how.alpha > 0];
@@ -142,7 +144,6 @@ export function curves(store: Store, place: HTMLElement): void {
       if (each.heldOut && curve !== "gradient norm") add("held-out rows", yield* drawn(each, (epoch) => (isLoss ? store.heldOut(epoch, k).loss : store.heldOut(epoch, k).accuracy)), stroke, width, [6, 4], isShown);
     }
     if (data.optimum && isLoss) add(`certified optimum of ${runs[0].name}`, epochs.map(() => data.optimum!.objective), "--ink", 1, [2, 3]);
-    most = Math.max(...columns.slice(1).flat().map((value) => value ?? 0));
     const isLarge = isLoss && most > LINEAR;
     const mark = color("--backward");
     plot?.destroy();
