@@ -40,6 +40,7 @@ def opened(browser: Any, path: Path, fragment: str = "", **how: Any) -> Any:
     page.on("request", lambda asked: asked.url.startswith(("file:", "blob:")) or page.said.append(asked.url))
     page.goto(path.as_uri() + fragment)
     page.wait_for_selector("svg.graph")
+    playwright.expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=60_000)
     return page
 
 

@@ -22,7 +22,7 @@ export interface Given {
   readonly rate: number;
   readonly rate_limit: number;
   readonly optimum: { readonly w: string; readonly b: number; readonly objective: number; readonly gap: number } | null;
-  readonly trace: { readonly epoch: string; readonly w: string; readonly b: string; readonly loss: string };
+  readonly trace: { readonly epoch: string; readonly w: string; readonly b: string; readonly loss: string; readonly dL: string };
   readonly sampled_from: number | null;
 }
 
@@ -50,8 +50,8 @@ export interface Data {
   readonly fitIntercept: boolean;
   readonly rate: number;
   readonly points: readonly (readonly [number, Point])[];
-  /** The trainer's loss at each of the points; null if the page trains by itself. */
-  readonly losses: Float64Array | null;
+  /** The trainer's loss, and dL_dw with dL_db (n + 1,), at each of the points; null if the page trains by itself. */
+  readonly trainer: { readonly losses: Float64Array; readonly gradients: readonly Float64Array[] } | null;
   readonly last: number;
   readonly optimum: Optimum | null;
   readonly sampledFrom: number | null;
@@ -92,7 +92,7 @@ export function read(given: Given): Data {
     s: given.s === null ? null : doubles(given.s),
   };
   const [epochs, w, b] = [new Uint32Array(bytes(given.trace.epoch)), doubles(given.trace.w), doubles(given.trace.b)];
-  const found = given.optimum;
+  const [dL, found] = [doubles(given.trace.dL), given.optimum];
   return {
     ...split(rows, new Uint8Array(bytes(given.held_out))),
     title: given.title,
@@ -106,7 +106,7 @@ export function read(given: Given): Data {
     fitIntercept: given.fit_intercept,
     rate: given.rate,
     points: [...epochs].map((epoch, k) => [epoch, { w: w.slice(k * n, (k + 1) * n), b: b[k] }] as const),
-    losses: doubles(given.trace.loss),
+    trainer: { losses: doubles(given.trace.loss), gradients: [...epochs].map((_, k) => dL.subarray(k * (n + 1), (k + 1) * (n + 1))) },
     last: epochs[epochs.length - 1],
     optimum: found && { at: { w: doubles(found.w), b: found.b }, objective: found.objective, gap: found.gap },
     sampledFrom: given.sampled_from,

@@ -94,6 +94,8 @@ export function pretty(x: number | null | undefined, digits = 4): string {
   return `${mantissa}\u00a0×\u00a010${raised}`.replace("-", "−");
 }
 
+export const capital = (text: string): string => text[0].toUpperCase() + text.slice(1);
+
 /** Write a number as a factor or term after a sign: one below 0 in brackets. */
 export const signed = (x: number): string => (x < 0 ? `(${pretty(x)})` : pretty(x));
 

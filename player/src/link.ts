@@ -1,10 +1,8 @@
 // The state as a fragment of a link: the epoch, the row, the step, what was edited, and each run that the page made.
 
 import { type Point, type Rows } from "./math";
-import { type Edited, NOT_EDITED, type State, STAGES, type Store } from "./store";
+import { CURVES, type Edited, NOT_EDITED, type Pair, type State, STAGES, type Store } from "./store";
 import { forked, SCALINGS, type Scaling } from "./views/fork";
-
-const MOST_RUNS = 20;
 
 /** The values that differ, as place:value. */
 function changes(before: ArrayLike<number>, after: ArrayLike<number>): string {
@@ -19,6 +17,9 @@ export function fragment(state: State): string {
   const parts = [`epoch=${state.epoch}`, `row=${state.row}`, `step=${state.stage}`];
   if (state.batch) parts.push(`batch=${state.batch}`);
   if (state.runs.length > 1) parts.push(`run=${state.run}`);
+  if (state.curve !== CURVES[0]) parts.push(`curve=${state.curve}`);
+  if (state.map) parts.push(`map=${state.map}`);
+  if (state.surface) parts.push(`surface=${state.surface}`);
   if (state.edited.x) parts.push(`x=${changes(rowOf(run.rows, state.row), state.edited.x)}`);
   if (state.edited.at) parts.push(`w=${changes(listed(run.path.at(state.epoch, state.batch)), listed(state.edited.at))}`);
   for (const { made, from, how } of state.runs) {
@@ -26,13 +27,19 @@ export function fragment(state: State): string {
     const edits = made.edited ? changes(listed(state.runs[made.run].path.at(from, made.batch)), listed(made.edited)) : "";
     parts.push(`fork=${[made.run, from, made.batch, how.rate, how.size, how.alpha, made.scaling, edits].join(";")}`);
   }
-  return `#${parts.join("&")}`;
+  return `#${parts.join("&").replaceAll("+", "%2B").replaceAll(" ", "+")}`;
 }
 
 /** A whole number from 0 to the most, or undefined. */
 function whole(text: string | null | undefined, most: number): number | undefined {
   const value = text ? Number(text) : NaN;
   return Number.isInteger(value) && value >= 0 && value <= most ? value : undefined;
+}
+
+/** Two places from 0 to the most, or null. */
+function pair(text: string | null, most: number): Pair | null {
+  const [a, b] = (text ?? "").split(",").map((place) => whole(place, most));
+  return a === undefined || b === undefined ? null : [a, b];
 }
 
 /** Values with changes made, or null if there are none. */
@@ -70,7 +77,7 @@ function goTo(store: Store, run: number, epoch: string | null | undefined, batch
 /** Bring a store to the state of a link; only what exists and is within bounds is taken. */
 export function restore(store: Store, hash: string): void {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
-  for (const fork of given.getAll("fork").slice(0, MOST_RUNS)) {
+  for (const fork of given.getAll("fork")) {
     const [run, from, batch, rate, size, alpha, scaling, w] = fork.split(";");
     const known = Object.values(SCALINGS).includes(scaling as Scaling);
     const how = { rate: Number(rate), size: whole(size, store.run.training.m), alpha: Number(alpha) };
@@ -82,6 +89,7 @@ export function restore(store: Store, hash: string): void {
   }
   goTo(store, whole(given.get("run"), store.state.runs.length - 1) ?? 0, given.get("epoch"), given.get("batch"));
   const [row, stage] = [whole(given.get("row"), store.run.rows.m - 1), whole(given.get("step"), STAGES.length - 1)];
-  store.change({ row: row ?? store.state.row, stage: stage ?? store.state.stage });
+  const n = store.run.rows.n;
+  store.change({ row: row ?? store.state.row, stage: stage ?? store.state.stage, map: pair(given.get("map"), n - 1), surface: pair(given.get("surface"), n), curve: CURVES.find((curve) => curve === given.get("curve")) ?? CURVES[0] });
   store.change({ edited: edited(store, { x: given.get("x"), w: given.get("w") }) });
 }

@@ -27,7 +27,10 @@ const SAYS: Record<Stage, (store: Store) => string> = {
   dg_dz: ({ row }) => `backward: ∂g/∂z = ${pretty(row.dg_dz)}, and the product so far`,
   dz_dw: () => "backward: ∂z/∂w, and ∂L/∂w of this row",
   mean: ({ batch }) => (batch ? "the mean over the batch" : "the mean over the rows"),
-  update: ({ state, batches }) => `the update; the next step begins the next ${state.batch + 1 < batches.length ? "batch" : "epoch"}`,
+  update: ({ state, batches }) => {
+    const next = `the next step begins the next ${state.batch + 1 < batches.length ? "batch" : "epoch"}`;
+    return state.edited.at ? `the update of your weights; ${next} of the run, without them: “go on from here” keeps them` : `the update; ${next}`;
+  },
 };
 
 /** Scroll only as far as it takes to see some elements between the bar at the top and the one at the bottom. */

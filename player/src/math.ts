@@ -135,6 +135,32 @@ export function sums(rows: Rows, at: Point, alpha = 0, which?: ArrayLike<number>
   };
 }
 
+/** The mean loss of some rows with log-odds `z`, by plain sums and with one logarithm for many rows, which takes half the time. */
+export function meanLoss({ m, y, s }: Rows, z: (i: number) => number): number {
+  let [sum, product, S] = [0, 1, s ? 0 : m];
+  for (let i = 0; i < m; i++) {
+    const zi = z(i);
+    if (s) [sum, S] = [sum + s[i] * loss(zi, y[i]), S + s[i]];
+    else {
+      sum += Math.max(y[i] ? -zi : zi, 0);
+      product *= 1 + Math.exp(-Math.abs(zi));
+      if (product > 1e300) [sum, product] = [sum + Math.log(product), 1];
+    }
+  }
+  return (sum + Math.log(product)) / S;
+}
+
+/** F at a point, by plain sums: for all epochs of a run. */
+export function objective(rows: Rows, { w, b }: Point, alpha: number): number {
+  const { n, x } = rows;
+  const z = (i: number): number => {
+    let sum = b;
+    for (let j = 0, row = i * n; j < n; j++) sum += x[row + j] * w[j];
+    return sum;
+  };
+  return meanLoss(rows, z) + 0.5 * alpha * w.reduce((sum, wj) => sum + wj * wj, 0);
+}
+
 /** w - rate dL_dw and b - rate dL_db. */
 export function update(at: Point, of: Sums, rate: number, fitIntercept = true): Point {
   return {

@@ -138,7 +138,7 @@ export function encode(table: Table, target: number): { data: Data; notes: strin
     fitIntercept: true,
     rate,
     points: [[0, { w: new Float64Array(n), b: 0 }]],
-    losses: null,
+    trainer: null,
     last: EPOCHS,
     optimum: null,
     sampledFrom: known.length > MOST_ROWS ? known.length : null,

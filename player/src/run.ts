@@ -11,6 +11,9 @@ export interface How {
   readonly seed: number;
 }
 
+/** What a run lowers: with a penalty F, which is more than the loss. */
+export const lowered = ({ alpha }: How): string => (alpha > 0 ? "F, the loss plus the penalty," : "the loss");
+
 /** The rows of each step of an epoch: all rows (null) in one step, or a step for each batch of a random order. */
 export function batches(m: number, how: How, epoch: number): readonly (Uint32Array | null)[] {
   if (how.size === 0 || how.size >= m) return [null];
@@ -69,9 +72,10 @@ export class Path {
   /** The same; yields after each epoch that it computes. */
   *reach(epoch: number, steps = 0): Generator<void, Point> {
     if (this.latest?.[0] === epoch && this.latest[1] === steps) return this.latest[2];
+    const isLatest = (from: number): boolean => this.latest?.[0] === from && this.latest[1] === 0;
     let from = epoch;
-    while (!this.known.has(from)) from--;
-    let point = this.known.get(from)!;
+    while (!this.known.has(from) && !isLatest(from)) from--;
+    let point = this.known.get(from) ?? this.latest![2];
     for (; from < epoch; from++) {
       point = stepped(this.rows, point, this.how, batches(this.rows.m, this.how, from + 1));
       if ((from + 1) % 16 === 0) this.known.set(from + 1, point);

@@ -36,7 +36,16 @@ export interface State {
   readonly stage: number;
   readonly isPlaying: boolean;
   readonly edited: Edited;
+  readonly curve: Curve;
+  /** The columns of the decision map and the weights of the loss surface, across and up; null for the strongest. */
+  readonly map: Pair | null;
+  readonly surface: Pair | null;
 }
+
+/** What may be drawn over the epochs. */
+export const CURVES = ["loss", "accuracy", "gradient norm"] as const;
+export type Curve = (typeof CURVES)[number];
+export type Pair = readonly [number, number];
 
 /** What the reader changed: the values of the row that is shown, or the point. */
 export interface Edited {
@@ -179,6 +188,12 @@ export class Store {
     return this.once(`${run} ${epoch}`, () => sums(training, path.at(epoch), how.alpha));
   }
 
+  /** The sums over the held-out rows, if there are any. */
+  heldOut(epoch: number, run: number): Sums {
+    const { heldOut, path, how } = this.now.runs[run];
+    return this.once(`${run} ${epoch} held out`, () => sums(heldOut!, path.at(epoch), how.alpha));
+  }
+
   private once(key: string, make: () => Sums): Sums {
     const sum = this.found.get(key) ?? make();
     this.found.set(key, sum);
@@ -247,11 +262,13 @@ export class Store {
     view.place?.setAttribute("aria-busy", String(view.rest !== null));
   }
 
-  /** Call a view now, and whenever a part of the state that it reads has changed, with the state that it showed before. Returns what begins it anew. */
+  /** Call a view now, and whenever a part of the state that it reads has changed, with the state that it showed before. Returns what begins it anew, to its end. */
   watch(reads: View["reads"], look: View["look"], place?: Element): () => void {
     const view: View = { reads, look, place, shown: this.now, rest: look(this.now, this.now) ?? null, isSeen: !place };
     this.views.push(view);
-    this.show(view);
+    this.show(view, performance.now() + TRAINING); // the rest after the page is there
+    this.isTraining ||= view.rest !== null;
+    this.soon();
     if (place) new IntersectionObserver((seen) => ((view.isSeen = seen.at(-1)!.isIntersecting), this.soon())).observe(place);
     return () => {
       [view.shown, view.rest] = [this.now, look(this.now, this.now) ?? null];
@@ -264,7 +281,7 @@ export function start(data: Data): Store {
   const { rate, alpha, fitIntercept, rows, training, heldOut, center, scale } = data;
   const how: How = { rate, alpha, size: 0, fitIntercept, seed: 0 };
   const path = new Path(training, how, data.points, data.last);
-  const name = data.losses ? "the trainer's run" : "the page's run";
+  const name = data.trainer ? "the trainer's run" : "the page's run";
   const run: Run = { name, how, rows, training, heldOut, center, scale, path, from: 0, optimum: data.optimum && data.optimum.at, isCertified: data.optimum !== null, made: null };
-  return new Store(data, { runs: [run], run: 0, epoch: 0, batch: 0, row: 0, stage: 0, isPlaying: false, edited: NOT_EDITED });
+  return new Store(data, { runs: [run], run: 0, epoch: 0, batch: 0, row: 0, stage: 0, isPlaying: false, edited: NOT_EDITED, curve: "loss", map: null, surface: null });
 }

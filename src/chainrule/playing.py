@@ -13,14 +13,15 @@ from chainrule.data.rows import spread_rows
 from chainrule.data.rows.decode import expanded
 from chainrule.data.tables import Encoded, Prepared
 from chainrule.data.words import shown
-from chainrule.documents.player import Played
+from chainrule.documents.player import Played, embedded
 from chainrule.errors import InputError
 from chainrule.fitting.fit import fit_rows
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.losses import LOGISTIC
+from chainrule.studies.learned import comparable
 
-MOST_ROWS, MOST_COLUMNS = 2_000, 200  # a page of 5 MB
+MOST_ROWS, MOST_COLUMNS = 2_000, 200  # a page of 6 MB
 EPOCHS = 1_000  # of a run that is made for the page
 
 
@@ -124,6 +125,7 @@ def _played(prepared: Prepared, run: Result, optimum: Result, places: NDArray[np
     # the two runs may have found the means in another order
     same = np.allclose((optimum.center / run.scale, optimum.scale), (run.center / run.scale, run.scale), atol=1e-9)
     proven = optimum.reason == "converged" and same
+    objective, points = comparable(prepared.training_rows(), run)
     return Played(
         title=f"{shown(schema.target)}: {schema.positive} or {schema.negative}?",
         target=schema.target, classes=(schema.negative, schema.positive),
@@ -131,6 +133,7 @@ def _played(prepared: Prepared, run: Result, optimum: Result, places: NDArray[np
         s=None if encoded.weights is None else encoded.weights[known], held_out=np.isin(known, prepared.test),
         row_numbers=places[known] + 1, center=run.center, scale=run.scale, alpha=run.alpha, fit_intercept=run.fit_intercept,
         rate=run.learning_rate, rate_limit=run.learning_rate_limit, trace=run.trace,
+        gradients=np.array([objective.evaluate(point).gradient for point in points[embedded(len(points))]]),
         optimum=(optimum.w_fit, optimum.b_fit, optimum.objective, optimum.certificate.gap) if proven else None,
         sampled_from=of if len(places) < of else None,
     )  # fmt: skip

@@ -42,6 +42,84 @@ def weights(page):
     return {int(line[0]): np.array(line[first:], dtype=float) for line in lines}
 
 
+def losses_on(path, w, b, rate, alpha, epochs):
+    """Go on from a point by NumPy; return F at each epoch."""
+    told = json.loads(re.search(r'id="chainrule-data">(.*?)</script>', path.read_text(encoding="utf-8")).group(1))
+    x, y, held = (
+        np.frombuffer(base64.b64decode(told[name]), kind)
+        for name, kind in (("x", "<f8"), ("y", "u1"), ("held_out", "u1"))
+    )
+    x, y = x.reshape(len(y), -1)[held == 0], y[held == 0]
+    found = []
+    for _ in range(epochs + 1):
+        z = x @ w + b
+        found.append(np.logaddexp(0.0, np.where(y == 1, -z, z)).mean() + 0.5 * alpha * w @ w)
+        dL_dz = 0.5 * (1.0 + np.tanh(0.5 * z)) - y
+        w, b = w - rate * (dL_dz @ x / len(y) + alpha * w), b - rate * dL_dz.mean()
+    return np.array(found)
+
+
+def test_what_is_said_of_a_rate_is_true_of_every_epoch(page, penguins):
+    go_to(page, 400)
+    *w, b = weights(page)[400]
+    fork(page, learning_rate="11")
+    F = losses_on(penguins, np.array(w), b, 11.0, 0.0, 2000)
+    rises = np.flatnonzero(F[1:] > F[:-1] * (1.0 + 1e-12)) + 1
+    assert rises[0] > 16  # later than any few epochs at the start
+    said = section(page, "The learning rate").text_content()
+    count, first = re.search(r"the loss rises at (\S+) of 2,000 epochs, first at epoch (\S+)\.", said).groups()
+    assert number(first) == 400 + rises[0]
+    assert number(count) == len(rises)
+    for epoch, goes in ((400 + rises[0] - 1, "it rises"), (400 + rises[0] - 2, "goes from")):
+        go_to(page, int(epoch))
+        assert (
+            section(page, "From the rows to the step").get_by_text("The loss goes from").text_content().count(goes) == 1
+        )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_a_rate_did_is_in_view_after_the_button(browser, penguins, width):
+    page = opened(browser, penguins, viewport={"width": width, "height": 700})
+    button = page.get_by_role("button", name="go on from here")
+    button.evaluate("button => scrollBy(0, button.getBoundingClientRect().bottom - innerHeight + 2)")
+    button.evaluate("button => button.click()")
+    playwright.expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    box, clock = page.get_by_text("With this rate").bounding_box(), page.locator(".sticky").bounding_box()
+    assert clock["y"] + clock["height"] <= box["y"]
+    assert box["y"] + box["height"] <= 700
+    page.close()
+
+
+def test_with_a_penalty_the_curve_the_step_and_the_sentence_are_of_f(page, penguins):
+    go_to(page, 400)
+    *w, b = weights(page)[400]
+    fork(page, penalty_α="0.1")
+    rate = float(page.get_by_label("learning rate", exact=True).input_value())
+    F = losses_on(penguins, np.array(w), b, rate, 0.1, 2)
+    go_to(page, 401)
+    step = section(page, "From the rows to the step").text_content()
+    told = re.search(r"F, the loss plus the penalty, goes from (\S+) to ([\d.]+)\.", step).groups()
+    assert [number(each) for each in told] == pytest.approx(F[1:], rel=1e-3)
+    curve = section(page, "How the loss falls")
+    at = re.search(r"; (\S+) at epoch 401", curve.get_by_role("img").get_attribute("aria-label")).group(1)
+    assert number(at) == pytest.approx(F[1], rel=1e-3)
+    for label in ("F, the loss plus the penalty", "the loss without the penalty"):
+        playwright.expect(curve.locator(".u-legend").get_by_text(label)).to_be_visible()
+    assert "F, the loss plus the penalty, rises at none of" in section(page, "The learning rate").text_content()
+    assert "Lines on which F" in section(page, "The loss surface").text_content()
+
+
+def test_a_curve_is_drawn_as_high_as_its_loss(page, penguins):
+    go_to(page, 1)
+    *w, b = weights(page)[1]
+    fork(page, learning_rate="100000")
+    F = losses_on(penguins, np.array(w), b, 1e5, 0.0, 20)  # each of these epochs is drawn
+    label = section(page, "How the loss falls").get_by_role("img").get_attribute("aria-label")
+    assert number(re.search(r"at most (\S+);", label).group(1)) == pytest.approx(F.max(), rel=1e-3)
+    assert F.max() > 1e4
+    assert "it oscillates, and ends above its start" in section(page, "The learning rate").text_content()
+
+
 def test_the_page_of_the_penguins_is_small_and_embeds_at_most_300_epochs(penguins):
     text = penguins.read_text(encoding="utf-8")
     assert len(text.encode()) < 1.5e6
@@ -145,6 +223,26 @@ def test_one_epoch_before_a_fork_stays_at_its_start(page):
     assert "epoch 8 of 2,008" in page.locator("output.epoch").text_content()
 
 
+def test_the_last_step_from_an_edited_weight_says_that_the_run_goes_on_without_it(page):
+    go_to(page, 30)
+    assert "keeps them" not in page.locator(".steps").text_content()
+    page.get_by_label("w of body_mass_g").fill("9")
+    assert (
+        "begins the next epoch of the run, without them: “go on from here” keeps them"
+        in page.locator(".steps").text_content()
+    )
+
+
+def test_an_emptied_number_is_written_again(page):
+    field = page.get_by_label("w of body_mass_g")
+    go_to(page, 30)
+    before = field.input_value()
+    for each, value in ((field, before), (page.get_by_label("learning rate", exact=True), "1.336")):
+        each.fill("")
+        each.press("Tab")
+        assert each.input_value() == value
+
+
 def test_an_edited_weight_is_where_the_next_step_begins(page):
     go_to(page, 30)
     page.get_by_label("w of body_mass_g").fill("9")
@@ -183,7 +281,7 @@ def test_the_batches_of_an_epoch_are_steps_of_their_own(page):
     after = dict(zip(names, now, strict=True))  # of the last step, which ends the epoch
     assert float(page.get_by_label("w of body_mass_g").input_value()) == pytest.approx(after["body_mass_g"], rel=1e-3)
     assert float(page.get_by_label("bias b").input_value()) == pytest.approx(after["bias"], rel=1e-3)
-    assert "no step on all rows can raise" in section(page, "The learning rate").text_content()
+    assert "rises in no step on all rows" in section(page, "The learning rate").text_content()
 
 
 def test_a_fork_of_a_fork_goes_back_to_the_table_s_units(page):
@@ -195,6 +293,26 @@ def test_a_fork_of_a_fork_goes_back_to_the_table_s_units(page):
     assert page.locator("g.node", has=page.locator("text.name:text-is('z')")).locator("text.value").text_content() == z
     page.get_by_label("run", exact=True).select_option(index=1)
     assert page.get_by_label("body_mass_g in the table").input_value() == "3750"
+
+
+def test_a_link_brings_back_what_was_chosen_in_the_pictures_and_many_runs(page, browser, penguins):
+    for name, choice in (("column across", 2), ("weight up", 8), ("curve", 2)):
+        page.get_by_label(name, exact=True).select_option(index=choice)
+    go_to(page, 1)
+    page.evaluate("""() => {
+      const named = name => [...document.querySelectorAll("button")].find(button => button.textContent === name);
+      for (let k = 0; k < 25; k++) named("go on from here").click();
+    }""")
+    playwright.expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=60_000)
+    link = page.get_by_label("link to this state").input_value()
+    again = opened(browser, penguins, "#" + link.split("#")[1])
+    assert again.get_by_label("link to this state").input_value() == link
+    assert again.get_by_label("run", exact=True).locator("option").count() == 26
+    for name in ("column across", "column up", "weight across", "weight up", "curve"):
+        assert again.get_by_label(name, exact=True).input_value() == page.get_by_label(name, exact=True).input_value()
+    assert again.locator("svg.plane").first.inner_html() == page.locator("svg.plane").first.inner_html()
+    assert again.said == []
+    again.close()
 
 
 def test_a_link_brings_back_forks_and_edits(page, browser, penguins):
@@ -241,7 +359,8 @@ def test_a_run_is_trained_over_frames_while_the_page_is_used(browser, tmp_path):
           return buttons.map(name => (named(name).click(), told.textContent));
         }"""
     )
-    assert all("training" in each for each in said)
+    assert all("training" in each for each in said[:2])
+    assert "With this rate" in said[2]  # which is known already
     page.get_by_label("run", exact=True).select_option(index=2)
     go_to(page, 7)  # while both runs are trained
     link = page.get_by_label("link to this state").input_value()
@@ -315,6 +434,26 @@ def test_the_curves_name_their_runs_and_epochs(page):
     assert curve.get_by_role("img").get_attribute("aria-label").startswith("accuracy over the epochs")
     page.get_by_label("run", exact=True).select_option(index=0)
     assert "certified optimum" in page.get_by_text("The floor of the loss").text_content()
+
+
+def test_each_run_has_a_colour_and_the_dashes_are_the_held_out_rows(page):
+    for rate in ("2", "3"):
+        fork(page, learning_rate=rate)
+    legend = section(page, "How the loss falls").locator(".u-legend tr:visible")
+    style = "mark => [getComputedStyle(mark).borderTopColor, getComputedStyle(mark).borderTopStyle].join()"
+    marks = {line.text_content(): line.locator(".u-marker").evaluate(style) for line in legend.all()}
+    *runs, held_out, optimum = marks.values()
+    assert sum("from epoch" in name for name in marks) == 2
+    assert len(set(runs)) == 3
+    assert held_out == runs[-1].replace("solid", "dashed")
+    assert optimum.endswith("dotted")
+
+
+def test_play_at_the_last_epoch_starts_again(page):
+    go_to(page, 400)
+    press(page, "play")
+    playwright.expect(page.locator("output.epoch")).to_have_text("epoch 3 of 400")
+    press(page, "pause")
 
 
 def test_the_map_is_in_the_units_of_the_table(page):

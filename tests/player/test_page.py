@@ -78,14 +78,15 @@ def test_every_number_of_a_row_is_the_graph_s(page, table, path):
             page.get_by_role("button", name="step", exact=True).click()
 
 
-@pytest.mark.parametrize("name", ["loss", "w", "b"])
-def test_the_badge_is_green_and_a_changed_number_makes_it_red(page, browser, path, tmp_path, name):
+@pytest.mark.parametrize("place", [3, -1])
+@pytest.mark.parametrize("name", ["loss", "w", "b", "dL"])
+def test_the_badge_is_green_and_a_changed_number_makes_it_red(page, browser, path, tmp_path, name, place):
     assert page.locator(".badge strong").text_content() == "checked"
     text = path.read_text(encoding="utf-8")
     data = re.search(r'<script type="application/json" id="chainrule-data">(.*?)</script>', text).group(1)
     told = json.loads(data)
     values = np.frombuffer(base64.b64decode(told["trace"][name])).copy()
-    values[3] *= 1.0 + 1e-12
+    values[place] += 1e-12
     told["trace"][name] = base64.b64encode(values.tobytes()).decode()
     wrong = tmp_path / "wrong.html"
     wrong.write_text(text.replace(data, json.dumps(told).replace("<", "\\u003c")), encoding="utf-8")
@@ -218,3 +219,16 @@ def test_the_keyboard_reaches_every_control(page):
         "graph as SVG",
     ):
         assert control in seen, control
+
+
+def test_batches_are_of_fewer_rows_than_the_table_and_come_back_by_a_link(page, browser, path):
+    sizes = page.get_by_label("rows in a batch")
+    assert sizes.locator("option").all_text_contents() == ["all rows", "one row", "batches of 8", "batches of 32"]
+    go_to(page, 5)
+    sizes.select_option("32")
+    go_on(page)
+    go_to(page, 50)
+    link = page.get_by_label("link to this state").input_value()
+    again = opened(browser, path, "#" + link.split("#")[1])
+    assert "epoch 50 of 2,005, batch 1 of 2" in again.locator("output.epoch").text_content()
+    again.close()

@@ -89,18 +89,50 @@ def test_no_mark_of_a_rate_crosses_the_words_of_another(browser, penguins, width
 def test_a_rate_that_is_typed_is_judged_before_it_is_taken(page):
     place = section(page, "The learning rate")
     place.get_by_label("learning rate", exact=True).fill("20")
-    assert "above 2/rate = 2/20 = 0.1000" in place.text_content()
+    assert "above 2/rate = 0.1000" in place.text_content()
     assert "ends farther away, on the other side" in place.text_content()
     place.get_by_label("learning rate", exact=True).fill("0")  # no rate: the run's own stays
     go_to(page, 7)
-    assert "below 2/rate = 2/1.336" in place.text_content()
+    assert "below 2/rate = 1.497" in place.text_content()
 
 
-@pytest.mark.parametrize(("rate", "word"), [("20", "oscillates|diverges"), ("0.00001", "crawls"), ("auto", "falls at")])
+@pytest.mark.parametrize(("rate", "word"), [("20", "oscillates|diverges"), ("0.00001", "crawls"), ("auto", "it falls")])
 def test_the_page_says_what_the_trainer_s_own_rate_did(browser, tmp_path, rate, word):
     page = opened(browser, played(tmp_path, "--epochs", "30", "--learning-rate", rate))
     assert re.search(word, page.get_by_text("With this rate").text_content())
     page.close()
+
+
+def test_the_scale_of_the_rate_reaches_the_limits_of_columns_as_in_the_table(page):
+    go_to(page, 1)
+    page.get_by_label("columns", exact=True).select_option("table")
+    page.get_by_label("learning rate", exact=True).fill("0.0000001")
+    go_on(page)
+    said = section(page, "The learning rate").text_content()
+    limit = number(re.search(r"2/L_max = (\S+\s×\s\S+) the loss", said).group(1))
+    assert limit < 1e-6
+    left = page.locator(".marks span", has_text="2/L_max").evaluate("mark => parseFloat(mark.style.left)")
+    slider = page.get_by_label("learning rate, as a power of ten")
+    low, high, value = (float(slider.evaluate(f"slider => slider.{name}")) for name in ("min", "max", "value"))
+    assert left == pytest.approx((np.log10(limit) - low) / (high - low) * 100, abs=0.05)
+    assert low < value < np.log10(limit) < high
+    assert value == pytest.approx(-7)
+    assert "rises at none of" in said or "crawls" in said
+    assert re.search(r"below 2/rate = 2\.000\s×\s10⁷\.", said)
+    surface = page.locator("svg.plane").last
+    assert surface.evaluate(TEXTS) == []
+    ends = surface.locator("text").all_text_contents()
+    assert len(set(ends)) == len(ends)
+
+
+def test_where_nothing_bends_no_step_is_said_to_shrink_anything(page):
+    go_to(page, 5)
+    for label in ("w of body_mass_g", "bias b"):
+        page.get_by_label(label).fill("1e7")
+    said = section(page, "The learning rate").text_content()
+    assert "λ = 0, the largest" in said
+    assert "and 0 on average here" in said
+    assert "1 − rate · λ = 1: it would stay, since nothing bends here." in said
 
 
 def test_map_and_surface_change_with_the_epoch(page):

@@ -3,34 +3,31 @@
 
 import { type Data } from "../data";
 import { el, pretty, put } from "../dom";
-import { articleLoss, differences, dL_dg, dg_dz, logOddsOf, loss, sigmoid, sums, UNIT, update } from "../math";
+import { articleLoss, differences, dL_dg, dg_dz, logOddsOf, loss, sigmoid, sums } from "../math";
+import { lowered } from "../run";
 import { POINT, type Store } from "../store";
 
 export const RED = 64;
 
-/** The largest differences between the page's numbers and the trainer's at the embedded points, each over its bound: of the loss,
- * and of the next point, which shows dL_dw. */
-export function largestDifferences(data: Data): readonly [number, number] {
-  let [loss, step] = [0, 0];
-  data.points.forEach(([epoch, at], k) => {
-    const found = sums(data.training, at, data.alpha);
-    loss = Math.max(loss, Math.abs(found.loss - data.losses![k]) / found.bounds.loss);
-    const [next, there] = data.points[k + 1] ?? [NaN, at];
-    if (next !== epoch + 1) return;
-    const mine = update(at, found, data.rate, data.fitIntercept);
-    const apart = (a: number, b: number, bound: number): number => (a === b ? 0 : Math.abs(a - b) / (data.rate * bound + UNIT * Math.abs(b)));
-    mine.w.forEach((w, j) => (step = Math.max(step, apart(w, there.w[j], found.bounds.dL_dw[j]))));
-    step = Math.max(step, apart(mine.b, there.b, found.bounds.dL_db));
+/** The largest differences between the page's loss and dL_dw and the trainer's at the embedded points, each over its bound. */
+export function largestDifferences({ points, training, alpha, fitIntercept, trainer }: Data): readonly [number, number] {
+  let [loss, slope] = [0, 0];
+  const apart = (a: number, b: number, bound: number): number => (a === b ? 0 : Math.abs(a - b) / bound);
+  points.forEach(([, at], k) => {
+    const [found, told] = [sums(training, at, alpha), trainer!.gradients[k]];
+    loss = Math.max(loss, apart(found.loss, trainer!.losses[k], found.bounds.loss));
+    found.dL_dw.forEach((d, j) => (slope = Math.max(slope, apart(d, told[j], found.bounds.dL_dw[j]))));
+    if (fitIntercept) slope = Math.max(slope, apart(found.dL_db, told[at.w.length], found.bounds.dL_db));
   });
-  return [loss, step];
+  return [loss, slope];
 }
 
 export function badge(store: Store, place: Element): void {
   const { data } = store;
-  if (!data.losses) return put(place, "The page trained this run itself: not certified.");
-  const [loss, step] = largestDifferences(data);
-  const isFine = loss <= RED && step <= RED;
-  const words = `This page has computed ${data.points.length} epochs of Chainrule's own run again: the losses agree to within ${pretty(loss, 2)} rounding errors, and the steps by dL_dw to within ${pretty(step, 2)}. Above ${RED} this turns red.`;
+  if (!data.trainer) return put(place, "The page trained this run itself: not certified.");
+  const [loss, slope] = largestDifferences(data);
+  const isFine = loss <= RED && slope <= RED;
+  const words = `This page has computed the loss and ∂L/∂w at ${data.points.length} epochs of Chainrule's own run again: the losses agree to within ${pretty(loss, 2)} rounding errors, and the derivatives to within ${pretty(slope, 2)}. Above ${RED} this turns red.`;
   put(place, el("strong", { class: isFine ? "fine" : "wrong" }, isFine ? "checked" : "not the trainer's"), words);
 }
 
@@ -39,7 +36,7 @@ export function floor(store: Store, place: Element): void {
   store.watch(["run", "edited"], (state) => {
     const isCertified = optimum && store.run.isCertified && !state.edited.at && !state.edited.x;
     if (!optimum) put(place, "The floor of the loss: not certified.");
-    else if (isCertified) put(place, `The floor of the loss is the certified optimum, F* = ${pretty(optimum.objective, 6)}: proven to within ${pretty(optimum.gap, 2)} nats.`);
+    else if (isCertified) put(place, `The floor of ${lowered(store.run.how)} is the certified optimum, F* = ${pretty(optimum.objective, 6)}: proven to within ${pretty(optimum.gap, 2)} nats.`);
     else put(place, "The floor of the loss: not certified for what the page trains or what you edited.");
   });
 }

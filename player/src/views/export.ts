@@ -54,7 +54,7 @@ export function view(store: Store, place: Element): void {
     }),
     button("numbers as CSV", () => save("run.csv", "text/csv", csv(store))),
     // a page within a page has no address, and a link can't hold a table of the reader's own
-    location.protocol !== "about:" && store.data.losses && el("label", {}, "link to this state ", link),
+    location.protocol !== "about:" && store.data.trainer && el("label", {}, "link to this state ", link),
   );
   store.watch([...POINT, "runs", "row", "stage"], (state) => void (link.value = `${location.href.split("#")[0]}${fragment(state)}`));
 }

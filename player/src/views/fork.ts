@@ -1,8 +1,8 @@
 // Going on from the present epoch in another way: another rate, batch, penalty or scaling. The old curves stay.
 
 import { el, pretty, put } from "../dom";
-import { curvatures, largestEigenvalue, type Point, type Rows, sums } from "../math";
-import { type How, Path } from "../run";
+import { curvatures, largestEigenvalue, objective, type Point, type Rows } from "../math";
+import { type How, lowered, Path } from "../run";
 import { POINT, type Run, type Store } from "../store";
 
 export const SCALINGS = { "as in the run": "run", "as in the table": "table", centred: "centred", standardised: "standardised" } as const;
@@ -10,7 +10,7 @@ export type Scaling = (typeof SCALINGS)[keyof typeof SCALINGS];
 const SAYS: Record<Scaling, string> = { run: "", table: "columns as in the table", centred: "columns centred", standardised: "columns standardised" };
 
 const EPOCHS = 2000;
-const [LOWEST, HIGHEST] = [-6, 3]; // powers of ten of the rate
+const [BELOW, ABOVE] = [6, 3]; // powers of ten that the scale of the rate goes below and above 2/L_max
 
 /** Rows in other units, and the same model's point in them: x' = (x - center) / scale. */
 export function rescaled(rows: Rows, center: Float64Array, scale: Float64Array): Rows {
@@ -69,31 +69,33 @@ export function forked(store: Store, part: Partial<How>, scaling: Scaling, epoch
   return { name, how, rows, training, heldOut, ...units, path, from: state.epoch, optimum, isCertified: false, made: { run: state.run, edited: state.edited.at, batch: state.batch, scaling } };
 }
 
-/** Say in a sentence what a rate did. least: the lowest loss that is known; hasBatches: whether each step sees some rows only. */
-export function verdict(losses: readonly number[], rate: number, limit: number, least: number, hasBatches: boolean): string {
-  const last = losses[losses.length - 1];
-  const rises = losses.some((loss, k) => k > 0 && loss > losses[k - 1] * (1 + 1e-12));
-  if (!Number.isFinite(last) || last > 4 * losses[0]) return `it diverges: the rate is ${pretty(rate / limit, 3)} times the largest that is safe`;
-  if (rises && hasBatches) return `it jitters${last > losses[0] ? ", and ends above its start" : ""}: each batch has a gradient of its own, and pulls elsewhere than all rows together`;
-  if (rises && last > losses[0]) return "it oscillates, and ends above its start: each step is longer than the valley is wide";
-  if (rises) return "it oscillates: some steps jump over the lowest point and end higher than they began";
-  if (losses[0] - last < 0.1 * (losses[0] - least)) return "it crawls: the loss hardly falls, since the steps are so short";
-  return "it falls at every epoch";
+/** Say what a run's rate did to F, from its value at each epoch. least: the lowest F that is known. */
+export function verdict({ how, from }: Run, values: readonly number[], least: number): string {
+  const [first, last, what] = [values[0], values[values.length - 1], lowered(how)];
+  const rises = [...values.keys()].filter((k) => k > 0 && values[k] > values[k - 1] * (1 + 1e-12));
+  const epochs = (values.length - 1).toLocaleString("en");
+  const where = `${what} rises at ${rises.length.toLocaleString("en")} of ${epochs} epochs, first at epoch ${(from + rises[0]).toLocaleString("en")}`;
+  const higher = last > first ? ", and ends above its start" : "";
+  if (!Number.isFinite(last)) return "it diverges: the steps grow until the weights are no longer finite";
+  if (rises.length && how.size > 0) return `it jitters${higher}: ${where}. Each batch has a gradient of its own, and pulls elsewhere than all rows together`;
+  if (rises.length) return `it oscillates${higher}: ${where}. Such a step jumps over the lowest point in its direction and ends higher than it began`;
+  if (first - last < 0.1 * (first - least)) return `it crawls: ${what} hardly falls in ${epochs} epochs, since the steps are so short`;
+  return `it falls: ${what} rises at none of the ${epochs} epochs`;
 }
 
 const LONGEST = 1e6; // a rate that is typed
 const HERE = "2/λ here";
 
 export function view(store: Store, place: Element): void {
-  const slider = el("input", { type: "range", min: LOWEST, max: HIGHEST, step: 0.01, "aria-label": "learning rate, as a power of ten" });
+  const slider = el("input", { type: "range", step: 0.01, "aria-label": "learning rate, as a power of ten" });
   const rate = el("input", { type: "number", min: 0, step: "any", "aria-label": "learning rate" });
-  const size = el("select", { "aria-label": "rows in a batch" }, ...[0, 1, 8, 32, 128].map((k) => el("option", { value: k }, k === 0 ? "all rows" : k === 1 ? "one row" : `batches of ${k}`)));
+  const size = el("select", { "aria-label": "rows in a batch" }, ...[0, 1, 8, 32, 128].filter((k) => k < store.data.training.m).map((k) => el("option", { value: k }, k === 0 ? "all rows" : k === 1 ? "one row" : `batches of ${k}`)));
   const scaling = el("select", { "aria-label": "columns" }, ...Object.entries(SCALINGS).map(([label, value]) => el("option", { value }, label)));
   const alpha = el("input", { type: "number", min: 0, step: "any", value: store.data.alpha, "aria-label": "penalty α" });
   const [limits, far, what, wrong] = [el("p"), el("p", { class: "note" }), el("p", { role: "status" }), el("p", { role: "status" })];
   let limitsOf: { run: Run; safe: number; there: number } | null = null;
-  let largest = NaN; // eigenvalue at the point that is shown
-  const share = (value: number): number => Math.max(0, Math.min(1, (Math.log10(value) - LOWEST) / (HIGHEST - LOWEST)));
+  let [largest, bend] = [NaN, NaN]; // eigenvalue at the point that is shown, and the mean of g (1 - g)
+  const share = (value: number): number => (Math.log10(value) - Number(slider.min)) / (BELOW + ABOVE);
   let asked = NaN;
   /** Both fields show the rate that is asked for. */
   const asks = (value: number): void => {
@@ -108,11 +110,11 @@ export function view(store: Store, place: Element): void {
     if (!Number.isFinite(largest)) return put(limits, "The weights are no longer finite.");
     const chosen = asked > 0 ? asked : store.run.how.rate;
     const factor = Math.abs(1 - chosen * largest) < 1e-6 ? 0 : 1 - chosen * largest;
+    const end = factor === 1 ? "it would stay, since nothing bends here." : factor >= 0 ? "it would shrink." : factor > -1 ? "the step jumps over that point, but ends nearer to it." : "the step jumps over that point and ends farther away, on the other side.";
     put(
       limits,
-      `At this epoch the loss bends most with λ = ${pretty(largest)}, the largest eigenvalue of the Hessian. That is ${chosen * largest < 2 ? "below" : "above"} 2/rate = 2/${pretty(chosen)} = ${pretty(2 / chosen)}. `,
-      `If it bent so all the way, a step would multiply the distance to the lowest point in that direction by 1 − rate · λ = ${pretty(factor)}: `,
-      chosen * largest <= 1 ? "it would shrink." : chosen * largest < 2 ? "the step jumps over that point, but ends nearer to it." : "the step jumps over that point and ends farther away, on the other side.",
+      `At this epoch ${lowered(store.run.how)} bends most with λ = ${pretty(largest)}, the largest eigenvalue of the Hessian. The Hessian weighs each row by its g (1 − g): ¼ at most, and ${pretty(bend)} on average here. `,
+      `λ is ${chosen * largest < 2 ? "below" : "above"} 2/rate = ${pretty(2 / chosen)}. If it stayed so all the way, a step would multiply the distance to the lowest point in that direction by 1 − rate · λ = ${pretty(factor)}: ${end}`,
     );
   };
   const marks = el("div", { class: "marks", "aria-hidden": "true" });
@@ -121,13 +123,14 @@ export function view(store: Store, place: Element): void {
     const isLeft = (value: number): boolean => share(value) > 0.55;
     const order = (a: number, b: number): number => (isLeft(a) !== isLeft(b) ? Number(isLeft(a)) - 0.5 : isLeft(a) ? a - b : b - a);
     const made = rates
-      .filter(([, value]) => value > 0 && Number.isFinite(value))
+      .filter(([, value]) => share(value) >= 0 && share(value) <= 1)
       .sort(([, a], [, b]) => order(a, b))
       .map(([label, value]) => el("span", { class: `${label === HERE ? "here " : ""}${isLeft(value) ? "left" : ""}`, style: `left: ${share(value) * 100}%` }, label));
     put(marks, ...made);
   };
   slider.addEventListener("input", () => asks(10 ** Number(slider.value)));
   rate.addEventListener("input", () => (Number(rate.value) > 0 ? asks(Number(rate.value)) : (asked = NaN)));
+  rate.addEventListener("change", () => void (rate.value === "" && asks(store.run.how.rate)));
   const go = el("button", { type: "button", class: "main" }, "go on from here");
   go.addEventListener("click", () => {
     const a = alpha.value === "" ? NaN : Number(alpha.value);
@@ -136,31 +139,31 @@ export function view(store: Store, place: Element): void {
     put(wrong);
     const run = forked(store, { rate: asked, size: Number(size.value), alpha: a }, scaling.value as Scaling);
     store.change({ runs: [...store.state.runs, run], run: store.state.runs.length, isPlaying: false });
+    what.scrollIntoView({ block: "nearest" });
   });
-  /** What stays while a run plays: both limits of its rate, and what the rate did. */
-  function* judge(run: Run): Generator<void> {
-    const { training, how, path, from } = run;
+  /** What stays while a run plays: both limits of its rate, and the slider's scale around them. */
+  function* limit(run: Run): Generator<void> {
+    const { training, how, optimum } = run;
     const safe = 2 / (yield* largestEigenvalue(training, curvatures(training), how.alpha, how.fitIntercept));
-    const { optimum } = run;
-    const first = store.state.runs[0];
     const there = optimum ? 2 / (yield* largestEigenvalue(training, curvatures(training, optimum), how.alpha, how.fitIntercept)) : NaN;
-    const epochs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 100, 500, path.last - from].filter((k) => k <= path.last - from);
-    const losses: number[] = [];
-    for (const k of epochs) {
-      yield* path.reach(from + k);
-      losses.push(store.sums(from + k).objective);
-    }
-    const known = optimum ? sums(training, optimum, how.alpha).objective : how.alpha === first.how.alpha ? store.sums(first.path.last, 0).objective : Infinity;
-    const least = Math.min(known, ...losses.filter(Number.isFinite));
-    put(what, `With this rate (${pretty(how.rate)}) ${verdict(losses, how.rate, safe, least, how.size > 0)}.`);
     limitsOf = { run, safe, there };
+    const middle = Math.floor(Math.log10(safe));
+    [slider.min, slider.max] = [String(middle - BELOW), String(middle + ABOVE)];
     put(
       far,
-      `No λ anywhere is above L_max: with a rate below 2/L_max = ${pretty(safe)} no step on all rows can raise the loss.`,
+      `L_max is what λ would be if every row had g = ½: λ is never larger. With a rate below 2/L_max = ${pretty(safe)} ${lowered(how)} rises in no step on all rows.`,
       Number.isFinite(there) ? ` Near the optimum, rates below 2/λ = ${pretty(there)} still converge; larger ones never do.` : "",
     );
-    asks(how.rate);
-    [size.value, alpha.value, scaling.value] = [String(how.size), String(how.alpha), "run"];
+  }
+  const verdicts = new WeakMap<Run, string>();
+  function* judge(run: Run): Generator<void> {
+    const { training, how, path, from, optimum } = run;
+    const first = store.state.runs[0];
+    const values: number[] = [];
+    for (let epoch = from; epoch <= path.last; epoch++) values.push(objective(training, yield* path.reach(epoch), how.alpha));
+    const known = optimum ? objective(training, optimum, how.alpha) : how.alpha === first.how.alpha ? store.sums(first.path.last, 0).objective : Infinity;
+    verdicts.set(run, `With this rate (${pretty(how.rate)}) ${verdict(run, values, values.reduce((least, value) => (value < least ? value : least), known))}.`);
+    put(what, verdicts.get(run));
   }
   const back = el("button", { type: "button", click: () => store.change({ run: 0, epoch: Math.min(store.state.epoch, store.state.runs[0].path.last) }) }, `back to ${store.state.runs[0].name}`);
   put(
@@ -173,17 +176,28 @@ export function view(store: Store, place: Element): void {
     far,
   );
   function* here(): Generator<void> {
-    const { training, how } = store.run;
-    largest = yield* largestEigenvalue(training, curvatures(training, store.point), how.alpha, how.fitIntercept);
-    if (limitsOf?.run !== store.run) yield* judge(store.run);
+    const { run } = store;
+    const { training, how } = run;
+    const h = curvatures(training, store.point);
+    bend = h.reduce((sum, each) => sum + each, 0) / h.length;
+    largest = yield* largestEigenvalue(training, h, how.alpha, how.fitIntercept);
+    if (limitsOf?.run !== run) {
+      yield* limit(run);
+      asks(how.rate);
+    }
     mark(["2/L_max", limitsOf!.safe], ["2/λ at the optimum", limitsOf!.there], [HERE, 2 / largest]);
     tell();
   }
   store.watch(POINT, here, place);
-  store.watch(["run"], (state) => {
-    back.hidden = state.run === 0;
-    if (limitsOf?.run === store.run) return;
-    limitsOf = null;
-    put(what, "The page is training. It will say here what this rate does.");
-  });
+  store.watch(
+    ["run"],
+    () => {
+      const { run } = store;
+      back.hidden = !run.made;
+      [size.value, alpha.value, scaling.value] = [String(run.how.size), String(run.how.alpha), "run"];
+      put(what, verdicts.get(run) ?? "The page is training. It will say here what this rate does.");
+      return verdicts.has(run) ? undefined : judge(run);
+    },
+    what,
+  );
 }

@@ -2,8 +2,9 @@
 
 import { contours } from "d3-contour";
 import { allShortened, el, pretty, put, svg } from "../dom";
-import { loss, logOddsOf, type Point, type Rows } from "../math";
-import { inTable, POINT, type Run, type Store } from "../store";
+import { logOddsOf, meanLoss, type Point, type Rows } from "../math";
+import { lowered } from "../run";
+import { inTable, type Pair, POINT, type Run, type Store } from "../store";
 import { spread } from "./fork";
 import { shownEpochs } from "./time";
 
@@ -25,6 +26,11 @@ function rangeOf(values: Iterable<number>, more: number): Range {
 }
 
 const at = (range: Range, share: number): number => range.low + share * (range.high - range.low);
+/** Write an end of a range so that it differs from the other. */
+function end({ low, high }: Range, value: number): string {
+  const digits = Math.ceil(Math.log10(Math.max(Math.abs(low), Math.abs(high)) / (high - low)));
+  return pretty(value, 2 + Math.max(1, digits));
+}
 const share = (range: Range, value: number): number => (value - range.low) / (range.high - range.low);
 const across = (range: Range, value: number): number => EDGE + share(range, value) * (WIDTH - EDGE - 8);
 const up = (range: Range, value: number): number => HEIGHT - EDGE - share(range, value) * (HEIGHT - EDGE - 8);
@@ -56,6 +62,7 @@ const columnOf = ({ m, n, x }: Rows, j: number): Float64Array => Float64Array.fr
 /** A plane with its axes; `label` writes the ends of the first and the second. */
 function frame(x: Range, y: Range, xName: string, yName: string, label: (value: number, axis: 0 | 1) => string, ...inside: SVGElement[]): SVGElement {
   const text = (left: number, top: number, said: string, anchor = "middle"): SVGElement => svg("text", { x: left, y: top, "text-anchor": anchor }, said);
+  const upward = (left: number, top: number, said: string, anchor = "middle"): SVGElement => svg("text", { "text-anchor": anchor, transform: `translate(${left} ${top}) rotate(-90)` }, said);
   return svg(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "plane", role: "img" },
@@ -65,20 +72,22 @@ function frame(x: Range, y: Range, xName: string, yName: string, label: (value: 
     text(EDGE, HEIGHT - EDGE + 18, label(x.low, 0), "start"),
     text(WIDTH - 8, HEIGHT - EDGE + 18, label(x.high, 0), "end"),
     text((EDGE + WIDTH) / 2, HEIGHT - 6, xName),
-    text(EDGE - 6, HEIGHT - EDGE, label(y.low, 1), "end"),
-    text(EDGE - 6, 18, label(y.high, 1), "end"),
-    svg("text", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(14 ${(HEIGHT - EDGE) / 2}) rotate(-90)` }, yName),
+    upward(EDGE - 10, HEIGHT - EDGE, label(y.low, 1), "start"),
+    upward(EDGE - 10, 8, label(y.high, 1), "end"),
+    upward(18, (HEIGHT - EDGE) / 2, yName),
   );
 }
 
-function chooser(names: readonly string[], first: number, label: string, act: (j: number) => void): HTMLElement {
-  const select = el("select", { "aria-label": label }, ...names.map((name, j) => el("option", { value: j, selected: j === first }, name)));
-  select.addEventListener("change", () => act(Number(select.value)));
-  return el("label", {}, `${label.split(" ").at(-1)} `, select);
+/** Where the two axes are chosen; returns what shows a choice. */
+function chooser(place: Element, names: readonly string[], what: string, choose: (chosen: Pair) => void): (chosen: Pair) => void {
+  const selects = ["across", "up"].map((way) => el("select", { "aria-label": `${what} ${way}`, change: () => choose([Number(selects[0].value), Number(selects[1].value)]) }, ...names.map((name, j) => el("option", { value: j }, name))));
+  put(place, el("label", {}, "across ", selects[0]), el("label", {}, "up ", selects[1]));
+  return (chosen) => selects.forEach((select, k) => (select.value = String(chosen[k])));
 }
 
-/** The two columns whose contributions spread most at the end of the run; columns of many values come first. */
-function strongest({ run }: Store): [number, number] {
+/** The two columns whose contributions spread most at the end of the first run; columns of many values come first. */
+function strongest({ state }: Store): Pair {
+  const run = state.runs[0];
   const order = spread(run);
   const isMany = order.map((_, j) => new Set(columnOf(run.rows, j)).size > 8);
   order.sort((i, j) => Number(isMany[j]) - Number(isMany[i]));
@@ -88,9 +97,11 @@ function strongest({ run }: Store): [number, number] {
 /** g over two columns, the others as in the row that is shown; and all rows. */
 export function map(store: Store, place: Element): void {
   if (store.run.rows.n < 2) return put(place, el("p", { class: "note" }, "A map needs two columns."));
-  let [a, b] = strongest(store);
-  const picture = el("figure");
+  const first = strongest(store);
+  let [a, b] = first;
+  const [bar, picture] = [el("div", { class: "bar" }), el("figure")];
   const { names, classes } = store.data;
+  const chosen = chooser(bar, names, "column", (map) => store.change({ map }));
   const short = allShortened(names, 30);
   const levels = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9].map((g) => [svg("path", { class: g === 0.5 ? "half" : "level" }), g] as const);
   const [fills, dots] = [svg("g", {}, ...levels.map(([path]) => path)), svg("g")];
@@ -100,6 +111,7 @@ export function map(store: Store, place: Element): void {
   /** The axes and the rows, which stay from epoch to epoch. */
   const make = (): void => {
     const { rows } = store.run;
+    chosen([a, b] = store.state.map ?? first);
     const [xs, ys] = [columnOf(rows, a), columnOf(rows, b)];
     [x, y] = [rangeOf(xs, 0.06), rangeOf(ys, 0.06)];
     put(dots, ...Array.from(xs, (_, i) => svg(rows.y[i] ? "circle" : "rect", rows.y[i] ? { cx: across(x, xs[i]), cy: up(y, ys[i]), r: 3.2, class: "one" } : { x: across(x, xs[i]) - 2.8, y: up(y, ys[i]) - 2.8, width: 5.6, height: 5.6, class: "zero" })));
@@ -117,22 +129,25 @@ export function map(store: Store, place: Element): void {
     mark.setAttribute("cy", String(up(y, row.x[b])));
     made.setAttribute("aria-label", `probability of ${classes[1]} over ${names[a]} and ${names[b]}; g is ${pretty(row.g)} at row ${store.data.rowNumbers[store.state.row]}`);
   };
-  put(place, el("div", { class: "bar" }, chooser(names, a, "column across", (j) => ((a = j), make())), chooser(names, b, "column up", (j) => ((b = j), make()))), picture);
-  store.watch([...POINT, "row"], (state, before) => (state === before || state.run !== before.run ? make() : show()), picture);
+  put(place, bar, picture);
+  store.watch([...POINT, "row", "map"], (state, before) => (state === before || state.run !== before.run || state.map !== before.map ? make() : show()), picture);
 }
 
 /** F over two weights (or a weight and b), the others as they are; with the path of the run. */
 export function surface(store: Store, place: Element): void {
   const names = [...store.data.names, "bias"];
   const short = [...allShortened(store.data.names, 30).map((name) => `w of ${name}`), "b"];
-  let [a, b] = store.run.rows.n < 2 ? [0, 1] : strongest(store);
-  const picture = el("figure");
+  const first: Pair = store.run.rows.n < 2 ? [0, 1] : strongest(store);
+  let [a, b] = first;
+  const [bar, picture] = [el("div", { class: "bar" }), el("figure")];
+  const chosen = chooser(bar, names, "weight", (surface) => store.change({ surface }));
   let [pathOf, path]: [Run | null, Point[]] = [null, []];
   const of = (point: Point, j: number): number => (j < point.w.length ? point.w[j] : point.b);
   const isDrawn = (point: Point): boolean => Math.abs(of(point, a)) + Math.abs(of(point, b)) < 1e6; // false for NaN
   function* show(): Generator<void> {
     const { run, state } = store;
     const [point, n] = [store.point, run.rows.n];
+    chosen([a, b] = state.surface ?? first);
     if (pathOf !== run) {
       const found: Point[] = [];
       for (const epoch of shownEpochs(run.path.last, run.from, 120)) found.push(yield* run.path.reach(epoch));
@@ -155,40 +170,26 @@ export function surface(store: Store, place: Element): void {
     const d = `M${path.filter(isDrawn).map((each) => `${across(x, of(each, a)).toFixed(1)} ${up(y, of(each, b)).toFixed(1)}`).join("L")}`;
     const here = isDrawn(point) ? svg("circle", { cx: across(x, of(point, a)), cy: up(y, of(point, b)), r: 6, class: "here" }) : null;
     const best = store.data.optimum && run.isCertified ? svg("path", { d: `M${across(x, of(store.data.optimum.at, a)) - 6} ${up(y, of(store.data.optimum.at, b))}h12m-6-6v12`, class: "best" }) : null;
-    const made = frame(x, y, short[a], short[b], (value) => pretty(value, 3), ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), ...(here ? [here] : []));
-    made.setAttribute("aria-label", `loss over two weights, from ${pretty(low)} to ${pretty(high)}; the run is at ${pretty(of(point, a))}, ${pretty(of(point, b))}`);
-    put(picture, made, el("figcaption", {}, `Lines of equal loss, from ${pretty(low)} to ${pretty(high)}${n > 1 ? `; the other ${n - 1} weights are as at this epoch` : ""}. Orange: the path of the run${best ? `. Cross: the certified optimum${n > 1 ? ", whose other weights differ from this epoch's: so it need not be the lowest point here" : ""}` : ""}.`));
+    const made = frame(x, y, short[a], short[b], (value, axis) => end([x, y][axis], value), ...lines, svg("path", { d, class: "path" }), ...(best ? [best] : []), ...(here ? [here] : []));
+    const ends = `from ${pretty(levels[0])} to ${pretty(levels[levels.length - 1])}`;
+    made.setAttribute("aria-label", `${lowered(run.how)} over two weights, lines ${ends}; the run is at ${pretty(of(point, a))}, ${pretty(of(point, b))}`);
+    put(picture, made, el("figcaption", {}, `Lines on which ${lowered(run.how)} is the same, ${ends}${n > 1 ? `; the other ${n - 1} weights are as at this epoch` : ""}. Orange: the path of the run${best ? `. Cross: the certified optimum${n > 1 ? ", whose other weights differ from this epoch's: so it need not be the lowest point here" : ""}` : ""}.`));
   }
-  put(place, el("div", { class: "bar" }, chooser(names, a, "weight across", (j) => ((a = j), again())), chooser(names, b, "weight up", (j) => ((b = j), again()))), picture);
-  const again = store.watch([...POINT, "isPlaying"], show, picture);
+  put(place, bar, picture);
+  store.watch([...POINT, "isPlaying", "surface"], show, picture);
 }
 
 /** F on a grid of two parameters, row by row from the bottom; a place of n is b. */
 export function* grid(rows: Rows, point: Point, [a, b]: readonly [number, number], x: Range, y: Range, size: number, alpha: number): Generator<void, number[]> {
-  const { m, n, s } = rows;
+  const { m, n } = rows;
   const without = { w: Float64Array.from(point.w, (w, j) => (j === a || j === b ? 0 : w)), b: a === n || b === n ? 0 : point.b };
   const rest = logOddsOf(rows, without);
   const [across, up] = [columnOf(rows, a), a === b ? new Float64Array(m) : columnOf(rows, b)];
   const ridge = without.w.reduce((sum, w) => sum + w * w, 0);
-  const S = s ? s.reduce((sum, si) => sum + si, 0) : m;
-  /** The sum of the losses at a place, with one logarithm for many rows, which takes half the time. */
-  const total = (u: number, v: number): number => {
-    let [sum, product] = [0, 1];
-    for (let i = 0; i < m; i++) {
-      const z = rest[i] + u * across[i] + v * up[i];
-      if (s) sum += s[i] * loss(z, rows.y[i]);
-      else {
-        sum += Math.max(rows.y[i] ? -z : z, 0);
-        product *= 1 + Math.exp(-Math.abs(z));
-        if (product > 1e300) [sum, product] = [sum + Math.log(product), 1];
-      }
-    }
-    return sum + Math.log(product);
-  };
   const values: number[] = [];
   for (let k = 0; k < size * size; k++) {
     const [u, v] = [at(x, (k % size) / (size - 1)), at(y, Math.floor(k / size) / (size - 1))];
-    values.push(total(u, v) / S + 0.5 * alpha * (ridge + (a < n ? u * u : 0) + (b < n && b !== a ? v * v : 0)));
+    values.push(meanLoss(rows, (i) => rest[i] + u * across[i] + v * up[i]) + 0.5 * alpha * (ridge + (a < n ? u * u : 0) + (b < n && b !== a ? v * v : 0)));
     if (k % size === size - 1) yield;
   }
   return values;

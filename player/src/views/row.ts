@@ -37,7 +37,7 @@ export function view(store: Store, place: Element): void {
   }
   const field = (j: number, what: Field): HTMLInputElement => {
     const label = j === n ? "bias b" : what === "table" ? `${data.names[j]} in the table` : `${what} of ${data.names[j]}`;
-    const input = el("input", { type: "number", step: "any", "aria-label": label });
+    const input = el("input", { type: "number", step: "any", "aria-label": label, change: () => void (input.value === "" && numbers()) });
     input.addEventListener("input", () => {
       if (input.value === "") return;
       wanted = input;

@@ -1,7 +1,8 @@
 // From the rows to the step: the mean of the rows' derivatives, and the update with its numbers.
 
-import { allShortened, el, named, pretty, redraw, signed, subscript } from "../dom";
+import { allShortened, capital, el, named, pretty, redraw, signed, subscript } from "../dom";
 import { type Point, sums, update as updated } from "../math";
+import { lowered } from "../run";
 import { POINT, reached, type State, type Store } from "../store";
 
 const SHOWN = 12;
@@ -51,7 +52,7 @@ export function view(store: Store, place: Element): void {
     const all = (at: Point): number => sums(training, at, how.alpha).objective;
     const now = batch ? all(point) : here.objective;
     const then = update ? all(updated(point, here, how.rate, how.fitIntercept)) : NaN;
-    const loss = batch ? "The loss of all training rows" : "The loss";
+    const loss = `${capital(lowered(how))}${batch ? " over all training rows" : ""}`;
     const rows = batch ? `${batch.length} in the batch` : training.m.toLocaleString("en");
     redraw(place, () => [
       el(

@@ -2,8 +2,8 @@
 
 import uPlot from "uplot";
 import { el, pretty, put } from "../dom";
-import { type Sums, sums } from "../math";
-import { type Run, STAGES, type State, type Store } from "../store";
+import type { Sums } from "../math";
+import { type Curve, CURVES, type Run, STAGES, type State, type Store } from "../store";
 
 /** Epochs whose numbers are shown: those of the trainer, and some of a fork. */
 export function shownEpochs(last: number, from: number, most = 300): number[] {
@@ -26,7 +26,10 @@ export function controls(store: Store, place: Element): Record<string, HTMLButto
   const go = (epoch: number): void => store.change({ epoch: Math.max(store.run.from, Math.min(store.run.path.last, epoch)), stage: STAGES.length - 1 });
   const button = (label: string, title: string, act: () => void): HTMLButtonElement => el("button", { type: "button", title, "aria-label": title, click: act }, label);
   const [back, on] = [button("−1", "one epoch back", () => go(store.state.epoch - 1)), button("+1", "one epoch on", () => go(store.state.epoch + 1))];
-  playing.addEventListener("click", () => store.change({ isPlaying: !store.state.isPlaying }));
+  playing.addEventListener("click", () => {
+    const [{ from, path }, { epoch, isPlaying }] = [store.run, store.state];
+    store.change({ isPlaying: !isPlaying, ...(!isPlaying && epoch === path.last ? { epoch: from } : {}) }); // at the end, from the start
+  });
   slider.addEventListener("input", () => store.change({ epoch: Number(slider.value), stage: STAGES.length - 1, isPlaying: false }));
   put(
     place,
@@ -72,16 +75,23 @@ export function controls(store: Store, place: Element): Record<string, HTMLButto
   return { ArrowDown: on, ArrowUp: back, Enter: playing };
 }
 
-const finite = (x: number): number | null => (Number.isFinite(x) ? Math.min(x, 1e3) : null);
+const finite = (x: number): number | null => (Number.isFinite(x) ? x : null);
 
-/** What may be drawn over the epochs: from the sums over the training rows, or over the held-out rows. */
-const CURVES = {
-  loss: (sum: Sums) => sum.loss,
-  accuracy: (sum: Sums) => sum.accuracy,
-  "gradient norm": (sum: Sums) => Math.max(Math.abs(sum.dL_db), ...sum.dL_dw.map(Math.abs)),
-} as const;
+/** What a curve shows of the sums over some rows; the loss is F with a penalty. */
+const SHOWS: Record<Curve, (sum: Sums) => number> = {
+  loss: (sum) => sum.objective,
+  accuracy: (sum) => sum.accuracy,
+  "gradient norm": (sum) => Math.max(Math.abs(sum.dL_db), ...sum.dL_dw.map(Math.abs)),
+};
 
-const AXES: Record<keyof typeof CURVES, string> = { loss: "loss", accuracy: "accuracy", "gradient norm": "largest |∂L/∂w|" };
+const COLORS = ["--training", "--one", "--zero", "--ramp-6", "--backward", "--line"]; // of the runs
+const LINEAR = 10; // a loss above it is drawn by its powers of ten
+
+/** Losses to name on an axis that grows by powers of ten: 0, and as few as its height has room for. */
+function powers(most: number): number[] {
+  const factor = 10 ** Math.ceil(Math.log10(most) / 3);
+  return [0, factor, factor ** 2, factor ** 3].filter((power) => power <= most);
+}
 
 /** Epochs to name on an axis that grows by powers of ten. */
 function ticks(last: number): number[] {
@@ -93,18 +103,18 @@ function ticks(last: number): number[] {
 
 export function curves(store: Store, place: HTMLElement): void {
   const { data } = store;
-  let what: keyof typeof CURVES = "loss";
-  const choice = el("select", { "aria-label": "curve" }, ...Object.keys(CURVES).map((name) => el("option", { value: name }, name)));
-  choice.addEventListener("change", () => ((what = choice.value as keyof typeof CURVES), anew()));
+  const choice = el("select", { "aria-label": "curve" }, ...CURVES.map((name) => el("option", { value: name }, name)));
+  choice.addEventListener("change", () => store.change({ curve: choice.value as Curve }));
   const canvas = el("div");
   put(place, el("div", { class: "bar" }, choice), canvas);
   const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  let plot: uPlot | null = null;
+  let [plot, most]: [uPlot | null, number] = [null, 0];
   let made: State | null = null; // the state whose runs are drawn
   function* make(): Generator<void> {
     const { state } = store;
-    const { runs, run: shown } = state;
-    const run = runs[shown];
+    const { runs, run: shown, curve } = state;
+    const isLoss = curve === "loss";
+    choice.value = curve;
     const epochs = [...new Set(runs.flatMap((each) => shownEpochs(each.path.last, each.from)))].sort((a, b) => a - b);
     const within = (each: Run, epoch: number): boolean => epoch >= each.from && epoch <= each.path.last;
     function* drawn(each: Run, value: (epoch: number) => number): Generator<void, (number | null)[]> {
@@ -119,27 +129,35 @@ export function curves(store: Store, place: HTMLElement): void {
     const axis = { stroke: color("--muted"), grid: { stroke: color("--faint"), width: 1 }, ticks: { show: false } };
     const lines: uPlot.Series[] = [{ label: "epoch" }];
     const columns: (number | null)[][] = [epochs];
-    const add = (label: string, values: (number | null)[], stroke: string, width: number, dash: number[] = []): void => {
-      lines.push({ label, stroke: color(stroke), width, dash, spanGaps: true });
+    const add = (label: string, values: (number | null)[], stroke: string, width: number, dash: number[] = [], inKey = true): void => {
+      lines.push({ label, stroke: color(stroke), width, dash, spanGaps: true, class: inKey ? "told" : "again" });
       columns.push(values);
+      for (const value of values) most = Math.max(most, value ?? 0);
     };
-    for (const [k, each] of runs.entries()) if (k !== shown) add(k ? each.name : "the trainer's run", yield* drawn(each, (epoch) => CURVES[what](store.sums(epoch, k))), "--line", 1.5);
-    add(shown ? run.name : "training rows", yield* drawn(run, (epoch) => CURVES[what](store.sums(epoch))), shown ? "--one" : "--training", 2);
-    if (run.heldOut && what !== "gradient norm") add("held-out rows", yield* drawn(run, (epoch) => CURVES[what](sums(run.heldOut!, run.path.at(epoch)))), "--held-out", 2, [6, 4]);
-    if (data.optimum && run.isCertified && what === "loss") {
-      const floor = sums(data.training, data.optimum.at).loss;
-      add("certified optimum", epochs.map(() => floor), "--ink", 1, [2, 3]);
+    most = 0;
+    for (const [k, each] of runs.entries()) {
+      const [isShown, stroke] = [k === shown, COLORS[k % COLORS.length]];
+      const [width, hasPenalty] = [isShown ? 2.5 : 1.25, isLoss && each.how.alpha > 0];
+      const name = runs.length > 1 ? each.name : "training rows";
+      add(hasPenalty ? `${name}: F, the loss plus the penalty` : name, yield* drawn(each, (epoch) => SHOWS[curve](store.sums(epoch, k))), stroke, width);
+      if (hasPenalty) add("the loss without the penalty", yield* drawn(each, (epoch) => store.sums(epoch, k).loss), stroke, width, [2, 3], isShown);
+      if (each.heldOut && curve !== "gradient norm") add("held-out rows", yield* drawn(each, (epoch) => (isLoss ? store.heldOut(epoch, k).loss : store.heldOut(epoch, k).accuracy)), stroke, width, [6, 4], isShown);
     }
+    if (data.optimum && isLoss) add(`certified optimum of ${runs[0].name}`, epochs.map(() => data.optimum!.objective), "--ink", 1, [2, 3]);
+    const isLarge = isLoss && most > LINEAR;
     const mark = color("--backward");
     plot?.destroy();
     plot = new uPlot(
       {
         width: canvas.clientWidth || 600,
         height: 230,
-        scales: { x: { time: false, distr: 4, asinh: 1, range: () => [epochs[0], Math.max(epochs[epochs.length - 1], epochs[0] + 1)] }, y: { distr: what === "gradient norm" ? 3 : 1 } },
-        axes: [{ ...axis, label: "epoch", splits: () => ticks(epochs[epochs.length - 1]) }, { ...axis, label: AXES[what] }],
+        scales: { x: { time: false, distr: 4, asinh: 1, range: () => [epochs[0], Math.max(epochs[epochs.length - 1], epochs[0] + 1)] }, y: { distr: isLarge ? 4 : curve === "gradient norm" ? 3 : 1, asinh: 1, ...(isLarge ? { range: [0, most] } : {}) } },
+        axes: [
+          { ...axis, label: "epoch", splits: () => ticks(epochs[epochs.length - 1]) },
+          { ...axis, label: curve === "gradient norm" ? "largest |∂L/∂w|" : curve, size: 60, ...(isLarge ? { splits: () => powers(most), filter: (_, splits) => splits, values: (_, splits) => splits.map((value) => pretty(value, 1)) } : {}) },
+        ],
         series: lines,
-        legend: { live: false },
+        legend: { live: false, markers: { dash: (_, k) => (lines[k].dash?.length ? (lines[k].dash[0] > 2 ? "dashed" : "dotted") : "solid") } },
         cursor: { drag: { x: false, y: false } },
         hooks: {
           draw: [
@@ -148,6 +166,7 @@ export function curves(store: Store, place: HTMLElement): void {
               u.ctx.save();
               u.ctx.strokeStyle = mark;
               u.ctx.lineWidth = 2;
+              u.ctx.setLineDash([]);
               u.ctx.beginPath();
               u.ctx.moveTo(x, u.bbox.top);
               u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
@@ -170,17 +189,14 @@ export function curves(store: Store, place: HTMLElement): void {
   new ResizeObserver(() => plot?.setSize({ width: canvas.clientWidth, height: 230 })).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
   function* look(state: State): Generator<void> {
-    if (state.run !== made?.run || state.runs !== made.runs) yield* make();
+    if (state.run !== made?.run || state.runs !== made.runs || state.curve !== made.curve) yield* make();
     else plot!.redraw(false);
-    tell();
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `${state.curve} over the epochs, at most ${pretty(most)}; ${pretty(SHOWS[state.curve](store.sums()))} at epoch ${state.epoch}`);
   }
-  const again = store.watch(["runs", "run", "epoch"], look, place);
+  const again = store.watch(["runs", "run", "epoch", "curve"], look, place);
   function anew(): void {
     made = null;
     again();
-  }
-  function tell(): void {
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `${what} over the epochs; ${pretty(CURVES[what](store.sums()))} at epoch ${store.state.epoch}`);
   }
 }

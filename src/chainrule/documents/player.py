@@ -30,7 +30,8 @@ class Played:
 
     x : (m, n) in the fit's units. y : (m,) of 0 and 1. s : (m,), or None. held_out : (m,) of bool.
     row_numbers : (m,), from 1, in the table. center, scale : (n,), of the fit's units. rate_limit : 2/L_max.
-    optimum : w (n,), b, F and its proven gap, or None. sampled_from : the table's rows if these are a sample of them.
+    gradients : (k, n + 1), the trainer's dL_dw and dL_db at the embedded epochs. optimum : w (n,), b, F and its proven gap, or
+    None. sampled_from : the table's rows if these are a sample of them.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Played:
     rate: float
     rate_limit: float
     trace: Trace
+    gradients: Vector
     optimum: tuple[Vector, float, float, float] | None = None
     sampled_from: int | None = None
 
@@ -75,7 +77,8 @@ def data(played: Played) -> dict[str, Any]:
         "alpha": played.alpha, "fit_intercept": played.fit_intercept, "rate": played.rate, "rate_limit": played.rate_limit,
         "optimum": found and {"w": _packed(found[0], "<f8"), "b": found[1], "objective": found[2], "gap": found[3]},
         "trace": {"epoch": _packed(trace.columns["epoch"][at], "<u4"), "w": _packed(trace.w[at], "<f8"),
-                  "b": _packed(trace.b[at], "<f8"), "loss": _packed(trace.columns["loss"][at], "<f8")},
+                  "b": _packed(trace.b[at], "<f8"), "loss": _packed(trace.columns["loss"][at], "<f8"),
+                  "dL": _packed(played.gradients, "<f8")},
         "sampled_from": played.sampled_from,
     }  # fmt: skip
 
