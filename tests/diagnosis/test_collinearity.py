@@ -325,3 +325,18 @@ def test_a_column_that_only_rows_of_next_to_no_weight_vary_is_not_called_constan
     assert str(relation.finding) == "x2 is constant (3) except in rows of almost no weight"
     assert not relation.exact
     assert not relation.up_to_rounding
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whole_numbers_and_levels_are_checked_alike_by_the_core_and_exactly(seed, monkeypatch):
+    """Sums of whole numbers below 2^53 don't round, so that the read decides; halves and large numbers are checked exactly."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, 200)
+    number = np.array([[3.0, 7.0, 11.0, 2.0], [0.5, 2.0, 7.0, 1.5], [2.0**53, 1.0, 2.0, 5.0]][seed % 3])[codes]
+    number[7] += [0.0, 1.0, 2.0**-20][seed % 4 % 3]
+    table = pa.table({"c": codes.astype(str), "n": number, "x": rng.normal(size=200), "m": 2.0 * number + (codes == 1)})
+    rows, _ = rows_of(table, rng.integers(0, 2, 200))
+    quick = find_relations(rows)
+    monkeypatch.setattr("chainrule.diagnosis.collinearity._is_zero", lambda *_: False)
+    assert find_relations(rows).relations == quick.relations
+    assert quick.n_relations >= 1

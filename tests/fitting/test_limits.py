@@ -269,6 +269,44 @@ def test_complete_separation_stays_what_it_was():
     assert not result.infinite.any()
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_said_of_levels_that_separate_completely_is_true(seed, fit_intercept):
+    """Each level named has one class, in the rows that levels named before leave; the ridge's point has every row right."""
+    rng = np.random.default_rng(seed)
+    m = 80
+    a, b, c = (rng.integers(0, k, m) for k in (5, 4, 6))
+    a[:3], b[:3] = 0, 0  # the first levels have both classes
+    c[:3] = [1, 2, 0]
+    y = np.where(np.isin(a, (1, 2)), a - 1, np.where(np.isin(b, (1, 2)), b - 1, 1 - c % 2))
+    u = np.where((a == 3) & (y == 1), rng.random(m), 0.0) if seed % 2 else rng.random(m)
+    table = pa.table({"a": a.astype(str), "b": b.astype(str), "c": c.astype(str), "u": u})
+    result = quiet(table, y, fit_intercept=fit_intercept)
+    said = values_of(result, "separated")[0]
+    is_zero = (a == 0) & (b == 0) & (c == 0) & (u == 0.0) & (not fit_intercept)  # such rows have z = 0
+    assert said["kind"] == ("quasi" if is_zero.any() else "complete")
+    assert is_zero.any() or result.certificate.infimum_at_least == 0.0
+    right = (result.predict_proba(table)[:, 1] > 0.5) == y
+    assert right[~is_zero].all()
+    if not fit_intercept:
+        return
+    left = {0: np.ones(m, bool), 1: np.ones(m, bool)}
+    for cause in sorted(said["causes"], key=lambda cause: cause.values["of_rest"]):
+        values, rest = cause.values, int(cause.values["of_rest"])
+        if cause.code == "threshold":
+            of, (side, label), some = values["column"], values["sides"][0], u > values["threshold"]
+            assert (of, side) == ("u", "above")
+        else:
+            name, level = values["level"].split("=")
+            label, some = values["class"], table[name].to_numpy(zero_copy_only=False) == level
+        if not rest:
+            assert set(y[some]) == {int(label.split()[-1])}
+            left[1] &= ~some
+        else:
+            assert (some & left[1]).any(), "the rows of an earlier level alone would say nothing"
+    assert left[1].sum() < m
+
+
 def test_levels_within_levels_are_left_to_the_search_for_planes():
     """Rows left that a plane still separates get the documented ridge, and both causes are said."""
     rng = np.random.default_rng(0)
