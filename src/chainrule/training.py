@@ -311,7 +311,7 @@ def explained(
             whole["step"] = next_step(model, design, places, w, b, dL_dw, dL_db)
     y = None if math.isnan(design.y[i]) else float(design.y[i])
     given = expanded(design.blocks, np.array([i]))[0]
-    x = (given - model.center) / model.scale
+    x = model.schema.in_units(given, model.center, model.scale)
     explanation = explain_row(
         x,
         y,
