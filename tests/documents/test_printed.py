@@ -40,3 +40,15 @@ def test_the_row_s_picture_is_on_the_first_page(browser, lesson):
     page.set_viewport_size({"width": PHONE, "height": HEIGHT})
     assert not any(one.is_visible() for one in page.locator(".wide").all())
     page.close()
+
+
+def test_a_phone_shows_the_weights_before_and_after_the_step_at_once(browser, lesson):
+    page = browser.new_page(viewport={"width": PHONE, "height": HEIGHT})
+    page.goto(lesson.as_uri())
+    heads = page.locator(
+        "h3:has-text('from the rows to the step') ~ .scroll th:text-matches('^(dL_dw|this row|w|w_new)$')"
+    )
+    ends = [box["x"] + box["width"] for box in (head.bounding_box() for head in heads.all()[:4])]
+    assert len(ends) == 4
+    assert max(ends) <= PHONE
+    page.close()
