@@ -230,7 +230,8 @@ def test_order_of_the_contents(page):
     ends = ["Notes", "What the numbers mean", "Sources"]
     assert page.headings == [*figures, "The fit", "How it learned", row, *ends]
     learner = Page(as_html(report(DOCUMENT, *DRAWN, reader="learner"), "A title"))
-    assert learner.headings == [row, "Why it is so: the derivation", "How it learned", "The fit", *figures, *ends]
+    why = ["Why it is so: the derivation", "Exercises"]
+    assert learner.headings == [row, *why, "How it learned", "The fit", *figures, *ends]
     with pytest.raises(InputError, match="reader must be analyst or learner, not 'me'"):
         report(DOCUMENT, *DRAWN, reader="me")
 
