@@ -92,7 +92,7 @@ def _epoch(document: Document, told: Document, level: int) -> list[Block]:
         *(
             Formula(line)
             for at, terms, slope, old, new in _slopes(names, told)
-            for line in (f"dL_d{at} = {mean_of(terms)} = {shown(slope)}",
+            for line in (f"dL/d{at} = {mean_of(terms)} = {shown(slope)}",
                          f"{at} = {shown(old)} - {document['learning_rate']:g} · {signed(slope)} = {shown(new)}")
         ),
         say("L falls from {L:g} to {new_L:g}.", **told),
