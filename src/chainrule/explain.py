@@ -201,7 +201,7 @@ def explain_row(
     # in the order of the fields
     columns = (x, given, w, terms, odds, steps, graph.dz_dw, *derivatives, alpha * w)
     lines = zip(names, *(np.asarray(column).tolist() for column in columns), strict=True)
-    of_loss = {"loss": graph.loss.value, "dL_dg": graph.dL_dg, "dL_dz": graph.dL_dz, "dL_db": graph.dL_db,
+    of_loss = {"loss": graph.loss.value, "dL_dg": _dL_dg(graph), "dL_dz": graph.dL_dz, "dL_db": graph.dL_db,
                "share_b": shares[n], "article_product": graph.article_product, "stable": graph.dL_dz}  # fmt: skip
     backward: dict[str, Any] = {name: float(value) if known else None for name, value in of_loss.items()}
     check = gradient_check(graph.L if known else graph.g, max_entries=_CHECKED_ENTRIES)
@@ -290,11 +290,12 @@ def _factor(value: float) -> str:
 def _chain(graph: LogisticGraph, weight: float, sum_weights: float, *, known: bool) -> dict[str, Any]:
     """Write each step as name = formula = numbers = value; if g has rounded, the article's steps use the rounded g."""
     y, z, g, b, loss = (float(node.value) for node in (graph.y, graph.z, graph.g, graph.b, graph.loss))
-    dL_dg, dg_dz, dL_dz, dL_db = (float(each) for each in (graph.dL_dg, graph.dg_dz, graph.dL_dz, graph.dL_db))
+    dL_dg, dg_dz, dL_dz, dL_db = (float(each) for each in (_dL_dg(graph), graph.dg_dz, graph.dL_dz, graph.dL_db))
     x, w, dL_dw = graph.X.value.tolist(), graph.w.value.tolist(), graph.dL_dw.tolist()
     terms = [f"{_factor(x_j)} · {_factor(w_j)}" for x_j, w_j in zip(x, w, strict=True)]
     terms = terms if len(terms) <= 12 else [*terms[:10], f"... ({len(terms) - 10} more)"]
     shown_g, rest = number(g), number(float(sigmoid(-z)))  # 1 - g with all its digits
+    is_beyond = not np.isfinite(dL_dg) or "0" in (shown_g, rest)  # no float64 is as small, or as large
     chain: dict[str, Any] = {
         "z": f"z = x · w + b = {' + '.join([*terms, _factor(b)])} = {number(z)}",
         "g": f"g = 1/(1 + exp(-z)) = 1/(1 + exp({number(-z)})) = {shown_g}",
@@ -304,10 +305,9 @@ def _chain(graph: LogisticGraph, weight: float, sum_weights: float, *, known: bo
         return chain
     fractions, product = f"{1 - y:g}/{rest} - {y:g}/{shown_g}", f"{number(dL_dg)} · {number(dg_dz)} = {number(dL_dz)}"
     of_g, loss_by = f"{fractions} = {number(dL_dg)}", f"-log({'g' if y else '1 - g'}) = -log({shown_g if y else rest})"
-    if graph.is_saturated:
-        fractions, fault = f"{1 - y:g}/{1 - g:g} - {y:g}/{g:g}", _fault(g)
-        of_g, loss_by = f"{fractions}: {fault}", "log(1 + exp((1 - 2y) z))"
-        product = f"({fractions}) · {g:g} · {1 - g:g}: {fault}"
+    if is_beyond:
+        of_g, loss_by = f"{fractions}: {_fault(graph)}", "log(1 + exp((1 - 2y) z))"
+        product = f"({fractions}) · {shown_g} · {rest}: {_fault(graph)}"
     stable = f"{'-' * (y == 1)}sigmoid({number((1 - 2 * y) * z)})"
     by, part = f"{number(dL_dz)} ·", f"{number(weight)}/{number(sum_weights)}"
     return chain | {
@@ -327,17 +327,23 @@ def _chain(graph: LogisticGraph, weight: float, sum_weights: float, *, known: bo
     }
 
 
-def _fault(g: float) -> str:
-    return "divides by zero" if g in (0.0, 1.0) else "overflows"
+def _dL_dg(graph: LogisticGraph) -> float:
+    """Compute (1 - y)/(1 - g) - y/g with 1 - g = sigmoid(-z), which keeps its digits where g rounds to 1."""
+    with np.errstate(divide="ignore", over="ignore"):
+        return float(-1.0 / sigmoid(graph.z.value) if graph.y.value else 1.0 / sigmoid(-graph.z.value))
+
+
+def _fault(graph: LogisticGraph) -> str:
+    return "divides by zero" if float(graph.g.value) in (0.0, 1.0) else "overflows"
 
 
 def _note(graph: LogisticGraph) -> str | None:
-    """Say why the article's product fails, if it does: g has rounded, or 1 - g has lost digits."""
-    g, dL_dg, dL_dz, article = (float(v) for v in (graph.g.value, graph.dL_dg, graph.dL_dz, graph.article_product))
+    """Say what the article's product becomes when it is computed from g, if g has rounded, or 1 - g has lost digits."""
+    y, g, dL_dz, article = (float(v) for v in (graph.y.value, graph.g.value, graph.dL_dz, graph.article_product))
     stable = f"the stable form gives dL/dz = {number(dL_dz)}"
     if graph.is_saturated:
-        limit = f"dL/dg goes to {number(dL_dg)}"
-        return f"g has rounded to {g:g}: the article's product {_fault(g)}; {stable}, and {limit}."
+        product = f"({1 - y:g}/{1 - g:g} - {y:g}/{g:g}) · {g:g} · {1 - g:g}"
+        return f"On a computer g has rounded to {g:g}, and the article's product {product} {_fault(graph)}; {stable}."
     if abs(article - dL_dz) > 1e-6 * abs(dL_dz):
         return f"1 - g has lost digits: the article's product gives dL/dz = {number(article)}; {stable}."
     return None

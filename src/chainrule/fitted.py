@@ -184,7 +184,8 @@ class Fitted(Shown):
         title : str, optional
             Default: what is learned.
         reader : "analyst" or "learner"
-            What comes first on the page: figures and coefficients, or one row, forward and backward, and the derivation.
+            What comes first on the page: figures and coefficients; or one row early in gradient descent, forward, backward and
+            to the step, and the derivation with exercises.
         """
         from chainrule.documents.fits import write_report, write_summary
         from chainrule.documents.report import order_for

@@ -119,7 +119,7 @@ def _optimum(prepared: Prepared, spec: FitSpec) -> Result:
 def _played(prepared: Prepared, run: Result, optimum: Result, places: NDArray[np.int64], of: int) -> Played:
     schema, encoded = prepared.schema, prepared.encoded
     known = np.sort(np.concatenate([prepared.train, prepared.test]))
-    x = (expanded(encoded.blocks, known) - run.center) / run.scale
+    x = schema.in_units(expanded(encoded.blocks, known), run.center, run.scale)
     assert run.learning_rate is not None
     assert run.learning_rate_limit is not None
     # the two runs may have found the means in another order

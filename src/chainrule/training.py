@@ -6,6 +6,7 @@ explain   one row of a table, forward and backward, and its share of the whole g
 
 import math
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,11 +21,12 @@ from numpy.typing import NDArray
 from chainrule.data.files import Source, read_table
 from chainrule.data.missing import Treatment
 from chainrule.data.rows import Rows, Units
+from chainrule.data.rows.batches import as_batches, descend_rows
 from chainrule.data.rows.decode import expanded
 from chainrule.data.tables import Encoded, Prepared, prepare, stratified_split
 from chainrule.data.variables import Facts
 from chainrule.data.words import column_names, shown
-from chainrule.errors import InputError
+from chainrule.errors import ChainruleWarning, InputError
 from chainrule.explain import RowExplanation, by_variable, explain_row
 from chainrule.findings import of_columns
 from chainrule.fitting.fit import fit_rows
@@ -33,6 +35,7 @@ from chainrule.fitting.metrics import Rule, figures, log_loss, quality
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.reading import What
+from chainrule.kernels.runs import Batches, visiting_order
 from chainrule.losses import LOGISTIC, sigmoid
 from chainrule.model.model import UNDETERMINED, Model
 from chainrule.solvers.trace import Trace
@@ -251,36 +254,63 @@ def closest_call(training: Training) -> int:
     return int(rows[np.argmin(np.where(counts, margin, np.inf))]) + 1
 
 
-def next_step(
-    model: Model, design: Encoded, places: Places, w: Floats, b: float, dL_dw: Floats, dL_db: float
-) -> dict[str, Any]:
-    """Take gradient descent's step from (w, b): the rate, the new point, and F there. dL_dw : without the penalty."""
-    rate, alpha = float(model.info["learning_rate"]), float(model.info["alpha"])
-    rows = design.rows(places).see(Units(model.center, model.scale))
+def next_update(
+    model: Model, design: Encoded, places: Places, i: int, x: Floats, w: Floats, b: float, epoch: int
+) -> dict[str, Any] | None:
+    """Make the update of gradient descent that row i takes part in, after `epoch`, which ended at (w, b) in the fit's units.
 
-    def objective(w: Floats, b: float) -> float:
-        sums = rows.read(What.LOSS, w, b)
-        return float(sums.loss / sums.weight) + 0.5 * alpha * float(w @ w)
-
+    places : of the training rows. x : of row i. Returns "w", "b", where the update starts; "dL_dw", "dL_db", the mean without
+    the penalty; "weight"/"sum_weights", the row's part of it; "share", "share_b", this part of its dL_dw and dL_db;
+    "learning_rate", "w_new", "b_new"; F on the same rows before and after; and "batch", None if these are all rows, else what
+    `_batch_of` tells of it, and the row's numbers at w and b. None if no mini-batch has the row.
+    """
+    alpha, rows = float(model.info["alpha"]), design.rows(places).see(Units(model.center, model.scale))
+    place, rate, total, batch = int(np.searchsorted(places, i)), float(model.info["learning_rate"]), rows.weight, None
+    counts = place < len(places) and places[place] == i and bool(rows.is_kept[place])
+    weight = 0.0 if not counts else 1.0 if design.weights is None else float(design.weights[i])
+    if model.info.get("batch_size"):
+        if not counts:
+            return None
+        rows, total, rate, w, b, batch = _batch_of(model, as_batches(rows), place, w, b, epoch)
+    here = rows.read(What.LOSS | What.GRADIENT, w, b)
+    dL_dw, dL_db = here.gradient / total, float(here.bias / total)
     new_w, new_b = w - rate * (dL_dw + alpha * w), b - rate * dL_db if model.info["fit_intercept"] else b
+    there = rows.read(What.LOSS, new_w, new_b)
+    before, after = (
+        float(sums.loss / total) + 0.5 * alpha * float(at @ at) for sums, at in ((here, w), (there, new_w))
+    )
+    of_row = _row_at(x, design.y[i], w, b) if counts else {"dL_dz": 0.0}
+    share = weight / (total * rows.weight_unit) * of_row["dL_dz"]
     return {
-        "learning_rate": rate, "w": w, "b": b, "w_new": new_w, "b_new": new_b,
-        "objective": objective(w, b), "objective_new": objective(new_w, new_b),
+        "learning_rate": rate, "w": w, "b": b, "dL_dw": dL_dw, "dL_db": dL_db, "weight": weight,
+        "sum_weights": total * rows.weight_unit, "share": share * x, "share_b": share, "w_new": new_w, "b_new": new_b,
+        "objective": before, "objective_new": after, "batch": batch and {**batch, **of_row},
     }  # fmt: skip
 
 
-def _next_of(
-    x: Floats, y: float | None, step: Mapping[str, Any] | None, trace: Trace | None, epoch: int | None
-) -> dict[str, float] | None:
-    """Compute a row's numbers at the next epoch: after gradient descent's step, else from the trace if it has that epoch."""
-    if y is None:
-        return None
-    if step is not None:
-        w, b = step["w_new"], step["b_new"]
-    elif trace is not None and epoch is not None and (trace.columns["epoch"] == epoch + 1).any():
-        w, b = trace.at(epoch + 1)
-    else:
-        return None
+def _batch_of(
+    model: Model, rows: Rows, place: int, w: Floats, b: float, epoch: int
+) -> tuple[Rows, float, float, Floats, float, dict[str, int]]:
+    """Find the mini-batch of the row at `place` in the epoch after `epoch`, which ended at (w, b).
+
+    Returns its rows, what their sums are divided by, the learning rate of its update, (w, b) before it; and its epoch, its
+    number of how many, and its rows.
+    """
+    info, visited = model.info, np.flatnonzero(rows.is_kept)
+    batches, rate = Batches(info["batch_size"], info["seed"], info["schedule"]), float(info["learning_rate"])
+    order = visited[visiting_order(len(visited), batches.seed, epoch)]
+    k, of = int(np.argmax(order == place)) // batches.size, batches.updates(len(order))
+    how = {"ridge": np.full(len(w), float(info["alpha"])), "fit_intercept": info["fit_intercept"], "rate": rate}
+    w, b = descend_rows(rows, w, b, batches=batches, epoch=epoch, end=k, **how)
+    chosen = order[k * batches.size : (k + 1) * batches.size]
+    part = len(chosen) / batches.size  # the step of a shorter batch is shorter
+    told = {"epoch": epoch + 1, "number": k + 1, "of": of, "rows": len(chosen)}
+    total = rows.weight * len(chosen) / len(order)
+    return rows.take(chosen), total, part * batches.rate(rate, epoch * of + k, of), w, b, told
+
+
+def _row_at(x: Floats, y: float, w: Floats, b: float) -> dict[str, float]:
+    """Compute a row's numbers at (w, b)."""
     z, label = np.array([x @ w + b]), np.array([y])
     numbers = {"z": z, "g": sigmoid(z), "loss": LOGISTIC.value(z, label), "dL_dz": LOGISTIC.derivative(z, label)}
     return {name: float(value[0]) for name, value in numbers.items()}
@@ -307,11 +337,17 @@ def explained(
     if len(places):
         dL_dw, dL_db, S = whole_gradient(model, design, places, w, b)
         whole = {"rows": len(places), "training_rows": of_training, "sum_weights": S, "dL_dw": dL_dw, "dL_db": dL_db}
-        if of_training and model.info["method"] == "gradient-descent":
-            whole["step"] = next_step(model, design, places, w, b, dL_dw, dL_db)
     y = None if math.isnan(design.y[i]) else float(design.y[i])
     given = expanded(design.blocks, np.array([i]))[0]
-    x = (given - model.center) / model.scale
+    x = model.schema.in_units(given, model.center, model.scale)
+    step, after = None, None  # after: w and b of the next epoch
+    if of_training and model.info.get("learning_rate") is not None:
+        step = next_update(model, design, places, i, x, w, b, model.info["n_epochs"] if epoch is None else epoch)
+        whole["step"] = step
+    if step is not None and not step["batch"]:
+        after = step["w_new"], step["b_new"]
+    elif trace is not None and epoch is not None and (trace.columns["epoch"] == epoch + 1).any():
+        after = trace.at(epoch + 1)
     explanation = explain_row(
         x,
         y,
@@ -335,7 +371,7 @@ def explained(
     else:
         part = "other"
     context = {
-        **model.schema.labels, "part": part, "next": _next_of(x, y, whole.get("step"), trace, epoch),
+        **model.schema.labels, "part": part, "next": None if y is None or after is None else _row_at(x, y, *after),
         "method": model.info["method"], "epochs": model.info["n_epochs"],
         "whole_gradient": plain(whole) or None, "variables": by_variable(explanation, model.schema.columns),
     }  # fmt: skip
@@ -347,3 +383,25 @@ def explain(model: Model, design: Encoded, row: int, **of: Any) -> dict[str, Any
     found = explained(model, design, row, **of)
     told = found.to_dict() | {name: found.context[name] for name in ("part", "next", "variables")}
     return {"whole_gradient": found.context["whole_gradient"], "explanation": told}
+
+
+def lesson(training: Training, row: int) -> dict[str, Any]:
+    """Explain one row early in gradient descent, after its first epoch, where each update still changes much.
+
+    After another method, gradient descent is run for it, on standardised numbers, or on a sparse matrix as it is. Returns what
+    `explain` does, and in "lesson" the method of that run and its epochs.
+    """
+    result, prepared = training.result, training.prepared
+    if result.learning_rate is None:
+        is_sparse = prepared.encoded.blocks.csr is not None
+        spec = FitSpec.of(
+            method="gradient-descent", epochs=2, standardize=not is_sparse, alpha=result.alpha, loss=result.loss_name,
+            fit_intercept=result.fit_intercept, n_threads=result.threads,
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ChainruleWarning)  # nothing is expected of two epochs
+            training = train(prepared, spec)
+    trace = training.result.trace
+    kept = trace.columns["epoch"][:2].tolist()  # the start, and the first epoch if one was run
+    found = explain(training.model, training.prepared.encoded, row, trace=trace, epoch=int(kept[-1]))
+    return {**found, "lesson": {"method": training.result.method, "epochs": training.result.n_epochs}}

@@ -493,6 +493,24 @@ def test_a_report_as_it_is_and_as_asked(run, penguins, tmp_path):
     assert not page.exists()
 
 
+@pytest.mark.parametrize("how", [[], ["--learning-rate", "auto"], ["--batch-size", "32"]])
+def test_the_lesson_s_row_goes_on_to_a_step_that_changes_each_weight(run, penguins, tmp_path, how):
+    page = tmp_path / "lesson.html"
+    words = ("--target", "sex", "--drop", "year", "--report", page, "--for", "learner", *how)
+    assert run("fit", penguins, *words).code == 0
+    text = page.read_text()
+    lesson = text[: text.index("the derivation")]
+    assert "a training row) after epoch 1</h2>" in lesson
+    assert ("In epoch 2 the row is in mini-batch" in lesson) == ("--batch-size" in how)
+    assert ("Training was by Newton" in lesson) == (how == [])
+    assert re.search("F (of the batch )?falls by", lesson)
+    table = lesson[lesson.index("table of feature, w, w_new") :]
+    rows = re.findall(r'<tr><th scope="row">.*?</th>(.*?)</tr>', table[: table.index("</table>")])
+    cells = [re.findall(r"<td.*?>(.*?)</td>", row) for row in rows]
+    assert len(cells) == 9
+    assert all(old != new for old, new, _ in cells)
+
+
 def test_a_report_of_the_start_calls_no_row_right(run, penguins, tmp_path):
     page = tmp_path / "r.html"
     assert run("fit", penguins, *FIT, "--epochs", "0", "--report", page).code == 0

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule.documents.by_hand import epochs
+from chainrule.documents.by_hand import epochs, students
+from chainrule.documents.derivation import STEPS, derivation
+from chainrule.documents.exercises import EXERCISES
+from chainrule.documents.terminal import as_text
 from cli_tools import run
 
 __all__ = ["run"]
@@ -53,6 +56,36 @@ def test_the_page_shows_the_command_s_lines(run, monkeypatch):
     lines = [line for block in re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
     assert len(lines) == 10
     assert set(lines) <= set(printed)
+
+
+def test_the_report_s_chapter_has_the_page_s_table_examples_and_exercises():
+    said = " ".join(as_text(derivation(), 2000).split())
+    for x, y in zip(X, Y, strict=True):
+        assert re.search(f"{x[0]:g} +{x[1]:g} +{y:g} ", said)
+    for line in re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL):  # two epochs
+        assert all(" ".join(each.split()) in said for each in line.splitlines())
+    assert said.count("(by hand)") == len(STEPS)
+    for k, (title, question, answer) in enumerate(EXERCISES, 1):
+        assert f"{k}. {title} {question} Answer {answer}" in said
+        assert f"{k}. **{title}.** {question} <details><summary>Answer</summary>{answer}</details>" in " ".join(
+            PAGE.split()
+        )
+    assert PAGE.count("<details>") == len(EXERCISES)
+
+
+def test_the_examples_by_hand_are_the_students():
+    said = " ".join(as_text(derivation(), 2000).split())
+    x, y, g = X[4], Y[4], 0.5
+    for line in (
+        f"L = -log(1 - 0.5) = {np.log(2):.6g}",
+        f"dL/dz = {1 / g:g} · {g * (1 - g):g} = {g - y:g}",
+        f"dL/dw_1 = 0.5 · 5 = {x[0] / 2:g}, dL/dw_2 = 0.5 · 7 = {x[1] / 2:g}, dL/db = 0.5",
+        f"= {X[:, 0] @ (g - Y) / 6:g} (by hand)",
+        f"(8² + 9² + 8² + 5² + 7² + 5²)/24 = {X[:, 1] @ X[:, 1] / 24:.6g}, and 2/L_max = {48 / (X[:, 1] @ X[:, 1]):.6g}",
+        f"(1² + 2² + 1² + (-2)² + 0² + (-2)²)/24 = {CENTRED[:, 1] @ CENTRED[:, 1] / 24:.6g}",
+    ):
+        assert line in said
+    assert students()["epochs"][0]["g"] == [g] * 6
 
 
 def eigenvalues(x):

@@ -5,6 +5,10 @@ import pytest
 
 import chainrule
 from browser_tools import browser, needs_browser
+from chainrule.documents.blocks import say
+from chainrule.documents.html import as_html
+from chainrule.documents.player import Player
+from chainrule.documents.report import _played
 
 __all__ = ["browser"]
 
@@ -39,4 +43,43 @@ def test_the_row_s_picture_is_on_the_first_page(browser, lesson):
     page.emulate_media(media="screen")
     page.set_viewport_size({"width": PHONE, "height": HEIGHT})
     assert not any(one.is_visible() for one in page.locator(".wide").all())
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """A report with a player, which is but a page here."""
+    path = tmp_path_factory.mktemp("played") / "played.html"
+    player = Player("<p>This page needs JavaScript</p>", "'sha256-'", 300, None)
+    path.write_text(as_html([*_played(player), say("The next chapter")], "A title"))
+    return path
+
+
+def test_on_paper_nothing_is_left_of_the_player(browser, played):
+    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+    page.goto(played.as_uri())
+    parts = [page.locator(each) for each in ("iframe", "h2", "p.note")]
+    assert all(part.is_visible() for part in parts)
+    page.emulate_media(media="print")
+    assert not any(part.is_visible() for part in parts)
+    assert page.get_by_text("The next chapter").is_visible()
+    page.close()
+
+
+def test_without_scripts_the_player_is_as_small_as_its_sentence(browser, played):
+    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, java_script_enabled=False)
+    page.goto(played.as_uri())
+    assert page.locator("iframe").bounding_box()["height"] < 150
+    page.close()
+
+
+def test_a_phone_shows_the_weights_before_and_after_the_step_at_once(browser, lesson):
+    page = browser.new_page(viewport={"width": PHONE, "height": HEIGHT})
+    page.goto(lesson.as_uri())
+    heads = page.locator(
+        "h3:has-text('from the rows to the step') ~ .scroll th:text-matches('^(dL_dw|this row|w|w_new)$')"
+    )
+    ends = [box["x"] + box["width"] for box in (head.bounding_box() for head in heads.all()[:4])]
+    assert len(ends) == 4
+    assert max(ends) <= PHONE
     page.close()

@@ -230,11 +230,8 @@ def test_order_of_the_contents(page):
     ends = ["Notes", "What the numbers mean", "Sources"]
     assert page.headings == [*figures, "The fit", "How it learned", row, *ends]
     learner = Page(as_html(report(DOCUMENT, *DRAWN, reader="learner"), "A title"))
-    assert learner.headings == [row, "Why it is so: the derivation", "How it learned", "The fit", *figures, *ends]
-    assert "goes on to the mean over the rows" not in learner.text  # it is gradient descent
-    document, drawn = certified()
-    newton = Page(as_html(report(document, *drawn, reader="learner"), "A title"))
-    assert "goes on to the mean over the rows" in newton.text
+    why = ["Why it is so: the derivation", "Exercises"]
+    assert learner.headings == [row, *why, "How it learned", "The fit", *figures, *ends]
     with pytest.raises(InputError, match="reader must be analyst or learner, not 'me'"):
         report(DOCUMENT, *DRAWN, reader="me")
 
@@ -312,16 +309,20 @@ def test_predictions(html, page):
 
 
 def test_where_the_row_is_from():
-    e = DOCUMENT["explanation"]
-    for more, sentence in (
-        ({"part": "training"}, "y = 1; a training row)"),
+    document, drawn = certified()
+    explained = {**DOCUMENT["explanation"], "epoch": 1}
+    for more, part, sentence in (
+        ({}, "training", "y = 1; a training row)"),
+        ({"closest": True}, "training", "The finished model gets this training row right by the smallest margin."),
+        ({}, "held out", "y = 1; held out)"),
+        ({"lesson": {"method": "gradient-descent", "epochs": 2}}, "training", "y = 1; a training row) after epoch 1"),
         (
-            {"part": "training", "closest": True},
-            "It is the training row that the model gets right by the smallest margin.",
+            {"lesson": {"method": "gradient-descent", "epochs": 2}},
+            "training",
+            "Training was by Newton’s method. This is",
         ),
-        ({"part": "held out"}, "y = 1; held out)"),
     ):
-        assert sentence in said({**DOCUMENT, "explanation": {**e, **more}})
+        assert sentence in said({**document, **more, "explanation": {**explained, "part": part}}, drawn)
 
 
 def test_saturated_slope_has_two_factors_that_multiply_to_it():

@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import chainrule
 from chainrule import InputError, graph
 from chainrule.explain import explain_row
 from drawn_tools import classes, drawn, few, numbers
@@ -67,7 +68,8 @@ def test_numbers_in_the_chain_multiply():
 def test_values_and_derivatives_are_those_of_the_graph():
     found = explain(y=0.0)
     made = graph.logistic_graph([1.5, -0.3], 0.0, [1.0, 0.5], 0.2)
-    for name in ("dL_dg", "dg_dz", "dz_db", "dL_dz", "dL_db", "article_product"):
+    assert found.dL_dg == pytest.approx(float(made.dL_dg), rel=1e-15)  # 1 - g is sigmoid(-z)
+    for name in ("dg_dz", "dz_db", "dL_dz", "dL_db", "article_product"):
         assert getattr(found, name) == float(getattr(made, name))
     assert (found.z, found.g, found.loss) == tuple(float(node.value) for node in (made.z, made.g, made.loss))
     assert found.stable == found.dL_dz
@@ -130,32 +132,41 @@ def test_a_step_near_certainty_keeps_its_digits():
 
 
 @pytest.mark.parametrize(
-    ("z", "y", "fractions", "stable"),
+    ("z", "y", "rounded", "stable"),
     [
         (-710.0, 1.0, "0/1 - 1/4.47629e-309", -1.0),
         (40.0, 0.0, "1/0 - 0/1", 1.0),
         (40.0, 1.0, "0/0 - 1/1", -np.exp(-40.0)),
+        (209.52, 0.0, "1/0 - 0/1", 1.0),
         (-800.0, 1.0, "0/1 - 1/0", -1.0),
         (-800.0, 0.0, "1/1 - 0/0", 0.0),
     ],
 )
-def test_a_saturated_row_shows_both_forms(z, y, fractions, stable):
+def test_a_saturated_row_shows_both_forms(z, y, rounded, stable):
     found = explain(x=[z, 0.0], y=y, w=[1.0, 0.0], b=0.0)
     assert found.saturated
     assert found.dL_dz == found.stable == pytest.approx(stable, rel=1e-15)
     assert not np.isfinite(found.article_product)
-    assert fractions in found.chain["dL_dz"]
     fault = "divides by zero" if found.g in (0.0, 1.0) else "overflows"
-    assert found.chain["dL_dz"].endswith(f": {fault}")
-    assert found.chain["stable"].endswith(f"sigmoid({(1 - 2 * y) * z:g}) = {stable:.6g}")
+    assert f"({rounded}) · " in found.note
     assert fault in found.note
+    # 1 - g with its digits, unless a float64 has no number as small, or none as large as 1/g
+    assert (fault in found.chain["dL_dz"]) == (fault in found.chain["dL_dg"]) == (abs(z) > 709)
+    assert found.chain["stable"].endswith(f"sigmoid({(1 - 2 * y) * z:g}) = {stable:.6g}")
     as_json = strict_json(found)
     assert as_json["article_product"] is None
     assert as_json["stable"] == found.stable
-    assert (
-        (as_json["dL_dg"] is None) == ("goes to inf" in found.note.replace("-inf", "inf")) == ("0/0" not in fractions)
-    )
+    assert (as_json["dL_dg"] is None) == (stable in (-1.0, 1.0) and abs(z) > 709)
     assert as_json["check"]["max_error"] < 1e-14
+
+
+def test_what_is_left_of_1_is_the_same_number_in_each_line():
+    found = explain(x=[209.52, 0.0], y=0.0, w=[1.0, 0.0], b=0.0)
+    rest = f"{np.exp(-209.52):.6g}"
+    assert found.chain["L"] == f"L = -log(1 - g) = -log({rest}) = 209.52"
+    assert f"= 1/{rest} - 0/1 = {np.exp(209.52):.6g}" in found.chain["dL_dg"]
+    assert f"= 1 · {rest} = {rest}" in found.chain["dg_dz"]
+    assert found.chain["dL_dz"].endswith(f" = {np.exp(209.52):.6g} · {rest} = 1")
 
 
 def test_a_row_near_saturation_says_what_the_article_loses():
@@ -202,6 +213,19 @@ def test_what_is_infinite_becomes_null():
 def test_values_in_the_users_units():
     assert [each.x_user for each in explain(x_user=[36.7, 19.3]).features] == [36.7, 19.3]
     assert [each.x_user for each in explain().features] == [1.5, -0.3]
+
+
+@pytest.mark.parametrize("m", [50, 333])
+def test_a_missing_number_that_the_mean_replaced_is_exactly_0(rng, m):
+    x = rng.normal(size=(m, 6)) * 10 + rng.uniform(1, 5000, size=6)
+    x[3] = np.nan
+    frame = {f"x{j}": x[:, j] for j in range(6)}
+    y = rng.random(m) > 0.5
+    with pytest.warns(chainrule.NotConvergedWarning):
+        result = chainrule.fit(frame, y, method="gradient-descent", max_reads=3, missing="mean", standardize=True)
+    assert [feature.x for feature in result.explain(frame, y, 3).features] == [0.0] * 6
+    raw = chainrule.fit(frame, y, missing="mean")
+    assert [each.x for each in raw.explain(frame, y, 3).features] == pytest.approx(np.nanmean(x, axis=0))
 
 
 def test_many_features_are_abbreviated_in_the_sum():

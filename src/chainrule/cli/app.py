@@ -133,7 +133,7 @@ opt.command(
     "report": opt.option(OUTPUT, "--report", "FILE", "Write a report here: one HTML file.", Path),
     "reader": opt.option(
         OUTPUT, "--for", "WHO", "Who reads the report: an analyst (figures and coefficients come first; the default), or a "
-        "learner (one row comes first, forward and backward, then the derivation)."),
+        "learner (one row comes first, forward, backward and to gradient descent's step, then the derivation and exercises)."),
     "threshold": opt.option(
         OUTPUT, "--threshold", "HOW", "Probability above which the report calls a row positive. Default: f1, the one with the "
         "largest F1 on the training rows."),

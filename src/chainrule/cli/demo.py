@@ -74,9 +74,5 @@ def run(out_dir: Path, *, by_hand: bool, voice: Voice) -> int:
 def _by_hand(voice: Voice) -> int:
     from chainrule.documents import by_hand
 
-    lines = (files("chainrule") / "data" / "students.csv").read_text("utf-8").splitlines()
-    names, *rows = (line.split(",") for line in lines)
-    numbers = {"no": "0", "yes": "1"}
-    table = {name: [float(numbers.get(row[j], row[j])) for row in rows] for j, name in enumerate(names)}
-    voice.tell({"command": "demo", **by_hand.by_hand(table, names[-1])}, by_hand.blocks)
+    voice.tell({"command": "demo", **by_hand.students()}, by_hand.blocks)
     return DONE

@@ -180,6 +180,16 @@ class Schema:
         """Mask (n,) of the coefficients of numbers: these may be standardised, levels and marks may not."""
         return np.array([of is None for column in self.columns for of in column.coefficients], dtype=np.bool_)
 
+    def in_units(
+        self, x: npt.NDArray[np.float64], center: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]
+    ) -> Any:
+        """Return (x - center)/scale, with 0 for a missing number that was replaced by the mean, if this is the center."""
+        means = np.array(
+            [c.mean if of is None else None for c in self.columns for of in c.coefficients], dtype=np.float64
+        )
+        is_center = (x == means) & np.isclose(means, center, rtol=1e-12)  # they are summed in different orders
+        return np.where(is_center, 0.0, (x - center) / scale)
+
     @property
     def text_columns(self) -> tuple[str, ...]:
         """Columns to read from a CSV file as text (`read_table(..., text=...)`): categories, dates, per cent, text labels."""

@@ -1,6 +1,7 @@
 """Two epochs of gradient descent on a table so small that every number can be checked by hand; made by the graph itself."""
 
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from chainrule.documents.blocks import Block, Facts, Formula, Heading, Table, say
 from chainrule.graph import logistic_graph
 from chainrule.words import plain
+
+MORE = "docs/derivation.md, and a report with --for learner, derive each step and have exercises with answers."
 
 Document = Mapping[str, Any]
 Vector = NDArray[np.float64]
@@ -34,28 +37,38 @@ def epochs(X: Vector, y: Vector, learning_rate: float, count: int) -> list[dict[
     return told
 
 
-def by_hand(table: Mapping[str, Sequence[float]], target: str, learning_rate: float = 0.1, count: int = 2) -> Document:
-    """Return the document of some epochs. table : numbers by column; its target is 0 or 1."""
-    names = [name for name in table if name != target]
-    X, y = np.column_stack([table[name] for name in names]).astype(np.float64), np.asarray(table[target], np.float64)
+def students(learning_rate: float = 0.1, count: int = 2) -> Document:
+    """Return the document of some epochs on six students: who passed, by the hours a week studied and watched television."""
+    lines = (files("chainrule") / "data" / "students.csv").read_text("utf-8").splitlines()
+    (*names, target), *rows = (line.split(",") for line in lines)
+    answers = {"no": "0", "yes": "1"}
+    numbers = np.array([[float(answers.get(cell, cell)) for cell in row] for row in rows])
+    X, y = numbers[:, :-1], numbers[:, -1]
     told = plain({"names": names, "target": target, "learning_rate": learning_rate, "x": X, "y": y})
     return {**told, "epochs": plain(epochs(X, y, learning_rate, count))}
 
 
 def blocks(document: Document) -> list[Block]:
     """Describe the epochs: forward, backward, the mean over the rows, the update."""
-    shown: list[Block] = [
+    told: list[Block] = [
         Heading("Gradient descent by hand: six students, two weights", 1),
         Facts.of({"question": "who passed, by the hours a week studied and spent on television?",
                   "model": "z = x · w + b,  g = 1/(1 + e^-z),  L = the mean of -(y log g + (1 - y) log(1 - g))",
                   "start": "w = 0, b = 0; learning rate {learning_rate:g}"}, **document),
     ]  # fmt: skip
-    for told in document["epochs"]:
-        shown += _epoch(document, told)
-    return [*shown, say("docs/derivation.md derives each step and has exercises with answers.", "note")]
+    return [
+        *told,
+        *in_full(document, 2),
+        say(MORE, "note"),
+    ]
 
 
-def _epoch(document: Document, told: Document) -> list[Block]:
+def in_full(document: Document, level: int) -> list[Block]:
+    """Describe each epoch with all numbers. level : of its heading."""
+    return [block for told in document["epochs"] for block in _epoch(document, told, level)]
+
+
+def _epoch(document: Document, told: Document, level: int) -> list[Block]:
     names, m = document["names"], len(document["y"])
     x = list(zip(*document["x"], strict=True))
     lines = [
@@ -65,13 +78,13 @@ def _epoch(document: Document, told: Document) -> list[Block]:
         | {f"dw {name}": told["terms"][k][j] for j, name in enumerate(names)}
         for k in range(m)
     ]
-    point = ", ".join(f"w_{name} = {_shown(w)}" for name, w in zip(names, told["w"], strict=True))
+    point = ", ".join(f"w_{name} = {shown(w)}" for name, w in zip(names, told["w"], strict=True))
     return [
-        Heading(f"Epoch {told['epoch']}: {point}, b = {_shown(told['b'])}"),
+        Heading(f"Epoch {told['epoch']}: {point}, b = {shown(told['b'])}", level),
         Heading("forward: x, w, b -> z -> g -> L", 3),
         Table.from_entries(lines, ("row", "row", ""), *((name, name, "g") for name in names), ("y", "y", ""),
                            ("z", "z", "g"), ("g", "g", "g"), ("loss l", "l", "g")),
-        Formula(f"L = {_mean(told['l'])} = {_shown(told['L'])}"),
+        Formula(f"L = {mean_of(told['l'])} = {shown(told['L'])}"),
         Heading("backward: L -> g -> z -> w, b", 3),
         Table.from_entries(lines, ("row", "row", ""), ("dL_dg", "dL_dg", "g"), ("dg_dz", "dg_dz", "g"),
                            ("dL_dz = g - y", "dL_dz", "g"), *((f"dL_dz · {name}", f"dw {name}", "g") for name in names)),
@@ -79,8 +92,8 @@ def _epoch(document: Document, told: Document) -> list[Block]:
         *(
             Formula(line)
             for at, terms, slope, old, new in _slopes(names, told)
-            for line in (f"dL_d{at} = {_mean(terms)} = {_shown(slope)}",
-                         f"{at} = {_shown(old)} - {document['learning_rate']:g} · {_signed(slope)} = {_shown(new)}")
+            for line in (f"dL/d{at} = {mean_of(terms)} = {shown(slope)}",
+                         f"{at} = {shown(old)} - {document['learning_rate']:g} · {signed(slope)} = {shown(new)}")
         ),
         say("L falls from {L:g} to {new_L:g}.", **told),
     ]  # fmt: skip
@@ -93,13 +106,16 @@ def _slopes(names: Sequence[str], told: Document) -> list[tuple[str, Sequence[fl
     return [*of_w, ("b", told["dL_dz"], told["dL_db"], told["b"], told["new_b"])]
 
 
-def _mean(terms: Sequence[float]) -> str:
-    return f"({' + '.join(map(_signed, terms))})/{len(terms)}"
+def mean_of(terms: Sequence[float]) -> str:
+    """Write a mean as a sum over a count."""
+    return f"({' + '.join(map(signed, terms))})/{len(terms)}"
 
 
-def _shown(x: float) -> str:
+def shown(x: float) -> str:
+    """Write a number with at most six digits."""
     return f"{x + 0.0:.6g}"
 
 
-def _signed(x: float) -> str:
-    return f"({_shown(x)})" if x < 0 else _shown(x)
+def signed(x: float) -> str:
+    """Write a number that follows an operator: negative ones in brackets."""
+    return f"({shown(x)})" if x < 0 else shown(x)

@@ -1,6 +1,11 @@
-"""The derivation of gradient descent's step, as a chapter of a learner's report."""
+"""The derivation of gradient descent's step, as a chapter of a learner's report: steps, examples by hand, and exercises."""
 
-from chainrule.documents.blocks import Beside, Block, Formula, Heading, say
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chainrule.documents.blocks import Beside, Block, Column, Fold, Formula, Heading, Table, say
+from chainrule.documents.by_hand import in_full, mean_of, shown, signed, students
+from chainrule.documents.exercises import EXERCISES
 
 STEPS = (  # a title, the reason, the formula
     (
@@ -50,9 +55,11 @@ STEPS = (  # a title, the reason, the formula
     ),
     (
         "How long a step may be",
-        "The loss is curved: the slope g − y of a row changes by g (1 − g) per unit of z, at most 1/4. A step multiplies the "
-        "distance from the bottom of a bowl of curvature c by 1 − η c. If η is above 2/c, it ends further away than it began.",
-        "-1 < 1 - η c < 1 for η < 2/c; no c is above L_max",
+        "The loss is curved: the slope g − y of a row changes by g (1 − g) per unit of z, at most 1/4. With one weight and no "
+        "bias, no curvature c is above L_max, the mean of x² over 4. With more of them, L_max is the largest eigenvalue of the "
+        "mean of x xᵀ over 4, where x ends with a 1 for the bias. A step multiplies the distance from the bottom of a bowl of "
+        "curvature c by 1 − η c. If η is above 2/c, it ends further away than it began.",
+        "-1 < 1 - η c < 1 for η < 2/c, and so for η < 2/L_max",
     ),
     (
         "Why centring helps",
@@ -64,9 +71,57 @@ STEPS = (  # a title, the reason, the formula
 
 
 def derivation() -> list[Block]:
-    """Derive each step of the graph, from the log-odds to the learning rate."""
-    groups: list[list[Block]] = [
-        [Heading(f"{k}. {title}", 3), say(text), Formula(line)] for k, (title, text, line) in enumerate(STEPS, 1)
+    """Derive each step of the graph, from the log-odds to the learning rate, with examples and exercises to do by hand."""
+    told = students()
+    columns = [list(range(1, 1 + len(told["y"]))), *zip(*told["x"], strict=True), told["y"]]
+    heads = ["row", *told["names"], f"y ({told['target']})"]
+    steps: list[list[Block]] = [
+        [Heading(f"{k}. {title}", 3), say(text), Formula(line), Formula(example, "by hand")]
+        for k, ((title, text, line), example) in enumerate(zip(STEPS, _examples(told), strict=True), 1)
     ]
-    told = say("Each step of the graph above, with its reason.")
-    return [Heading("Why it is so: the derivation"), told, Beside(groups)]
+    exercises: list[list[Block]] = [
+        [Heading(f"{k}. {title}", 3), say(question), Fold("Answer", [say(answer)])]
+        for k, (title, question, answer) in enumerate(EXERCISES, 1)
+    ]
+    return [
+        Heading("Why it is so: the derivation"),
+        say("Each step of the graph above, with its reason and an example. The examples are of six students: the hours a week "
+            "that they studied and watched television, and whether they passed. Training starts with w = 0 and b = 0, and its "
+            "learning rate is {learning_rate:g}. Examples of one row are of row 5, at the start.", **told),
+        Table([Column(head, column, "g") for head, column in zip(heads, columns, strict=True)]),
+        Beside(steps),
+        Fold("Two epochs of the students, with all numbers", in_full(told, 3)),
+        Heading("Exercises"),
+        say("With the same students. Here l is the loss of one row, and L the mean of all."),
+        Beside(exercises),
+    ]  # fmt: skip
+
+
+def _examples(told: Mapping[str, Any]) -> list[str]:
+    """Work each step out: for row 5 at the start, for all rows, and for television alone."""
+    first, row, rate, m = told["epochs"][0], 4, told["learning_rate"], len(told["y"])
+    x, y = told["x"][row], shown(told["y"][row])
+    z, g, loss, dL_dg, dg_dz, dL_dz = (shown(first[key][row]) for key in ("z", "g", "l", "dL_dg", "dg_dz", "dL_dz"))
+    of_row = (f"dL/dw_{j} = {dL_dz} · {shown(x_j)} = {shown(term)}"
+              for j, (x_j, term) in enumerate(zip(x, first["terms"][row], strict=True), 1))  # fmt: skip
+    slope, new, before, after = first["dL_dw"][0], first["new_w"][0], first["L"], first["new_L"]
+    hours = [line[1] for line in told["x"]]
+    mean = sum(hours) / m
+
+    def limit(values: Sequence[float]) -> str:
+        largest = sum(each * each for each in values) / (4 * m)
+        squares = " + ".join(f"{signed(each)}²" for each in values)
+        return f"L_max = ({squares})/{4 * m} = {shown(largest)}, and 2/L_max = {shown(2 / largest)}"
+
+    return [
+        f"z = {' + '.join(f'0 · {shown(x_j)}' for x_j in x)} + 0 = {z}, so g = 1/(1 + exp(0)) = {g}",
+        f"L = -log(1 - {g}) = {loss}, as y = {y}",
+        f"dL/dg = 1/(1 - {g}) - 0/{g} = {dL_dg}",
+        f"dg/dz = {g} · (1 - {g}) = {dg_dz}",
+        f"dL/dz = {dL_dg} · {dg_dz} = {dL_dz}, and g - y = {g} - {y} = {dL_dz}",
+        f"{', '.join(of_row)}, dL/db = {dL_dz}",
+        f"dL/dw_1 = {mean_of([terms[0] for terms in first['terms']])} = {shown(slope)}",
+        f"w_1 = 0 - {shown(rate)} · {signed(slope)} = {shown(new)}: the mean loss falls from {shown(before)} to {shown(after)}",
+        f"television alone: {limit(hours)}",
+        f"television less its mean, {shown(mean)}: {limit([each - mean for each in hours])}",
+    ]

@@ -15,7 +15,7 @@ from chainrule.fitting.result import Result
 from chainrule.model.files import write_atomically
 from chainrule.studies.learned import learned_by
 from chainrule.studies.progress import progress_of
-from chainrule.training import Training, closest_call, explain, measured
+from chainrule.training import Training, closest_call, explain, lesson, measured
 from chainrule.words import plain, shortened
 
 
@@ -59,11 +59,10 @@ def write_report(
     prepared, model, z = training.prepared, training.model, training.z
     y = prepared.encoded.y
     document = {"table": table, **fit_document(training, {})}
-    document |= explain(model, prepared.encoded, closest_call(training) if row is None else row)
-    told = document["explanation"]
+    chosen = closest_call(training) if row is None else row
     # if every row is at g = 1/2 or wrong, no row is right by any margin
-    is_right = told["y"] is not None and (2 * told["y"] - 1) * told["z"] > 0
-    told["closest"] = row is None and is_right
+    document["closest"] = row is None and (2 * y[chosen - 1] - 1) * z[chosen - 1] > 0
+    document |= lesson(training, chosen) if reader == "learner" else explain(model, prepared.encoded, chosen)
     document |= measured(training, rule or Rule("f1"))
     parts = [(z[rows], y[rows]) for rows in (prepared.train, prepared.test) if len(rows)]
     blocks = report_blocks(plain(document), training.result.trace, parts, learned_by(training), player, reader)

@@ -65,7 +65,8 @@ def report(
 ) -> list[Block]:
     """Tell the story of a fit: what it is, then its chapters in the order of its reader, then what is proven in detail.
 
-    document: of a fit, with "explanation" and "whole_gradient" of a row if one is to be shown. trace: what the run
+    document: of a fit, with "explanation" and "whole_gradient" of a row if one is to be shown; "lesson" has the method and the
+    epochs of their run, if it is another one. trace: what the run
     recorded. parts: log-odds and classes of the training rows, and of the held-out rows if there are any. player: put into
     the page, which then holds its rows. reader: of `ORDERS`.
     """
@@ -74,7 +75,7 @@ def report(
         "fit": lambda: _fit(document),
         "learned": lambda: [Heading("How it learned"), *_learning(document, trace, learned)],
         "predicts": lambda: _predicts(document),
-        "row": lambda: _row(document, reader),
+        "row": lambda: _row(document),
         "derivation": derivation,
         "player": lambda: [] if player is None else _played(player),
         "coefficients": lambda: _coefficients(document),
@@ -114,15 +115,22 @@ def _predicts(document: Document) -> list[Block]:
     return [Heading("How well it predicts"), table, *_decisions(document)]
 
 
-def _row(document: Document, reader: str) -> list[Block]:
-    """Explain a row, if one is to be shown."""
-    result = document["result"]
-    row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
+def _row(document: Document) -> list[Block]:
+    """Explain a row, if one is to be shown: at the end of the run, or early in the run of a lesson."""
     if not document.get("explanation"):
         return []
-    more = "A report on gradient descent (--learning-rate auto) goes on to the mean over the rows, and to the step."
-    is_told = reader == "learner" and result["method"] != "gradient-descent"
-    return [*explanation(row), *([say(more, "note")] if is_told else [])]
+    of = document["result"]
+    run = {"method": of["method"], "epochs": of["n_epochs"], **document.get("lesson", {})}
+    made = "Training was by {title}. This is gradient descent on the same rows, from zero."
+    preface = [
+        *(
+            [say("The finished model gets this training row right by the smallest margin.")]
+            if document.get("closest")
+            else []
+        ),
+        *([say(made, title=results.method_of(of).title)] if run["method"] != of["method"] else []),
+    ]
+    return explanation({**document, **run, "preface": preface})
 
 
 def _coefficients(document: Document) -> list[Block]:

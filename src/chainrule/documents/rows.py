@@ -33,7 +33,7 @@ def explanation(document: Document) -> list[Block]:
     runs = "Values run forward from x, w and b to L; derivatives run back, and the chain rule multiplies them."
     blocks: list[Block] = [
         Heading(_heading(document)),
-        *([say("It is the training row that the model gets right by the smallest margin.")] if told.get("closest") else []),
+        *document.get("preface", ()),
         Chart(lambda: _graph(told, is_narrow=True),
               runs if known else "Without a class there is no loss, so the graph ends at g.", lambda: _graph(told)),
         Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
@@ -115,43 +115,43 @@ def _backward(document: Document) -> tuple[list[dict[str, Any]], list[Text]]:
 
 
 def _step(document: Document) -> list[Block]:
-    """Describe gradient descent's next step: this row, the other rows, their sum, the update, F before and after."""
+    """Describe gradient descent's update: this row, the other rows, their mean, then w before and after, and F."""
     told, whole = document["explanation"], document.get("whole_gradient")
     step = whole and whole.get("step")
     if not whole or not step:
         return []
-    counts = told.get("part") == "training"
-
-    def line(name: str, share: float, total: float, penalty: float, w: float, new: float) -> dict[str, Any]:
-        own = share if counts else 0.0
-        return {
-            "name": name,
-            "own": own,
-            "others": total - own,
-            "penalty": penalty,
-            "dL_dw": total + penalty,
-            "w": w,
-            "new": new,
-        }
-
+    names, batch = [entry["name"] for entry in told["features"]], step["batch"]
+    of_w = zip(names, *(step[key] for key in ("share", "dL_dw", "w", "w_new")), strict=True)
+    bias = (BIAS, *(step[key] for key in ("share_b", "dL_db", "b", "b_new")))
     lines = [
-        line(entry["name"], entry["share"], total, entry["penalty_gradient"], w, new)
-        for entry, total, w, new in zip(told["features"], whole["dL_dw"], step["w"], step["w_new"], strict=True)
-    ]
-    lines.append(line(BIAS, told["share_b"], whole["dL_db"], 0.0, step["b"], step["b_new"]))
+        {"name": name, "own": own, "others": mean - own, "penalty": penalty, "dL_dw": mean + penalty, "w": w,
+         "step": new - w, "new": new}
+        for name, own, mean, w, new in (*of_w, bias) for penalty in [told["alpha"] * w * (name is not BIAS)]
+    ]  # fmt: skip
     lines.sort(key=lambda of: -abs(of["dL_dw"]))
-    rises = step["objective_new"] > step["objective"]
-    text = "w_new = w - {learning_rate:g} dL_dw, where {learning_rate:g} is the learning rate. "
-    text += "F goes from {objective:g} to {objective_new:g}"
+    lines = lines[:SHOWN]
+    rate, of = f"{step['learning_rate']:.4g}", " of this update" if batch else ""
+    change, is_own = step["objective_new"] - step["objective"], step["weight"] > 0
+    mean = "dL_dw is the mean over {rows:row}" + " of the batch" * bool(batch)
+    mean += ": this row adds {weight:g}/{sum_weights:g} of its own." if is_own else ", and this row isn’t one of them."
+    mean += " The penalty adds alpha w." if told["alpha"] > 0 else ""
+    if batch:
+        mean = ("In epoch {epoch} the row is in mini-batch {number} of {of}. At the weights where this update starts, it has "
+                "z = {z:g}, g = {g:g} and dL_dz = {dL_dz:g}. " + mean)  # fmt: skip
+    moves = f"{{F}} {'rises' if change > 0 else 'falls'} by {{change:3}}, from {{objective:g}} to {{objective_new:g}}."
     return [
         Heading("from the rows to the step", 3),
+        say(mean, **step, **(batch or {"rows": whole["rows"]})),
         Table.from_entries(
-            lines[:SHOWN], ("feature", "name", "name"), ("this row", "own", "e"), ("other rows", "others", "e"),
-            ("alpha w", "penalty" if told["alpha"] > 0 else "", "e"), ("dL_dw", "dL_dw", "e"), ("w", "w", "4"),
-            ("w_new", "new", "4"),
+            lines, ("feature", "name", "name"), ("dL_dw", "dL_dw", "4"), ("this row", "own", "4"),
+            ("other rows", "others", "4"), ("alpha w", "penalty" if told["alpha"] > 0 else "", "4"),
         ),
-        *rest(len(lines)),
-        say(text + (", and so it rises." if rises else "."), **step),
+        *rest(len(names) + 1),
+        say(f"The update goes against it: w_new = w - {rate} dL_dw, where {rate} is the learning rate{of}."),
+        Table.from_entries(
+            lines, ("feature", "name", "name"), ("w", "w", "4"), ("w_new", "new", "4"), (f"-{rate} dL_dw", "step", "4"),
+        ),
+        say(moves, **step, change=abs(change), F="F of the batch" if batch else "F"),
     ]  # fmt: skip
 
 
@@ -162,12 +162,14 @@ def _next(document: Document) -> list[Block]:
         return []
     unit, epoch = method_of(document).noun, document["epochs"] if told["epoch"] is None else told["epoch"]
     names = {"z": "z", "g": "g", "L": "loss", "dL_dz": "dL_dz"}
-    lines = [{"name": name, "now": told[key], "next": after[key]} for name, key in names.items()]
+    lines = [{"name": name, "now": told[key], "next": after[key], "change": after[key] - told[key]}
+             for name, key in names.items()]  # fmt: skip
     ratio = after["dL_dz"] / told["dL_dz"] if told["dL_dz"] else 1.0
     return [
         Heading(f"this row at the next {unit}", 3),
         Table.from_entries(
             lines, ("", "name", ""), (f"{unit} {epoch:,}", "now", "6"), (f"{unit} {epoch + 1:,}", "next", "6"),
+            ("change", "change", "3"),
         ),
         say("Each dL_dw of the row is dL_dz times its x, so all of them change by the same factor: {ratio:6}.", ratio=ratio),
     ]  # fmt: skip
