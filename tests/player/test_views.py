@@ -395,8 +395,10 @@ def test_numbers_of_a_dropped_table_are_read_as_it_writes_them(page, head, cells
     [
         ("", "needs a line of column names"),
         ("a,b\n", "needs a line of column names"),
-        ("a,b\n1,2\n3\n", "Row 2 has 1 cells and the header 2"),
-        ('a,b\n1,"2\n3,4\n', "can't be read"),
+        ("a,b\n1,2\n\n3\n", "Row 2 has 1 cells and the header 2"),
+        ('a,b\n1,2\n3,"4\n5,6\n', "Row 2 can't be read"),
+        ('a,b\n1,2\n\n3,4\n5,"6"7\n', "Row 3 can't be read"),
+        ('a,"b\n1,2\n', "The header can't be read"),
         ("a,b\n1,x\n2,y\n3,z\n", "exactly two values"),
         ("a,b\nu,0\nu,1\n", "No column is left"),
         (
