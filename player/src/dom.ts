@@ -112,10 +112,22 @@ export function shortened(name: string, most: number): string {
   return letters.length <= most ? name : `${letters.slice(0, most - 1 - tail).join("")}…${letters.slice(-tail).join("")}`;
 }
 
-/** Shorten names so that they stay different: those that don't get their number. */
+/** Shorten a name to its beginning and what is around a place in its middle. */
+function around(name: string, place: number, most: number): string {
+  const letters = [...name];
+  const head = Math.floor(most / 3);
+  const size = most - head - 2;
+  const from = Math.max(head, Math.min(place - Math.floor(size / 2), letters.length - size));
+  return `${letters.slice(0, head).join("")}…${letters.slice(from, from + size).join("")}${from + size < letters.length ? "…" : ""}`;
+}
+
+/** Shorten names so that they stay different: some show where they differ, or else get their number. */
 export function allShortened(names: readonly string[], most: number): string[] {
   const made = names.map((name) => shortened(name, most));
-  const seen = new Set<string>();
-  const twice = new Set(made.filter((name) => seen.has(name) || !seen.add(name)));
-  return made.map((name, j) => (twice.has(name) ? `${shortened(names[j], most - 6)} (${j + 1})` : name));
+  const shown = made.map((short, j) => {
+    const alike = names.filter((_, k) => made[k] === short).map((name) => [...name]);
+    const place = alike[0].findIndex((letter, at) => alike.some((name) => name[at] !== letter));
+    return alike.length > 1 ? around(names[j], place, most) : short;
+  });
+  return shown.map((short, j) => (shown.indexOf(short) === shown.lastIndexOf(short) ? short : `${shortened(names[j], most - 6)} (${j + 1})`));
 }
