@@ -128,7 +128,7 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
       "div",
       { class: "pair rows" },
       card("The row's numbers", "", (place) => row.view(store, place), div()),
-      card("All rows", "Choose a row by its number. The worst predicted come first; a heading orders them otherwise.", (place) => rows.view(store, place), div()),
+      card("All rows", "Choose a row by its number. The worst predicted come first. A heading orders them otherwise; pressed again, it turns the order.", (place) => rows.view(store, place), div()),
     ),
     pair(
       card("How the loss falls", "A click on the curves goes to that epoch.", (place) => time.curves(store, place), div()),

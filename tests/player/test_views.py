@@ -199,8 +199,35 @@ def test_the_worst_predicted_row_comes_first_and_rows_are_found(page):
     weighs = section(page, "The row's numbers").locator("tr", has=page.get_by_label("x of body_mass_g"))
     assert page.get_by_label("body_mass_g in the table").input_value() == "3550"
     assert weighs.count() == 1
-    page.get_by_label("find rows").fill("female")
-    assert "of 165" in table.text_content()
+    classes = table.locator("tbody td.word")
+    for wanted, found, count in (("male", "male", 168), ("fem", "female", 165), ("held", "held out", 84)):
+        page.get_by_label("find rows").fill(wanted)
+        assert f"of {count}" in table.text_content()
+        assert all(re.search(rf"\b{found}\b", text) for text in classes.all_text_contents())
+
+
+@pytest.mark.parametrize(("name", "place"), [("row", 1), ("g: P(male)", 3), ("loss", 4), ("∂L/∂z", 5)])
+def test_a_heading_orders_the_rows_and_turns_the_order(page, name, place):
+    go_to(page, 30)
+    table = section(page, "All rows")
+    head = table.get_by_role("columnheader", name=name, exact=True)
+    orders = {}
+    for _ in range(2):
+        head.get_by_role("button").click()
+        cells = table.locator(f"tbody tr > :nth-child({place})").all_text_contents()
+        orders[head.get_attribute("aria-sort")] = [number(cell) for cell in cells]
+    assert orders["ascending"] == sorted(orders["ascending"])
+    assert orders["descending"] == sorted(orders["descending"], reverse=True)
+    assert orders["ascending"][0] < orders["descending"][0]
+
+
+def test_the_heading_of_the_class_orders_by_it(page):
+    table = section(page, "All rows")
+    firsts = set()
+    for _ in range(2):
+        table.get_by_role("button", name="class", exact=True).click()
+        firsts.add(table.locator("tbody td.word").first.text_content().split(",")[0])
+    assert firsts == {"female", "male"}
 
 
 def test_a_whole_number_finds_its_row_before_a_class_of_that_name(page):
