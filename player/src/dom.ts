@@ -94,8 +94,19 @@ export function pretty(x: number | null | undefined, digits = 4): string {
   return `${mantissa}\u00a0×\u00a010${raised}`.replace("-", "−");
 }
 
+/** Write numbers that are added up with decimals in common: those of the largest's fifth digit, or more for four digits. */
+export function alike(...added: number[]): (x: number) => string {
+  const place = (x: number): number => Math.floor(Math.log10(Math.abs(x))); // of the first digit
+  const largest = Math.max(...added.map(place));
+  return (x) => {
+    const digits = Math.max(4, 5 + place(x) - largest);
+    const isLong = Math.abs(largest) > 4 || place(x) < -9; // with a power of ten
+    return isLong || Number.isInteger(x) ? pretty(x, digits) : x.toFixed(digits - 1 - place(x)).replace("-", "−");
+  };
+}
+
 /** Write a number as a factor or term after a sign: one below 0 in brackets. */
-export const signed = (x: number): string => (x < 0 ? `(${pretty(x)})` : pretty(x));
+export const signed = (x: number, write = pretty as (x: number) => string): string => (x < 0 ? `(${write(x)})` : write(x));
 
 /** The head of a table's row: a name, which may break after _ and =, and its symbol. */
 export function named(short: string, name: string, symbol = ""): HTMLTableCellElement {

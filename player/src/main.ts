@@ -121,7 +121,7 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
       "div",
       {},
       card("One row, forward and backward", "", (picture) => graph.view(store, picture, formula, why), picture),
-      card("From the rows to the step", "Each training row has its own ∂L/∂w. Their mean is the gradient, and one step goes against it.", (place) => step.view(store, place), table),
+      card("From the rows to the step", `Each training row has its own ∂L/∂w. Their ${data.rows.s ? "weighted " : ""}mean is the gradient, and one step goes against it.`, (place) => step.view(store, place), table),
       steps,
     ),
     el(

@@ -47,7 +47,7 @@ export function view(store: Store, place: Element): void {
   );
   const isWanted = (i: number): boolean => String(data.rowNumbers[i]) === wanted;
   function sort(): void {
-    const [at, { rows }] = [store.point, store.run];
+    const [at, { rows }] = [store.point, store.table];
     const names = [zero, one].map((name) => name.toLowerCase());
     // the start of a class's name finds it; the name itself finds no longer one
     const isFound = names.map((name) => (names.includes(wanted) ? name === wanted : name.startsWith(wanted)));
@@ -66,7 +66,7 @@ export function view(store: Store, place: Element): void {
     put(
       body,
       ...order.slice(first, first + PAGE).map((i) => {
-        const row = rowAt(store.run.rows, i, at);
+        const row = rowAt(store.table.rows, i, at);
         const pick = el("button", { type: "button", "aria-label": `row ${data.rowNumbers[i]}`, "aria-pressed": i === state.row ? "true" : "false", click: () => store.change({ row: i }) }, String(data.rowNumbers[i]));
         return el(
           "tr",
