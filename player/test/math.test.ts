@@ -43,7 +43,7 @@ test("gradients are derivatives", () => {
   const rows: M.Rows = { ...run.rows, x: Float64Array.from(run.rows.x), y: Uint8Array.from(run.rows.y), s: null };
   const at = { w: Float64Array.from(run.at[1].w), b: run.at[1].b };
   const of = M.sums(rows, at, 0.3);
-  const [found, exact] = [M.differences(rows, at, 0.3), [...of.dL_dw, of.dL_db]];
+  const [found, exact] = [M.finished(M.differences(rows, at, 0.3)), [...of.dL_dw, of.dL_db]];
   exact.forEach((d, j) => assert.ok(Math.abs(found[j] - d) < 1e-9));
 });
 

@@ -252,6 +252,22 @@ def test_a_row_chosen_by_the_keyboard_keeps_the_focus(page):
     assert page.evaluate("document.activeElement.textContent") == chosen
 
 
+def test_the_checks_say_how_near_the_article_s_loss_is_to_log_0(page):
+    go_to(page, 60)
+    said = section(page, "Checks").text_content()
+    found = re.search(
+        r"at most (\S+) in the rows of (\w+) \(y = 0\).*at least (\S+) in the rows of (\w+) \(y = 1\)", said
+    )
+    table = section(page, "All rows")
+    for z, label, by in ((found[1], found[2], "descending"), (found[3], found[4], "ascending")):
+        page.get_by_label("find rows").fill(label)
+        head = table.get_by_role("columnheader", name="g: P(male)")
+        while head.get_attribute("aria-sort") != by:
+            head.get_by_role("button").click()
+        table.locator("tbody button").first.click()
+        assert page.locator("g.node[data-stage=z] .value").text_content() == f"= {z}"
+
+
 def test_a_fork_keeps_the_old_curve_and_takes_batches_and_a_penalty(page):
     go_to(page, 10)
     page.get_by_label("rows in a batch").select_option("32")
