@@ -460,23 +460,54 @@ def test_a_table_that_does_not_fit_is_refused_in_a_sentence(page, text, why):
     playwright.expect(said.get_by_text(why)).to_be_visible()
 
 
-def test_an_exercise_is_right_and_wrong(page):
-    go_to(page, 3)
-    place = section(page, "Exercises")
-    field = page.get_by_label("your answer")
-    for _ in range(30):  # until it asks for what can be read off
-        ask = place.locator("p").nth(1).text_content()
-        found = re.search(r"has g = (\S+) and y = (\d)\. What is ∂L/∂z", ask)
-        if found:
-            break
+def exercises(page):
+    """Ask each exercise once: what it asks, and what the page says of an answer."""
+    place, field = section(page, "Exercises"), page.get_by_label("your answer")
+
+    def said(answer):
+        field.fill(f"{answer:.9g}")
+        place.get_by_role("button", name="check", exact=True).click()
+        return place.locator("[role=status]").text_content()
+
+    for _ in range(7):
+        yield place.locator("p").nth(1).text_content(), said
         place.get_by_role("button", name="another").click()
-    answer = number(found.group(1)) - int(found.group(2))
-    field.fill(str(-answer))
-    place.get_by_role("button", name="check", exact=True).click()
-    assert "Look at the sign" in place.text_content()
-    field.fill(str(answer))
-    place.get_by_role("button", name="check", exact=True).click()
-    assert "Right" in place.text_content()
+
+
+@pytest.mark.parametrize("epoch", [30, 60])
+def test_an_exercise_tells_right_from_wrong_and_speaks_of_a_sign_where_one_is_wrong(page, epoch):
+    go_to(page, epoch)
+    asked = 0
+    for ask, said in exercises(page):
+        if found := re.search(r"has g = (\S+) and y = (\d)\. What is ∂L/∂z", ask):
+            answer = number(found[1]) - int(found[2])
+            assert "Look at the sign" in said(-answer)
+        elif found := re.search(r"is (\S+), and the rate is (\S+)\. What does the step add", ask):
+            answer = -number(found[2]) * number(found[1])
+            assert "Look at the sign" in said(-answer)
+        else:
+            continue
+        asked += 1
+        assert "Try again" in said(0)
+        assert "Try again" in said(1.05 * answer)
+        assert "Right" in said(answer)
+    assert asked == 2
+
+
+def test_the_numbers_of_an_exercise_are_enough_for_a_row_that_is_surely_right(page):
+    go_to(page, 60)
+    section(page, "All rows").get_by_role("button", name="loss").click()  # the best predicted come first
+    section(page, "All rows").locator("tbody button").first.click()
+    page.get_by_label("w of body_mass_g").fill("12")
+    found = False
+    for ask, said in exercises(page):
+        if "What is its loss" in ask:
+            less = number(re.search(r"1 − (.*?) and y = 1|g = (.*?) and y = 0", ask)[1])
+            assert less < 0.01
+            assert "Right" in said(-np.log1p(-less))
+            assert "Try again" in said(0)
+            found = True
+    assert found
 
 
 def test_the_learning_rate_says_why_it_has_a_limit_and_why_centring_helps(browser, penguins):
