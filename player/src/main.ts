@@ -9,6 +9,7 @@ import * as derive from "./views/derive";
 import * as exercise from "./views/exercise";
 import * as exporting from "./views/export";
 import * as fork from "./views/fork";
+import * as formulas from "./views/formula";
 import * as graph from "./views/graph";
 import * as limits from "./views/limits";
 import * as own from "./views/own";
@@ -106,6 +107,7 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
   const clock = el("div", { class: "sticky" }, controls);
   const steps = el("div", { class: "steps", role: "group", "aria-label": "steps of the row" }, bar, formula, reason);
   const keys = { ...time.controls(store, controls), ...stepper(store, bar, [picture, table], [clock, steps]) }; // the clock is the first view to be shown
+  formulas.view(store, formula);
   const sampled = data.sampledFrom === null ? null : el("p", {}, `The table has ${data.sampledFrom.toLocaleString("en")} rows. This page holds a sample of ${data.rows.m.toLocaleString("en")}, each class with its share, and the run is on the sample alone.`);
   put(
     page,
@@ -120,7 +122,7 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
     el(
       "div",
       {},
-      card("One row, forward and backward", "", (picture) => graph.view(store, picture, formula, why), picture),
+      card("One row, forward and backward", "", (picture) => graph.view(store, picture, why), picture),
       card("From the rows to the step", `Each training row has its own ∂L/∂w. Their ${data.rows.s ? "weighted " : ""}mean is the gradient, and one step goes against it.`, (place) => step.view(store, place), table),
       steps,
     ),

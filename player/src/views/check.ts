@@ -74,7 +74,7 @@ function losses(store: Store, place: Element): void {
       {},
       met.length
         ? `The article's form of the loss meets log(0) in ${met.length === 1 ? "one row" : `${met.length} rows`} here: row ${named.join(", ")}${met.length > named.length ? ", …" : ""}. The page takes the stable form, which is finite in every row.`
-        : `Both forms of the loss work in every row here. z is at most ${pretty(largest(0))} in the rows of ${classes[0]} (y = 0): from 37 on g would round to 1, and log(1 − g) be infinite. It is at least ${pretty(-largest(1))} in the rows of ${classes[1]} (y = 1): from −746 on g would round to 0.`,
+        : `Both forms of the loss work in every row here. z is at most ${pretty(largest(0))} in the rows of ${classes[0]} (y = 0): from 37 on g would round to 1, and log(1 − g) be infinite. It is at least ${pretty(-largest(1))} in the rows of ${classes[1]} (y = 1): from −746 down g would round to 0.`,
     ),
   );
 }

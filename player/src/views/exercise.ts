@@ -3,7 +3,7 @@
 import { el, pretty, put } from "../dom";
 import { random, sigmoid } from "../math";
 import { POINT, type Store } from "../store";
-import { probability } from "./graph";
+import { probability } from "./formula";
 
 interface Exercise {
   readonly ask: string;

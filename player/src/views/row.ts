@@ -88,7 +88,7 @@ export function view(store: Store, place: Element): void {
       for (const j of shown) lines[j] ??= line(named(short[j], data.names[j], `w${subscript(j + 1)}`), j, ...(inUnits ? (["table"] as const) : []), "x", "w");
       put(body, hasBias && lines[n].row, ...shown.map((j) => lines[j].row), n > most && weakest.row);
     }
-    put(says, `Change a number of row ${data.rowNumbers[store.state.row]} and watch the graph. A changed w holds at this epoch; “go on from here” trains on from it. A changed x counts in the mean, but in no later step. `);
+    put(says, `Change a number of row ${data.rowNumbers[store.state.row]} and watch the graph. A changed w holds at this epoch; “go on from here” trains on from it. A changed x counts at this step alone. `);
     numbers();
   }
   function numbers(): void {
