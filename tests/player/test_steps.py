@@ -151,3 +151,28 @@ def test_names_that_differ_in_their_middle_show_where(browser, tmp_path):
         said = " ".join(place.all_text_contents())
         assert all(f"_{j}_" in said for j in range(4)), said
     page.close()
+
+
+def test_no_step_s_formula_is_cut_on_a_phone(browser, penguins):
+    page = opened(browser, penguins, "#epoch=30", viewport={"width": 390, "height": 844})
+    page.get_by_label("w of body_mass_g").fill("-1234.5678")
+    for value in ("0.5", "-0.00006607"):
+        page.get_by_label("x of body_mass_g").fill(value)
+        press(page, "start over")
+        for step in range(9):
+            assert page.locator(".formula").evaluate("line => line.scrollWidth <= line.clientWidth"), (value, step)
+            press(page, "step")
+        go_to(page, 29)
+        page.get_by_label("w of body_mass_g").fill("-1234.5678")
+    page.close()
+
+
+def test_the_table_of_rows_has_room_for_long_names_of_classes(browser, tmp_path):
+    names = ("successful", "unsuccessful")
+    lines = [f"{i % 7},{i % 5},{names[(i * i) % 11 > 4]}" for i in range(2000)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,outcome", *lines]))
+    page = opened(browser, played(tmp_path, tmp_path / "t.csv", "--target", "outcome"), "#epoch=30&step=8")
+    table = page.get_by_role("region", name="table of rows")
+    assert "unsuccessful, held out" in table.text_content()
+    assert table.evaluate("place => place.scrollWidth <= place.clientWidth")
+    page.close()

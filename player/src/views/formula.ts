@@ -47,8 +47,8 @@ function formula(store: Store, stage: Stage): Child[] {
     L: () => [part(i("L"), o("="), o("−"), i("log"), row.y ? i("g") : r(o("("), rest(), o(")"))), " ", part(o("≈"), o("−"), i("log"), n(seen.includes("−") ? `(${seen})` : seen)), ...about(row.loss)],
     dL_dg: () => [part(d("L", "g"), o("="), ...(row.y ? [o("−"), over(n("1"), i("g"))] : [over(n("1"), rest())])), " ", part(o("≈"), ...(row.y ? [o("−")] : []), over(n("1"), n(seen))), ...about(row.dL_dg)],
     dg_dz: () => [
-      part(d("g", "z"), o("="), i("g"), o("("), rest(), o(")"), o("≈"), n(sigmoid(row.z)), o("·"), n(sigmoid(-row.z))), ...about(row.dg_dz), ", ",
-      part(d("L", "z"), o("="), d("L", "g"), d("g", "z"), o("≈"), factor(row.dL_dg), o("·"), n(row.dg_dz)), ...about(row.dL_dz), " ", part(o("="), i("g"), o("−"), i("y")),
+      part(d("g", "z"), o("="), i("g"), o("("), rest(), o(")")), " ", part(o("≈"), n(sigmoid(row.z)), o("·"), n(sigmoid(-row.z))), ...about(row.dg_dz), ", ",
+      part(d("L", "z"), o("="), d("L", "g"), d("g", "z")), " ", part(o("≈"), factor(row.dL_dg), o("·"), n(row.dg_dz)), ...about(row.dL_dz), " ", part(o("="), i("g"), o("−"), i("y")),
     ],
     dz_dw: () => [part(slope("L"), o("="), d("L", "z"), slope("z"), o("="), d("L", "z"), of("x")), " ", part(o("≈"), factor(row.dL_dz), o("·"), factor(x)), ...about(ofRow)],
     mean: () => {
