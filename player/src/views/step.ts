@@ -81,7 +81,7 @@ export function view(store: Store, place: Element): void {
         el("thead", {}, el("tr", {}, ...["column", "this row", part, "part of the other rows", ...(how.alpha > 0 ? ["penalty α w"] : []), "∂L/∂w: the mean", "w − rate · ∂L/∂w"].map((head) => el("th", { scope: "col" }, head)))),
         el("tbody", {}, ...order.map(line)),
       ),
-      every.length > SHOWN && el("p", { class: "note" }, `${every.length - SHOWN} more with smaller derivatives.`),
+      every.length > SHOWN && el("p", { class: "note" }, `The weight that the formulas follow comes first, then the largest derivatives. ${every.length - SHOWN} more are not shown.`),
       el("p", {}, update ? `${loss} goes from ${pretty(now, 6)} to ${pretty(then, 6)}${then > now ? ": it rises" : ""}.` : `${loss} is ${pretty(now, 6)} here.`),
       batch && el("p", { class: "note" }, `This is batch ${state.batch + 1} of ${batches.length} of the epoch: each makes a step of its own. Every epoch deals the rows into batches anew.`),
     ]);
