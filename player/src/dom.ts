@@ -96,8 +96,19 @@ export function pretty(x: number | null | undefined, digits = 4): string {
 
 export const capital = (text: string): string => text[0].toUpperCase() + text.slice(1);
 
+/** Write numbers that are added up with decimals in common: those of the largest's fifth digit, or more for four digits. */
+export function alike(...added: number[]): (x: number) => string {
+  const place = (x: number): number => Math.floor(Math.log10(Math.abs(x))); // of the first digit
+  const largest = Math.max(...added.map(place));
+  return (x) => {
+    const digits = Math.max(4, 5 + place(x) - largest);
+    const isLong = Math.abs(largest) > 4 || place(x) < -9; // with a power of ten
+    return isLong || Number.isInteger(x) ? pretty(x, digits) : x.toFixed(digits - 1 - place(x)).replace("-", "−");
+  };
+}
+
 /** Write a number as a factor or term after a sign: one below 0 in brackets. */
-export const signed = (x: number): string => (x < 0 ? `(${pretty(x)})` : pretty(x));
+export const signed = (x: number, write = pretty as (x: number) => string): string => (x < 0 ? `(${write(x)})` : write(x));
 
 /** The head of a table's row: a name, which may break after _ and =, and its symbol. */
 export function named(short: string, name: string, symbol = ""): HTMLTableCellElement {
@@ -114,10 +125,22 @@ export function shortened(name: string, most: number): string {
   return letters.length <= most ? name : `${letters.slice(0, most - 1 - tail).join("")}…${letters.slice(-tail).join("")}`;
 }
 
-/** Shorten names so that they stay different: those that don't get their number. */
+/** Shorten a name to its beginning and what is around a place in its middle. */
+function around(name: string, place: number, most: number): string {
+  const letters = [...name];
+  const head = Math.floor(most / 3);
+  const size = most - head - 2;
+  const from = Math.max(head, Math.min(place - Math.floor(size / 2), letters.length - size));
+  return `${letters.slice(0, head).join("")}…${letters.slice(from, from + size).join("")}${from + size < letters.length ? "…" : ""}`;
+}
+
+/** Shorten names so that they stay different: some show where they differ, or else get their number. */
 export function allShortened(names: readonly string[], most: number): string[] {
   const made = names.map((name) => shortened(name, most));
-  const seen = new Set<string>();
-  const twice = new Set(made.filter((name) => seen.has(name) || !seen.add(name)));
-  return made.map((name, j) => (twice.has(name) ? `${shortened(names[j], most - 6)} (${j + 1})` : name));
+  const shown = made.map((short, j) => {
+    const alike = names.filter((_, k) => made[k] === short).map((name) => [...name]);
+    const place = alike[0].findIndex((letter, at) => alike.some((name) => name[at] !== letter));
+    return alike.length > 1 ? around(names[j], place, most) : short;
+  });
+  return shown.map((short, j) => (shown.indexOf(short) === shown.lastIndexOf(short) ? short : `${shortened(names[j], most - 6)} (${j + 1})`));
 }

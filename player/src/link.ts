@@ -1,4 +1,4 @@
-// The state as a fragment of a link: the epoch, the row, the step, what was edited, and each run that the page made.
+// The state as a fragment of a link: the epoch, the row, the step, the weight that is followed, what was edited, and each run that the page made.
 
 import { type Point, type Rows } from "./math";
 import { CURVES, type Edited, NOT_EDITED, type Pair, type State, STAGES, type Store } from "./store";
@@ -15,6 +15,7 @@ const rowOf = (rows: Rows, i: number): Float64Array => rows.x.subarray(i * rows.
 export function fragment(state: State): string {
   const run = state.runs[state.run];
   const parts = [`epoch=${state.epoch}`, `row=${state.row}`, `step=${state.stage}`];
+  if (state.column !== null) parts.push(`weight=${state.column}`);
   if (state.batch) parts.push(`batch=${state.batch}`);
   if (state.runs.length > 1) parts.push(`run=${state.run}`);
   if (state.curve !== CURVES[0]) parts.push(`curve=${state.curve}`);
@@ -90,6 +91,7 @@ export function restore(store: Store, hash: string): void {
   goTo(store, whole(given.get("run"), store.state.runs.length - 1) ?? 0, given.get("epoch"), given.get("batch"));
   const [row, stage] = [whole(given.get("row"), store.run.rows.m - 1), whole(given.get("step"), STAGES.length - 1)];
   const n = store.run.rows.n;
-  store.change({ row: row ?? store.state.row, stage: stage ?? store.state.stage, map: pair(given.get("map"), n - 1), surface: pair(given.get("surface"), n), curve: CURVES.find((curve) => curve === given.get("curve")) ?? CURVES[0] });
+  const column = whole(given.get("weight"), store.point.w.length - (store.run.how.fitIntercept ? 0 : 1)) ?? null;
+  store.change({ row: row ?? store.state.row, stage: stage ?? store.state.stage, column, map: pair(given.get("map"), n - 1), surface: pair(given.get("surface"), n), curve: CURVES.find((curve) => curve === given.get("curve")) ?? CURVES[0] });
   store.change({ edited: edited(store, { x: given.get("x"), w: given.get("w") }) });
 }

@@ -9,6 +9,7 @@ import * as derive from "./views/derive";
 import * as exercise from "./views/exercise";
 import * as exporting from "./views/export";
 import * as fork from "./views/fork";
+import * as formulas from "./views/formula";
 import * as graph from "./views/graph";
 import * as limits from "./views/limits";
 import * as own from "./views/own";
@@ -109,6 +110,7 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
   const clock = el("div", { class: "sticky" }, controls);
   const steps = el("div", { class: "steps", role: "group", "aria-label": "steps of the row" }, bar, formula, reason);
   const keys = { ...time.controls(store, controls), ...stepper(store, bar, [picture, table], [clock, steps]) }; // the clock is the first view to be shown
+  formulas.view(store, formula);
   const sampled = data.sampledFrom === null ? null : el("p", {}, `The table has ${data.sampledFrom.toLocaleString("en")} rows. This page holds a sample of ${data.rows.m.toLocaleString("en")}, each class with its share, and the run is on the sample alone.`);
   put(
     page,
@@ -123,15 +125,15 @@ function show(data: Data, page: HTMLElement, hash = ""): void {
     el(
       "div",
       {},
-      card("One row, forward and backward", "", (picture) => graph.view(store, picture, formula, why), picture),
-      card("From the rows to the step", "Each training row has its own ∂L/∂w. Their mean is the gradient, and one step goes against it.", (place) => step.view(store, place), table),
+      card("One row, forward and backward", "", (picture) => graph.view(store, picture, why), picture),
+      card("From the rows to the step", `Each training row has its own ∂L/∂w. Their ${data.rows.s ? "weighted " : ""}mean is the gradient, and one step goes against it.`, (place) => step.view(store, place), table),
       steps,
     ),
     el(
       "div",
       { class: "pair rows" },
       card("The row's numbers", "", (place) => row.view(store, place), div()),
-      card("All rows", "Choose a row by its number. The worst predicted come first; a heading orders them otherwise.", (place) => rows.view(store, place), div()),
+      card("All rows", "Choose a row by its number. The worst predicted come first. A heading orders them otherwise; pressed again, it turns the order.", (place) => rows.view(store, place), div()),
     ),
     pair(
       card("How the loss falls", "A click on the curves goes to that epoch.", (place) => time.curves(store, place), div()),

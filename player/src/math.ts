@@ -231,17 +231,26 @@ export function* largestEigenvalue(rows: Rows, h: Float64Array, alpha = 0, fitIn
   return value;
 }
 
-/** Each entry of the gradient by central differences of fourth order, (n + 1,), b's last: a check of `sums`. */
-export function differences(rows: Rows, at: Point, alpha = 0, which?: ArrayLike<number>): Float64Array {
+/** Each entry of the gradient from F alone, by central differences of fourth order, (n + 1,), b's last: a check of `sums`. */
+export function* differences(rows: Rows, at: Point, alpha = 0, which?: ArrayLike<number>): Generator<void, Float64Array> {
+  const { n, x, y, s } = rows;
+  const places = Array.from(which ?? { length: rows.m }, (i, k) => i ?? k);
+  const z = Float64Array.from(places, (i) => logOdds(rows, i, at));
+  const S = places.reduce((sum, i) => sum + (s ? s[i] : 1), 0);
+  yield;
+  /** F with a parameter moved by h, less the penalty on the others. */
   const F = (j: number, h: number): number => {
-    const w = at.w.slice();
-    if (j < rows.n) w[j] += h;
-    return sums(rows, { w, b: j < rows.n ? at.b : at.b + h }, alpha, which).objective;
+    const total = new Sum();
+    places.forEach((i, k) => total.add((s ? s[i] : 1) * loss(z[k] + (j < n ? h * x[i * n + j] : h), y[i])));
+    return total.value / S + (j < n ? 0.5 * alpha * (at.w[j] + h) ** 2 : 0);
   };
-  return Float64Array.from({ length: rows.n + 1 }, (_, j) => {
-    const h = 1e-3 * Math.max(1, Math.abs(j < rows.n ? at.w[j] : at.b));
-    return (8 * (F(j, h) - F(j, -h)) - (F(j, 2 * h) - F(j, -2 * h))) / (12 * h);
-  });
+  const found = new Float64Array(n + 1);
+  for (let j = 0; j <= n; j++) {
+    const h = 1e-3 / (j < n ? places.reduce((most, i) => Math.max(most, Math.abs(x[i * n + j])), 0) || 1 : 1); // moves no z by more than 0.002
+    found[j] = (8 * (F(j, h) - F(j, -h)) - (F(j, 2 * h) - F(j, -2 * h))) / (12 * h);
+    yield;
+  }
+  return found;
 }
 
 /** Random whole numbers that always repeat (SplitMix32), for batches that the page draws itself. */

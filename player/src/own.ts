@@ -21,10 +21,14 @@ export interface Table {
 export function parse(text: string): Table {
   const lines = text.replace(/\r\n?/g, "\n");
   const stated = /^"?sep=(.)"?\n/.exec(lines); // Excel's first line
-  const { data, errors, meta } = Papa.parse<string[]>(lines.slice(stated?.[0].length ?? 0), { skipEmptyLines: true, delimiter: stated?.[1] });
+  const { data, errors, meta } = Papa.parse<string[]>(lines.slice(stated?.[0].length ?? 0), { delimiter: stated?.[1] });
+  const isFull = (row: readonly string[]): boolean => row.length > 1 || row[0] !== "";
   const wrong = errors.find((error) => error.code !== "UndetectableDelimiter");
-  if (wrong) throw new Unusable(`Row ${(wrong.row ?? 0) + 1} can't be read: ${wrong.message}.`);
-  const [head, ...cells] = data;
+  if (wrong) {
+    const number = data.slice(0, wrong.row).filter(isFull).length; // the rows before it, of which one is the header
+    throw new Unusable(`${number ? `Row ${number}` : "The header"} can't be read: ${wrong.message}.`);
+  }
+  const [head, ...cells] = data.filter(isFull);
   if (!head || !cells.length) throw new Unusable("The file needs a line of column names and at least one row.");
   const ragged = cells.findIndex((row) => row.length !== head.length);
   if (ragged >= 0) throw new Unusable(`Row ${ragged + 1} has ${cells[ragged].length} cells and the header ${head.length}.`);
@@ -100,6 +104,8 @@ export function encode(table: Table, target: number): { data: Data; notes: strin
       if (marked >= 0) read.push(`${there[marked]} as ${numbers[marked]} (${name})`);
       const mean = numbers.reduce((a, b) => a + b, 0) / numbers.length;
       if (numbers.every((x) => x === numbers[0])) return void notes.push(`Column ${name} is constant and left out.`);
+      const square = numbers.reduce((sum, x) => sum + (x - mean) ** 2, 0);
+      if (!Number.isFinite(square) || !Number.isFinite(1 / square)) return void notes.push(`Column ${name} is left out: the squares of its numbers are too ${square < 1 ? "small" : "large"} to be added. Write it in another unit.`);
       if (there.length < cells.length) notes.push(`Column ${name}: missing in ${counted(cells.length - there.length, "row")}, filled with the mean.`);
       names.push(name);
       let next = 0;

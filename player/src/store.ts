@@ -34,6 +34,8 @@ export interface State {
   readonly row: number;
   /** How far the row's steps are shown: 0 is x alone; see `STAGES`. */
   readonly stage: number;
+  /** The column whose weight the formulas follow, n for b; null if none is chosen. */
+  readonly column: number | null;
   readonly isPlaying: boolean;
   readonly edited: Edited;
   readonly curve: Curve;
@@ -116,7 +118,8 @@ export class Store {
   private frame = 0;
   private isTraining = false;
   private readonly found = new Map<string, Sums>();
-  private readonly ofEdited = new WeakMap<Point, Sums>(); // an edited point lasts as long as its run, epoch and batch
+  private readonly ofEdited = new WeakMap<Edited, Sums>(); // an edit lasts as long as its run, epoch and batch
+  private readonly tables = new WeakMap<Float64Array, Pick<Run, "rows" | "training">>(); // by a row's edited values
   private dealt: readonly [string, readonly (Uint32Array | null)[]] = ["", [null]];
   /** The place of each row among the training rows, -1 if it is held out. */
   private readonly places: Int32Array;
@@ -154,29 +157,41 @@ export class Store {
     return this.batches[this.now.batch];
   }
 
-  /** The share of the row that is shown in the mean of the step that comes; 0 if it is held out or not in the batch. */
-  get share(): number {
+  /** The run's rows, with what was edited in the row that is shown. */
+  get table(): Pick<Run, "rows" | "training"> {
+    const { row, edited: { x } } = this.now;
+    if (!x) return this.run;
+    const edit = (rows: Rows, i: number): Rows => {
+      const values = rows.x.slice();
+      if (i >= 0) values.set(x, i * rows.n);
+      return { ...rows, x: values };
+    };
+    const { rows, training } = this.run;
+    const table = this.tables.get(x) ?? { rows: edit(rows, row), training: edit(training, this.places[row]) };
+    this.tables.set(x, table);
+    return table;
+  }
+
+  /** The weight of the row that is shown among those of the step that comes: 0 if it is held out or not in the batch. */
+  get weight(): number {
     const { row } = this.now;
     const place = this.places[row];
     if (place < 0 || (this.batch && !this.batch.includes(place))) return 0;
-    return (this.run.rows.s ? this.run.rows.s[row] : 1) / this.here.weight;
+    return this.run.rows.s ? this.run.rows.s[row] : 1;
   }
 
   /** The row that is shown, at the point, as edited. */
   get row(): Row {
-    const { x } = this.now.edited;
-    const { rows } = this.run;
-    if (!x) return rowAt(rows, this.now.row, this.point);
-    return rowAt({ ...rows, m: 1, x, y: rows.y.subarray(this.now.row, this.now.row + 1), s: null }, 0, this.point);
+    return rowAt(this.table.rows, this.now.row, this.point);
   }
 
-  /** The sums over the rows of the step that comes, at the point that is shown. */
+  /** The sums over the rows of the step that comes, at the point that is shown, as edited. */
   get here(): Sums {
     const { edited, run, epoch, batch } = this.now;
-    const over = (): Sums => sums(this.run.training, this.point, this.run.how.alpha, this.batch ?? undefined);
-    if (edited.at) {
-      const sum = this.ofEdited.get(edited.at) ?? over();
-      this.ofEdited.set(edited.at, sum);
+    const over = (): Sums => sums(this.table.training, this.point, this.run.how.alpha, this.batch ?? undefined);
+    if (edited.at || edited.x) {
+      const sum = this.ofEdited.get(edited) ?? over();
+      this.ofEdited.set(edited, sum);
       return sum;
     }
     return this.batch ? this.once(`${run} ${epoch} ${batch}`, over) : this.sums();
@@ -283,5 +298,5 @@ export function start(data: Data): Store {
   const path = new Path(training, how, data.points, data.last);
   const name = data.trainer ? "the trainer's run" : "the page's run";
   const run: Run = { name, how, rows, training, heldOut, center, scale, path, from: 0, optimum: data.optimum && data.optimum.at, isCertified: data.optimum !== null, made: null };
-  return new Store(data, { runs: [run], run: 0, epoch: 0, batch: 0, row: 0, stage: 0, isPlaying: false, edited: NOT_EDITED, curve: "loss", map: null, surface: null });
+  return new Store(data, { runs: [run], run: 0, epoch: 0, batch: 0, row: 0, stage: 0, column: null, isPlaying: false, edited: NOT_EDITED, curve: "loss", map: null, surface: null });
 }

@@ -43,7 +43,7 @@ test("gradients are derivatives", () => {
   const rows: M.Rows = { ...run.rows, x: Float64Array.from(run.rows.x), y: Uint8Array.from(run.rows.y), s: null };
   const at = { w: Float64Array.from(run.at[1].w), b: run.at[1].b };
   const of = M.sums(rows, at, 0.3);
-  const [found, exact] = [M.differences(rows, at, 0.3), [...of.dL_dw, of.dL_db]];
+  const [found, exact] = [M.finished(M.differences(rows, at, 0.3)), [...of.dL_dw, of.dL_db]];
   exact.forEach((d, j) => assert.ok(Math.abs(found[j] - d) < 1e-9));
 });
 
@@ -127,6 +127,9 @@ test("a table of one's own: numbers, levels, missing cells, and what can't be us
   assert.deepEqual(data.names, ["age", "town=Bonn", "town=Cork"]);
   assert.equal(notes.length, 2);
   for (let j = 0; j < 3; j++) assert.ok(Math.abs([0, 1, 2, 3].reduce((sum, i) => sum + data.rows.x[i * 3 + j], 0)) < 1e-12);
+  const far = encode(parse("large,small,usual,y\n1.3e200,1e-200,1,0\n2e200,3e-200,2,1\n1e200,2e-200,4,1\n"), 3);
+  assert.deepEqual(far.data.names, ["usual"]);
+  assert.match(far.notes.join(), /Column large .* too large.*Column small .* too small/);
   assert.throws(() => parse("a,b\n1\n"), Unusable);
   assert.throws(() => parse(""), Unusable);
   assert.throws(() => encode(parse("a,b\n1,x\n1,y\n"), 1), Unusable);

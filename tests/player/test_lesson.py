@@ -210,7 +210,7 @@ def test_x_is_told_from_the_value_in_the_table(page):
     x.fill(str(before))
     assert float(value.input_value()) == pytest.approx(3750, rel=1e-3)
     said = page.locator(".formula").text_content()
-    value, mean, sd, x = map(number, re.search(r"x5=([\d.]+)−([\d.]+?)(\d\.\d{3})=(−[\d.]+):", said).groups())
+    value, mean, sd, x = map(number, re.search(r"x8=([\d.]+)−([\d.]+?)(\d{3}\.\d) ≈(−[\d.]+):", said).groups())
     assert (value - mean) / sd == pytest.approx(x, rel=2e-3)
 
 
@@ -269,7 +269,6 @@ def test_the_batches_of_an_epoch_are_steps_of_their_own(page):
         for _ in range(8):
             press(page, "step")
         counts.append(int(re.search(r"mean of (\d+) in the batch", table.text_content()).group(1)))
-        press(page, "check the gradient here")
         assert f"the {counts[-1]} rows of this batch" in section(page, "Checks").text_content()
         now = [
             number(line.locator("td").last.text_content().split(" = ")[-1]) for line in table.locator("tbody tr").all()
@@ -406,6 +405,22 @@ def test_a_click_on_a_part_of_the_graph_opens_its_derivation(page):
     assert "9 of 9" in page.locator(".steps").text_content()  # the step stays
     page.locator(".steps details").get_by_role("button", name="∂L/∂g", exact=True).press("Enter")
     assert "The derivative of log g" in page.locator(".why").text_content()
+    for part, said in (
+        ("x₅ = ", "as the fit sees it"),
+        ("x₅w₅ = ", "adds x w to the log-odds"),
+        ("w₅ = ", "by the learning rate"),
+    ):
+        page.locator("svg.graph [data-stage]", has_text=re.compile(f"^{part}")).click()
+        assert said in page.locator(".why").text_content()
+
+
+def test_the_keyboard_reaches_a_part_of_each_stage_in_the_graph(page):
+    go_to(page, 5)
+    opened = []
+    for part in page.locator("svg.graph [tabindex]").all():
+        part.press("Enter")
+        opened.append(page.locator(".steps details[open] [aria-pressed=true]").text_content())
+    assert sorted(opened) == sorted(["x", "update", "∂z/∂w", "z", "g", "L", "∂L/∂g", "∂g/∂z"])
 
 
 def test_the_newest_edge_is_lit(page):
@@ -484,7 +499,6 @@ def test_no_accessibility_finding_in_any_state(browser, penguins, tmp_path, sche
 
     check()
     fork(page, learning_rate="20", rows_in_a_batch="32")
-    press(page, "check the gradient here")
     check()
     own = tmp_path / "own.csv"
     own.write_text("a,b,y\n" + "".join(f"{i % 7},{i % 5},{(i * i) % 11 > 4}\n" for i in range(90)))
@@ -544,7 +558,7 @@ def test_a_screen_reader_hears_names_and_results(page):
         assert page.get_by_role(role, **({"name": name, "exact": True} if name else {})).count() == 1, (role, name)
     assert page.get_by_role("slider", name="epoch", exact=True).get_attribute("aria-valuetext") == "epoch 5 of 400"
     assert "rate 1.336" in page.get_by_role("slider", name="learning rate, as").get_attribute("aria-valuetext")
-    graph = page.get_by_role("img", name="Computation graph of a row with y = 1")
+    graph = page.get_by_role("group", name="Computation graph of a row with y = 1")
     assert "dL/dz = " in graph.get_attribute("aria-label")
     unnamed = """all => all.filter(one => !one.getAttribute("aria-label") && !one.textContent.trim())
       .filter(one => !one.closest("label")).length"""

@@ -231,8 +231,35 @@ def test_the_worst_predicted_row_comes_first_and_rows_are_found(page):
     weighs = section(page, "The row's numbers").locator("tr", has=page.get_by_label("x of body_mass_g"))
     assert page.get_by_label("body_mass_g in the table").input_value() == "3550"
     assert weighs.count() == 1
-    page.get_by_label("find rows").fill("female")
-    assert "of 165" in table.text_content()
+    classes = table.locator("tbody td.word")
+    for wanted, found, count in (("male", "male", 168), ("fem", "female", 165), ("held", "held out", 84)):
+        page.get_by_label("find rows").fill(wanted)
+        assert f"of {count}" in table.text_content()
+        assert all(re.search(rf"\b{found}\b", text) for text in classes.all_text_contents())
+
+
+@pytest.mark.parametrize(("name", "place"), [("row", 1), ("g: P(male)", 3), ("loss", 4), ("∂L/∂z", 5)])
+def test_a_heading_orders_the_rows_and_turns_the_order(page, name, place):
+    go_to(page, 30)
+    table = section(page, "All rows")
+    head = table.get_by_role("columnheader", name=name, exact=True)
+    orders = {}
+    for _ in range(2):
+        head.get_by_role("button").click()
+        cells = table.locator(f"tbody tr > :nth-child({place})").all_text_contents()
+        orders[head.get_attribute("aria-sort")] = [number(cell) for cell in cells]
+    assert orders["ascending"] == sorted(orders["ascending"])
+    assert orders["descending"] == sorted(orders["descending"], reverse=True)
+    assert orders["ascending"][0] < orders["descending"][0]
+
+
+def test_the_heading_of_the_class_orders_by_it(page):
+    table = section(page, "All rows")
+    firsts = set()
+    for _ in range(2):
+        table.get_by_role("button", name="class", exact=True).click()
+        firsts.add(table.locator("tbody td.word").first.text_content().split(",")[0])
+    assert firsts == {"female", "male"}
 
 
 def test_a_whole_number_finds_its_row_before_a_class_of_that_name(page):
@@ -255,6 +282,22 @@ def test_a_row_chosen_by_the_keyboard_keeps_the_focus(page):
     page.keyboard.press("Enter")
     assert f"Row {chosen}: " in section(page, "One row, forward and backward").text_content()
     assert page.evaluate("document.activeElement.textContent") == chosen
+
+
+def test_the_checks_say_how_near_the_article_s_loss_is_to_log_0(page):
+    go_to(page, 60)
+    said = section(page, "Checks").text_content()
+    found = re.search(
+        r"at most (\S+) in the rows of (\w+) \(y = 0\).*at least (\S+) in the rows of (\w+) \(y = 1\)", said
+    )
+    table = section(page, "All rows")
+    for z, label, by in ((found[1], found[2], "descending"), (found[3], found[4], "ascending")):
+        page.get_by_label("find rows").fill(label)
+        head = table.get_by_role("columnheader", name="g: P(male)")
+        while head.get_attribute("aria-sort") != by:
+            head.get_by_role("button").click()
+        table.locator("tbody button").first.click()
+        assert page.locator("g.node[data-stage=z] .value").text_content() == f"= {z}"
 
 
 def test_a_fork_keeps_the_old_curve_and_takes_batches_and_a_penalty(page):
@@ -427,8 +470,10 @@ def test_numbers_of_a_dropped_table_are_read_as_it_writes_them(page, head, cells
     [
         ("", "needs a line of column names"),
         ("a,b\n", "needs a line of column names"),
-        ("a,b\n1,2\n3\n", "Row 2 has 1 cells and the header 2"),
-        ('a,b\n1,"2\n3,4\n', "can't be read"),
+        ("a,b\n1,2\n\n3\n", "Row 2 has 1 cells and the header 2"),
+        ('a,b\n1,2\n3,"4\n5,6\n', "Row 2 can't be read"),
+        ('a,b\n1,2\n\n3,4\n5,"6"7\n', "Row 3 can't be read"),
+        ('a,"b\n1,2\n', "The header can't be read"),
         ("a,b\n1,x\n2,y\n3,z\n", "exactly two values"),
         ("a,b\nu,0\nu,1\n", "No column is left"),
         (
@@ -447,23 +492,54 @@ def test_a_table_that_does_not_fit_is_refused_in_a_sentence(page, text, why):
     playwright.expect(said.get_by_text(why)).to_be_visible()
 
 
-def test_an_exercise_is_right_and_wrong(page):
-    go_to(page, 3)
-    place = section(page, "Exercises")
-    field = page.get_by_label("your answer")
-    for _ in range(30):  # until it asks for what can be read off
-        ask = place.locator("p").nth(1).text_content()
-        found = re.search(r"has g = (\S+) and y = (\d)\. What is ∂L/∂z", ask)
-        if found:
-            break
+def exercises(page):
+    """Ask each exercise once: what it asks, and what the page says of an answer."""
+    place, field = section(page, "Exercises"), page.get_by_label("your answer")
+
+    def said(answer):
+        field.fill(f"{answer:.9g}")
+        place.get_by_role("button", name="check", exact=True).click()
+        return place.locator("[role=status]").text_content()
+
+    for _ in range(7):
+        yield place.locator("p").nth(1).text_content(), said
         place.get_by_role("button", name="another").click()
-    answer = number(found.group(1)) - int(found.group(2))
-    field.fill(str(-answer))
-    place.get_by_role("button", name="check", exact=True).click()
-    assert "Look at the sign" in place.text_content()
-    field.fill(str(answer))
-    place.get_by_role("button", name="check", exact=True).click()
-    assert "Right" in place.text_content()
+
+
+@pytest.mark.parametrize("epoch", [30, 60])
+def test_an_exercise_tells_right_from_wrong_and_speaks_of_a_sign_where_one_is_wrong(page, epoch):
+    go_to(page, epoch)
+    asked = 0
+    for ask, said in exercises(page):
+        if found := re.search(r"has g = (\S+) and y = (\d)\. What is ∂L/∂z", ask):
+            answer = number(found[1]) - int(found[2])
+            assert "Look at the sign" in said(-answer)
+        elif found := re.search(r"is (\S+), and the rate is (\S+)\. What does the step add", ask):
+            answer = -number(found[2]) * number(found[1])
+            assert "Look at the sign" in said(-answer)
+        else:
+            continue
+        asked += 1
+        assert "Try again" in said(0)
+        assert "Try again" in said(1.05 * answer)
+        assert "Right" in said(answer)
+    assert asked == 2
+
+
+def test_the_numbers_of_an_exercise_are_enough_for_a_row_that_is_surely_right(page):
+    go_to(page, 60)
+    section(page, "All rows").get_by_role("button", name="loss").click()  # the best predicted come first
+    section(page, "All rows").locator("tbody button").first.click()
+    page.get_by_label("w of body_mass_g").fill("12")
+    found = False
+    for ask, said in exercises(page):
+        if "What is its loss" in ask:
+            less = number(re.search(r"1 − (.*?) and y = 1|g = (.*?) and y = 0", ask)[1])
+            assert less < 0.01
+            assert "Right" in said(-np.log1p(-less))
+            assert "Try again" in said(0)
+            found = True
+    assert found
 
 
 def test_the_learning_rate_says_why_it_has_a_limit_and_why_centring_helps(browser, penguins):

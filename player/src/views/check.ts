@@ -5,7 +5,7 @@ import { type Data } from "../data";
 import { el, pretty, put } from "../dom";
 import { articleLoss, differences, dL_dg, dg_dz, logOddsOf, loss, sigmoid, sums } from "../math";
 import { lowered } from "../run";
-import { POINT, type Store } from "../store";
+import { POINT, type State, type Store } from "../store";
 
 export const RED = 64;
 
@@ -45,8 +45,8 @@ const SHOWN = 6;
 
 /** The article's loss and the stable one, row by row: the rows with the largest loss, where they come apart first. */
 function losses(store: Store, place: Element): void {
-  const { rows, training } = store.run;
-  const { rowNumbers } = store.data;
+  const { rows, training } = store.table;
+  const { rowNumbers, classes } = store.data;
   const z = logOddsOf(rows, store.point);
   const naive = Float64Array.from(z, (each, i) => articleLoss(sigmoid(each), rows.y[i]));
   const stable = Float64Array.from(z, (each, i) => loss(each, rows.y[i]));
@@ -58,6 +58,8 @@ function losses(store: Store, place: Element): void {
     of.forEach((each, i) => (total += held[i] ? 0 : (rows.s ? rows.s[i] : 1) * each));
     return total / (training.s ? training.s.reduce((a, b) => a + b, 0) : training.m);
   };
+  /** The largest z in the rows of class 0, or -z in those of class 1. */
+  const largest = (y: number): number => z.reduce((most, each, i) => (rows.y[i] === y ? Math.max(most, y ? -each : each) : most), -Infinity);
   const line = (head: string, ...cells: string[]): HTMLElement => el("tr", {}, el("th", { scope: "row", class: "number" }, head), ...cells.map((cell) => el("td", cell === "∞" || cell === "–" ? { class: "wrong" } : {}, cell)));
   const heads = ["row", "z", "y", "article's form", "stable form"].map((head) => el("th", { scope: "col" }, head));
   const named = met.slice(0, 20).map((i) => rowNumbers[i]);
@@ -69,31 +71,28 @@ function losses(store: Store, place: Element): void {
       {},
       met.length
         ? `The article's form of the loss meets log(0) in ${met.length === 1 ? "one row" : `${met.length} rows`} here: row ${named.join(", ")}${met.length > named.length ? ", …" : ""}. The page takes the stable form, which is finite in every row.`
-        : `Both forms of the loss work in every row here, since |z| is at most ${pretty(z.reduce((most, each) => Math.max(most, Math.abs(each)), 0))}. From 37 on g rounds to 1, and log(1 - g) is infinite for a row of the other class.`,
+        : `Both forms of the loss work in every row here. z is at most ${pretty(largest(0))} in the rows of ${classes[0]} (y = 0): from 37 on g would round to 1, and log(1 − g) be infinite. It is at least ${pretty(-largest(1))} in the rows of ${classes[1]} (y = 1): from −746 down g would round to 0.`,
     ),
   );
 }
 
 export function view(store: Store, place: Element): void {
-  const [said, compared] = [el("p", { role: "status" }), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "both forms of the loss" })];
-  const check = (): void => {
-    const { training, how } = store.run;
-    const batch = store.batch ?? undefined;
-    const { here } = store;
-    const exact = [...here.dL_dw, here.dL_db];
-    const found = differences(training, store.point, how.alpha, batch);
-    const size = Math.max(...exact.map(Math.abs), 1e-300);
-    const error = Math.max(...exact.map((d, j) => Math.abs(d - found[j]))) / size;
-    const rows = batch ? `the ${batch.length} rows of this batch` : `all ${training.m} rows`;
-    put(said, `Epoch ${store.state.epoch}: central differences of F agree with ∂L/∂w and ∂L/∂b over ${rows}: the largest difference is ${pretty(error, 2)} of the largest derivative.`);
-  };
+  const [said, compared] = [el("p"), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "both forms of the loss" })];
   put(
     place,
-    el("div", { class: "bar" }, el("button", { type: "button", click: check }, "check the gradient here")),
     said,
     el("p", {}, "The loss of the worst predicted rows, and its mean over the training rows, in the article's form, −(y log g + (1 − y) log(1 − g)), and in the stable one that this page computes: log(1 + e⁻ᶻ) if y = 1, log(1 + eᶻ) if y = 0."),
     compared,
     el("p", { class: "note" }, "A rounding error of a sum, as counted at the top, is u = 2⁻⁵³ times the sum of its absolute terms."),
   );
+  function* check({ epoch }: State): Generator<void> {
+    const { here, table, run, batch } = store;
+    const found = yield* differences(table.training, store.point, run.how.alpha, batch ?? undefined);
+    const exact = [...here.dL_dw, here.dL_db];
+    const most = (of: readonly number[]): string => pretty(Math.max(...of.map(Math.abs)), 2);
+    const rows = batch ? `the ${batch.length} rows of this batch` : `all ${table.training.m.toLocaleString("en")} training rows`;
+    put(said, `Epoch ${epoch}: the gradient, and central differences of F over ${rows}. They differ by ${most(exact.map((d, j) => d - found[j]))} at most; the largest derivative is ${most(exact)}.`);
+  }
+  store.watch(POINT, check, said);
   store.watch(POINT, () => losses(store, compared), compared);
 }

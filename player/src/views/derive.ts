@@ -8,8 +8,8 @@ const d = (a: string, b: string): Element => over(r(o("∂"), i(a)), r(o("∂"),
 const rest = (): Element => r(n("1"), o("−"), i("g"));
 const exp = (): Element => sup(i("e"), r(o("−"), i("z")));
 
-const SAYS: Record<Stage, () => (Element | string)[]> = {
-  x: () => ["x is the row as the fit sees it: each number less its mean, over its deviation, if the run standardised it. A level of a category is 1 in its rows and 0 in the others."],
+const SAYS: Record<Stage, (store: Store) => (Element | string)[]> = {
+  x: () => ["x is the row as the fit sees it: each number of the table less its mean, over its deviation, if the run standardised it. A level of a category counts as such a number: 1 in its rows and 0 in the others."],
   z: () => ["Each column adds x w to the log-odds, and the bias adds b. z may be any number; it is the logarithm of the odds that the row is of the second class."],
   g: () => [
     "Solve z = log(g/(1 - g)) for g:",
@@ -24,7 +24,7 @@ const SAYS: Record<Stage, () => (Element | string)[]> = {
     block(d("L", "z"), o("="), r(o("("), over(r(n("1"), o("−"), i("y")), rest()), o("−"), over(i("y"), i("g")), o(")")), i("g"), o("("), rest(), o(")"), o("="), o("("), n("1"), o("−"), i("y"), o(")"), i("g"), o("−"), i("y"), o("("), rest(), o(")"), o("="), i("g"), o("−"), i("y")),
   ],
   dz_dw: () => ["z is a sum of x w and b, so ∂z/∂w = x and ∂z/∂b = 1. A column whose x is 0 in this row gets no gradient from it."],
-  mean: () => ["L of all rows is the mean of their losses, and the derivative of a mean is the mean of the derivatives. With the mean, a table with every row twice makes the same steps; with the sum they would be twice as long."],
+  mean: ({ data }) => [`L of all rows is the mean of their losses${data.rows.s ? ", each counted by the row's weight" : ""}, and the derivative of a mean is the mean of the derivatives.`, "With the mean, a table with every row twice makes the same steps; with the sum they would be twice as long."],
   update: () => ["The gradient points to where L rises fastest. Each weight goes the other way, by the learning rate times its derivative. Then the next epoch begins at the new point."],
 };
 
@@ -37,7 +37,7 @@ export function view(store: Store, place: Element): (stage: Stage) => void {
   const details = el("details", {}, el("summary", {}, "Why is that so?"), el("div", { class: "bar" }, ...choices), body);
   const show = (stage: Stage): void => {
     choices.forEach((choice, k) => choice.setAttribute("aria-pressed", String(STAGES[k] === stage)));
-    put(body, ...SAYS[stage]().map((each) => (typeof each === "string" ? el("p", {}, each) : each)));
+    put(body, ...SAYS[stage](store).map((each) => (typeof each === "string" ? el("p", {}, each) : each)));
   };
   put(place, details);
   store.watch(["stage"], (state) => show(STAGES[state.stage]));

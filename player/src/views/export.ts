@@ -56,5 +56,5 @@ export function view(store: Store, place: Element): void {
     // a page within a page has no address, and a link can't hold a table of the reader's own
     location.protocol !== "about:" && store.data.trainer && el("label", {}, "link to this state ", link),
   );
-  store.watch([...POINT, "runs", "row", "stage"], (state) => void (link.value = `${location.href.split("#")[0]}${fragment(state)}`));
+  store.watch([...POINT, "runs", "row", "stage", "column"], (state) => void (link.value = `${location.href.split("#")[0]}${fragment(state)}`));
 }

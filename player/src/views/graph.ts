@@ -1,8 +1,8 @@
 // The computation graph of one row: values run forward, derivatives run back, step by step.
 
-import { allShortened, el, pretty, put, redraw, shortened, signed, subscript, svg, tex, type Child } from "../dom";
-import { inTable, POINT, reached, type Row, STAGES, type Stage, type State, type Store } from "../store";
-import { strongest, terms } from "./step";
+import { allShortened, el, pretty, put, redraw, shortened, signed, subscript, svg, type Child } from "../dom";
+import { POINT, reached, type Row, STAGES, type Stage, type State, type Store } from "../store";
+import { followed } from "./step";
 
 const SHOWN = 8;
 const NARROW = 860; // px, below which the graph runs from top to bottom
@@ -16,23 +16,27 @@ interface Input {
   readonly w: number;
   readonly product: number;
   readonly dL: number;
+  readonly isFollowed: boolean;
 }
 
-/** The strongest features of a row in the table's order, the others and those that are 0 folded into one line, and the bias. */
-export function inputs(names: readonly string[], row: Row, w: Float64Array, b: number, room: number, most = SHOWN): Input[] {
-  const order = [...names.keys()].filter((j) => row.x[j] !== 0);
-  order.sort((i, j) => Math.abs(row.x[j] * w[j]) - Math.abs(row.x[i] * w[i]));
-  const folded = [...order.slice(most), ...[...names.keys()].filter((j) => row.x[j] === 0)];
+/** The strongest features of a row in the table's order, with the one that is followed; the others and those that are 0 folded into one line; and the bias. */
+function inputs(store: Store, room: number): Input[] {
+  const { row, point: { w, b }, data: { names, fitIntercept } } = store;
+  const k = followed(store);
+  const size = (j: number): number => (j === k ? Infinity : Math.abs(row.x[j] * w[j]));
+  const order = [...names.keys()].filter((j) => row.x[j] !== 0 || j === k);
+  order.sort((i, j) => size(j) - size(i) || 0);
+  const folded = [...order.slice(SHOWN), ...[...names.keys()].filter((j) => row.x[j] === 0 && j !== k)];
   const short = allShortened(names, room);
-  const line = (name: string, label: string, x: number, wj: number, shown = name): Input => ({ name, short: shown, label, x, w: wj, product: x * wj, dL: row.dL_dz * x });
-  const lines = order.slice(0, most).sort((i, j) => i - j).map((j) => line(names[j], subscript(j + 1), row.x[j], w[j], short[j]));
+  const line = (j: number, name: string, label: string, x: number, wj: number, shown = name): Input => ({ name, short: shown, label, x, w: wj, product: x * wj, dL: row.dL_dz * x, isFollowed: j === k });
+  const lines = order.slice(0, SHOWN).sort((i, j) => i - j).map((j) => line(j, names[j], subscript(j + 1), row.x[j], w[j], short[j]));
   if (folded.length) {
     const sum = folded.reduce((total, j) => total + row.x[j] * w[j], 0);
     const zeros = names.length - order.length;
     const name = zeros === folded.length ? `${zeros} with x = 0` : `${folded.length} more`;
-    lines.push({ name, short: name, label: "", x: NaN, w: NaN, product: sum, dL: NaN });
+    lines.push({ name, short: name, label: "", x: NaN, w: NaN, product: sum, dL: NaN, isFollowed: false });
   }
-  return [...lines, line("bias", "b", 1, b)];
+  return fitIntercept ? [...lines, line(names.length, "bias", "b", 1, b)] : lines;
 }
 
 type Attributes = Record<string, string | number>;
@@ -54,8 +58,11 @@ function measured(said: string): number {
 const fitted = (x: number, y: number, said: string, room: number, more: Attributes = {}, ...within: Child[]): SVGElement =>
   text(x, y, said, { ...more, ...(measured(said) > room ? { textLength: room, lengthAdjust: "spacingAndGlyphs" } : {}) }, ...within);
 
-function box(x: number, y: number, width: number, said: string, isNew: boolean): SVGElement {
-  return svg("g", { class: isNew ? "lit" : "" }, svg("rect", { x, y: y - 15, width, height: 30, rx: 6, class: "box" }), fitted(x + width / 2, y + 5, said, width - 6, middle));
+/** A part that a click explains; with the keyboard, the parts of the weight that is followed do. */
+const explained = (stage: Stage, isFollowed = true): Attributes => ({ "data-stage": stage, ...(isFollowed ? { tabindex: 0, role: "button" } : {}) });
+
+function box(x: number, y: number, width: number, said: string, isNew: boolean, why: Attributes): SVGElement {
+  return svg("g", { class: isNew ? "lit" : "", ...why }, svg("rect", { x, y: y - 15, width, height: 30, rx: 6, class: "box" }), fitted(x + width / 2, y + 5, said, width - 6, middle));
 }
 
 function line(points: readonly (readonly [number, number])[], kind: "forward" | "backward", isArrow: boolean, isNew = false): SVGElement {
@@ -92,7 +99,7 @@ class Look {
     const shape = svg("circle", { cx: x, cy: y, r: 24 });
     const label = text(x, y + 7, name, { ...middle, class: "name" });
     const told = this.is(name) ? text(x, y - 34, `= ${pretty(value)}`, { ...middle, class: "value", ...side }) : null;
-    return svg("g", { class: this.isNew(name) ? "node lit" : "node", "data-stage": name }, shape, label, told);
+    return svg("g", { class: this.isNew(name) ? "node lit" : "node", ...explained(name) }, shape, label, told);
   }
 
   /** The words of an input: its product, dz_dw, and dL_dw multiplied out. */
@@ -110,14 +117,14 @@ class Look {
     return `∂L/∂z = ${pretty(this.row.dL_dg)} · ${pretty(this.row.dg_dz)} = ${pretty(this.row.dL_dz)}`;
   }
 
-  boxes({ label, x, w }: Input, left: number, y: number): Child[] {
+  boxes({ label, x, w, isFollowed }: Input, left: number, y: number): Child[] {
     if (label === "") return [];
     const isBias = label === "b";
-    return [!isBias && box(left, y, 112, `x${label} = ${pretty(x)}`, this.isNew("x")), box(left + 122, y, 118, `${isBias ? "b" : `w${label}`} = ${pretty(w)}`, this.isNew("dz_dw"))];
+    return [!isBias && box(left, y, 112, `x${label} = ${pretty(x)}`, this.isNew("x"), explained("x", isFollowed)), box(left + 122, y, 118, `${isBias ? "b" : `w${label}`} = ${pretty(w)}`, this.isNew("dz_dw"), explained("update", isFollowed))];
   }
 }
 
-const name = (x: number, y: number, of: Input, room: number): SVGElement => fitted(x, y, of.short, room, { class: "input" }, svg("title", {}, of.name));
+const name = (x: number, y: number, of: Input, room: number): SVGElement => fitted(x, y, of.short, room, { class: of.isFollowed ? "input followed" : "input" }, svg("title", {}, of.name));
 
 /** From left to right: inputs, z, g, L. */
 function wide(look: Look, lines: readonly Input[], about: Attributes): SVGElement {
@@ -135,13 +142,13 @@ function wide(look: Look, lines: readonly Input[], about: Attributes): SVGElemen
     parts.push(...look.boxes(input, 176, y));
     parts.push(line([[start, y], [bend, y], [z - 26, to]], "forward", true, look.isNew("z")));
     if (look.is("dz_dw") && input.label !== "") parts.push(line([[z - 30, to + 5], [bend + 2, y + 6], [start + 2, y + 6]], "backward", true, look.isNew("dz_dw")));
-    parts.push(fitted(432, y - 7, product, 148), fitted(432, y + 23, dz, 148, { class: "back", "data-stage": "dz_dw" }), fitted(416, y + 32, dL, 410, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted" }));
+    parts.push(fitted(432, y - 7, product, 148, explained("z", false)), fitted(432, y + 23, dz, 148, { class: "back", ...explained("dz_dw", look.is("dz_dw") && input.isFollowed) }), fitted(416, y + 32, dL, 410, { "text-anchor": "end", class: look.is("dz_dw") ? "back" : "muted", ...explained("dz_dw", false) }));
   });
   parts.push(line([[z + 26, y0 - 5], [g - 26, y0 - 5]], "forward", true, look.isNew("g")), line([[g + 26, y0 - 5], [L - 26, y0 - 5]], "forward", true, look.isNew("L")));
-  if (look.is("dL_dg")) parts.push(line([[L - 26, y0 + 7], [g + 26, y0 + 7]], "backward", true, look.isNew("dL_dg")), text((g + L) / 2, y0 + 41, `∂L/∂g = ${pretty(look.row.dL_dg)}`, { ...middle, class: "back", "data-stage": "dL_dg" }));
+  if (look.is("dL_dg")) parts.push(line([[L - 26, y0 + 7], [g + 26, y0 + 7]], "backward", true, look.isNew("dL_dg")), text((g + L) / 2, y0 + 41, `∂L/∂g = ${pretty(look.row.dL_dg)}`, { ...middle, class: "back", ...explained("dL_dg") }));
   if (look.is("dg_dz")) {
-    parts.push(line([[g - 26, y0 + 7], [z + 26, y0 + 7]], "backward", true, look.isNew("dg_dz")), text((z + g) / 2, y0 + 41, `∂g/∂z = ${pretty(look.row.dg_dz)}`, { ...middle, class: "back", "data-stage": "dg_dz" }));
-    parts.push(text(z - 6, y0 + 90, look.product, { class: "back", "data-stage": "dg_dz" }));
+    parts.push(line([[g - 26, y0 + 7], [z + 26, y0 + 7]], "backward", true, look.isNew("dg_dz")), text((z + g) / 2, y0 + 41, `∂g/∂z = ${pretty(look.row.dg_dz)}`, { ...middle, class: "back", ...explained("dg_dz") }));
+    parts.push(text(z - 6, y0 + 90, look.product, { class: "back", ...explained("dg_dz", false) }));
   }
   parts.push(look.node(z, y0, "z", look.row.z, { "text-anchor": "start", x: z - 10 }), look.node(g, y0, "g", look.row.g, {}), look.node(L, y0, "L", look.row.loss, {}));
   parts.push(text(1066, y0 + 66, look.y, { "text-anchor": "end" }));
@@ -161,15 +168,15 @@ function narrow(look: Look, lines: readonly Input[], about: Attributes): SVGElem
     parts.push(...look.boxes(input, 0, y));
     parts.push(line([[input.label === "" ? 0 : 244, y], [trunk, y], [trunk, z], [x + 26, z]], "forward", k === lines.length - 1, look.isNew("z")));
     if (look.is("dz_dw") && input.label !== "") parts.push(line([[trunk - 5, z - 6], [trunk - 5, y + 6], [246, y + 6]], "backward", true, look.isNew("dz_dw")));
-    parts.push(fitted(250, y - 7, product, 136), fitted(250, y + 24, dz, 136, { class: "back", "data-stage": "dz_dw" }), fitted(0, y + 45, dL, 385, { class: look.is("dz_dw") ? "back" : "muted" }));
+    parts.push(fitted(250, y - 7, product, 136, explained("z", false)), fitted(250, y + 24, dz, 136, { class: "back", ...explained("dz_dw", look.is("dz_dw") && input.isFollowed) }), fitted(0, y + 45, dL, 385, { class: look.is("dz_dw") ? "back" : "muted", ...explained("dz_dw", false) }));
   });
   const side = { "text-anchor": "end", x: x - 34 };
   const down = (from: number, to: number, isNew: boolean): SVGElement => line([[x - 5, from + 26], [x - 5, to - 26]], "forward", true, isNew);
-  const up = (from: number, to: number, said: string, stage: Stage): SVGElement[] => [line([[x + 7, from - 26], [x + 7, to + 26]], "backward", true, look.isNew(stage)), text(x + 18, (from + to) / 2 + 5, said, { class: "back", "data-stage": stage })];
+  const up = (from: number, to: number, said: string, stage: Stage): SVGElement[] => [line([[x + 7, from - 26], [x + 7, to + 26]], "backward", true, look.isNew(stage)), text(x + 18, (from + to) / 2 + 5, said, { class: "back", ...explained(stage) })];
   if (look.is("dz_dw")) parts.push(line([[x + 26, z - 6], [trunk - 5, z - 6]], "backward", false));
   parts.push(down(z, g, look.isNew("g")), down(g, L, look.isNew("L")));
   if (look.is("dL_dg")) parts.push(...up(L, g, `∂L/∂g = ${pretty(look.row.dL_dg)}`, "dL_dg"));
-  if (look.is("dg_dz")) parts.push(...up(g, z, `∂g/∂z = ${pretty(look.row.dg_dz)}`, "dg_dz"), text(0, z - 40, look.product, { class: "back", "data-stage": "dg_dz" }));
+  if (look.is("dg_dz")) parts.push(...up(g, z, `∂g/∂z = ${pretty(look.row.dg_dz)}`, "dg_dz"), text(0, z - 40, look.product, { class: "back", ...explained("dg_dz", false) }));
   for (const [at, of, value] of [[z, "z", look.row.z], [g, "g", look.row.g], [L, "L", look.row.loss]] as const) parts.push(look.node(x, at, of, value, { ...side, y: at + 5 }));
   parts.push(text(x + 34, L + 5, look.y));
   return svg("svg", { viewBox: `0 0 400 ${L + 60}`, ...about }, ...parts);
@@ -177,9 +184,9 @@ function narrow(look: Look, lines: readonly Input[], about: Attributes): SVGElem
 
 /** Draw the graph of a row as far as `state.stage`. */
 export function draw(store: Store, state: State, isNarrow: boolean): SVGElement {
-  const [at, row] = [store.point, store.row];
-  const lines = inputs(store.data.names, row, at.w, at.b, isNarrow ? 40 : 22);
-  const about = { class: isNarrow ? "graph narrow" : "graph", role: "img", "aria-label": described(row, lines, state) };
+  const { row } = store;
+  const lines = inputs(store, isNarrow ? 40 : 22);
+  const about = { class: isNarrow ? "graph narrow" : "graph", role: "group", "aria-label": described(row, lines, state) };
   return (isNarrow ? narrow : wide)(new Look(row, state, store.data.classes), lines, about);
 }
 
@@ -192,63 +199,38 @@ function described(row: Row, lines: readonly Input[], state: State): string {
   return parts.join("; ");
 }
 
-/** The formula of the newest step, with its numbers: parts of a line. */
-function formula(store: Store, state: State): Child[] {
-  const { i, n, o, row: r, over, sub, sup, part } = tex;
-  const row = store.row;
-  const d = (a: string, b: string): Element => over(r(o("∂"), i(a)), r(o("∂"), i(b)));
-  const rest = (): Element => r(n("1"), o("−"), i("g"));
-  const of = (k: number): Element => (k < row.x.length ? sub(i("w"), n(k + 1)) : i("b"));
-  const slope = (k: number): Element => over(r(o("∂"), i("L")), r(o("∂"), of(k)));
-  const made: Record<Stage, () => Child[]> = {
-    x: () => {
-      const { center, scale } = store.run;
-      const j = [...row.x.keys()].find((k) => scale[k] !== 1 || center[k] !== 0);
-      if (j === undefined) return [part(i("x"), o("=")), " the value in the table"];
-      return [part(sub(i("x"), n(j + 1)), o("="), over(r(n(inTable(store.run, j, row.x[j])), o("−"), n(signed(center[j]))), n(scale[j])), o("="), n(row.x[j])), ": (value − mean) / deviation"];
-    },
-    z: () => [part(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), o("+"), i("b"), o("="), n(row.z))],
-    g: () => [part(i("g"), o("="), over(n("1"), r(n("1"), o("+"), sup(i("e"), r(o("−"), i("z"))))), o("="), n(row.g))],
-    L: () => [part(i("L"), o("="), o("−"), i("log"), row.y ? i("g") : r(o("("), rest(), o(")")), o("="), n(row.loss))],
-    dL_dg: () => [part(d("L", "g"), o("="), row.y ? r(o("−"), over(n("1"), i("g"))) : over(n("1"), rest()), o("="), n(row.dL_dg))],
-    dg_dz: () => [part(d("g", "z"), o("="), i("g"), o("("), rest(), o(")"), o("="), n(row.dg_dz), o(",")), " ", part(d("L", "z"), o("="), d("L", "g"), d("g", "z"), o("="), i("g"), o("−"), i("y"), o("="), n(row.dL_dz))],
-    dz_dw: () => [part(d("L", "w"), o("="), d("L", "g"), d("g", "z"), d("z", "w"), o("="), n(row.dL_dz), o("·"), i("x"))],
-    mean: () => {
-      const k = strongest(store)[0];
-      const { own, others, penalty, slope: total } = terms(store, k);
-      return [part(slope(k), o("="), n(own)), " from this row + ", part(n(signed(others))), " from the others ", ...(penalty ? ["+ ", part(n(signed(penalty))), " from the penalty "] : []), part(o("="), n(total))];
-    },
-    update: () => {
-      const k = strongest(store)[0];
-      const { w, slope: total } = terms(store, k);
-      const { rate } = store.run.how;
-      return [part(of(k), o("←"), n(w), o("−"), n(rate), o("·"), n(signed(total)), o("="), n(w - rate * total))];
-    },
-  };
-  return made[STAGES[state.stage]]();
-}
-
-/** Draw the graph, with the row's name above it; a click on a part asks why it is so. */
-export function view(store: Store, place: HTMLElement, below: Element, why: (stage: Stage) => void): void {
+/** Draw the graph, with the row's name and the choice of a weight above it; a click on a part asks why it is so. */
+export function view(store: Store, place: HTMLElement, why: (stage: Stage) => void): void {
   let isNarrow = true; // until the place has a width
   const { data } = store;
+  const [said, drawing] = [el("p", { class: "row" }), el("div")];
+  const symbols = [...allShortened(data.names, 26).map((short, j) => `w${subscript(j + 1)} ${short}`), ...(data.fitIntercept ? ["b"] : [])];
+  const choice = el("select", { "aria-label": "weight that the formulas follow" }, ...symbols.map((symbol, j) => el("option", { value: j }, symbol)));
+  choice.addEventListener("change", () => store.change({ column: Number(choice.value) }));
+  put(place, el("div", { class: "bar" }, said, el("label", {}, "The formulas follow ", choice)), drawing);
   const show = (): void => {
     const { state, row } = store;
+    const { s } = store.run.rows;
     const isEdited = state.edited.x || state.edited.at;
-    redraw(place, () => [
-      el("p", { class: "row" }, `Row ${data.rowNumbers[state.row]}: ${data.target} is ${data.classes[row.y]}${data.isHeldOut[state.row] ? ", held out" : ""}${isEdited ? ", with your changes" : ""}.`),
-      draw(store, state, isNarrow),
-    ]);
+    const of = [s ? `weight ${pretty(s[state.row])}` : "", data.isHeldOut[state.row] ? "held out" : "", isEdited ? "with your changes" : ""].filter(Boolean);
+    put(said, `${[`Row ${data.rowNumbers[state.row]}: ${data.target} is ${data.classes[row.y]}`, ...of].join(", ")}.`);
+    choice.value = String(followed(store));
+    redraw(drawing, () => [draw(store, state, isNarrow)]);
   };
-  place.addEventListener("click", (event) => {
-    const stage = (event.target as Element).closest("[data-stage]")?.getAttribute("data-stage");
+  const explain = ({ target }: Event): void => {
+    const stage = (target as Element).closest("[data-stage]")?.getAttribute("data-stage");
     if (stage) why(stage as Stage);
+  };
+  drawing.addEventListener("click", explain);
+  drawing.addEventListener("keydown", (event) => {
+    if (event.shiftKey || !["Enter", " "].includes(event.key)) return;
+    event.preventDefault(); // the page would scroll
+    explain(event);
   });
   new ResizeObserver(() => {
     if (place.clientWidth < NARROW === isNarrow) return;
     isNarrow = !isNarrow;
     show();
   }).observe(place);
-  store.watch([...POINT, "row", "stage"], show, place);
-  store.watch([...POINT, "row", "stage"], (state) => put(below, ...formula(store, state)), below);
+  store.watch([...POINT, "row", "stage", "column"], show, place);
 }

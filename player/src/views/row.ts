@@ -3,6 +3,7 @@
 import { allShortened, el, named, pretty, put, subscript } from "../dom";
 import { sigmoid } from "../math";
 import { spread } from "./fork";
+import { outside } from "./step";
 import { inTable, NOT_EDITED, POINT, reached, type State, type Store } from "../store";
 
 type Field = "table" | "x" | "w";
@@ -19,6 +20,7 @@ const SHOWN = 100; // columns one by one; the others are one line
 export function view(store: Store, place: Element): void {
   const { data } = store;
   const n = data.names.length;
+  const hasBias = data.fitIntercept;
   const bySpread = spread(store.state.runs[0]);
   let wanted: HTMLInputElement | null = null; // while a number is typed, its field must stay
   function changed(j: number, what: Field, value: number): void {
@@ -84,9 +86,9 @@ export function view(store: Store, place: Element): void {
     const shown = order.slice(0, most);
     if (shown.some((j, k) => j !== before[k])) {
       for (const j of shown) lines[j] ??= line(named(short[j], data.names[j], `w${subscript(j + 1)}`), j, ...(inUnits ? (["table"] as const) : []), "x", "w");
-      put(body, lines[n].row, ...shown.map((j) => lines[j].row), n > most && weakest.row);
+      put(body, hasBias && lines[n].row, ...shown.map((j) => lines[j].row), n > most && weakest.row);
     }
-    put(says, `Change a number of row ${data.rowNumbers[store.state.row]} and watch the graph. A changed w holds at this epoch; “go on from here” trains on from it. `);
+    put(says, `Change a number of row ${data.rowNumbers[store.state.row]} and watch the graph. A changed w holds at this epoch; “go on from here” trains on from it. A changed x counts at this step alone. `);
     numbers();
   }
   function numbers(): void {
@@ -105,9 +107,9 @@ export function view(store: Store, place: Element): void {
     write(lines[n], n, at.b);
     for (const j of order.slice(0, most)) write(lines[j], j, now.x[j] * at.w[j]);
     write(weakest, n, order.slice(most).reduce((sum, j) => sum + now.x[j] * at.w[j], 0));
-    const length = Math.hypot(now.dL_dz, ...Array.from(now.x, (x) => x * now.dL_dz));
+    const length = Math.hypot(hasBias ? now.dL_dz : 0, ...Array.from(now.x, (x) => x * now.dL_dz));
     const rows = store.batch ? `the batch of ${store.batch.length}` : `${data.training.m.toLocaleString("en")} rows`;
-    const part = store.share ? `, of which ${pretty(store.share * length)} is in the mean over ${rows}.` : data.isHeldOut[store.state.row] ? "; it is held out and adds nothing to the mean." : "; it is not in this batch and adds nothing to its mean.";
+    const part = store.weight ? `, of which ${pretty((store.weight * length) / store.here.weight)} is in the mean over ${rows}.` : `; it is ${outside(store)} and adds nothing to the mean.`;
     put(said, `z = ${pretty(now.z)}, g = ${pretty(now.g)}, loss ${pretty(now.loss)}. `, reached(store.state, "dz_dw") ? `Its gradient has the length ${pretty(length)}${part}` : "Its gradient is not yet computed.");
   }
   const look = (state: State, before: State): void => {
