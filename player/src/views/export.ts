@@ -19,7 +19,7 @@ export function csv(store: Store): string {
   const head = ["epoch", "loss", "objective", "accuracy", "largest_gradient", ...data.names.map((name) => `w ${name}`), "b"];
   const lines = shownEpochs(run.path.last, run.from).map((epoch) => {
     const [at, of] = [run.path.at(epoch), store.sums(epoch)];
-    const largest = Math.max(Math.abs(of.dL_db), ...of.dL_dw.map(Math.abs));
+    const largest = Math.max(run.how.fitIntercept ? Math.abs(of.dL_db) : 0, ...of.dL_dw.map(Math.abs));
     return [epoch, of.loss, of.objective, of.accuracy, largest, ...at.w, at.b].map(String).join(",");
   });
   return `${[head.map(cell).join(","), ...lines].join("\r\n")}\r\n`;
@@ -56,5 +56,5 @@ export function view(store: Store, place: Element): void {
     // a page within a page has no address, and a link can't hold a table of the reader's own
     location.protocol !== "about:" && store.data.trainer && el("label", {}, "link to this state ", link),
   );
-  store.watch([...POINT, "runs", "row", "stage", "column"], (state) => void (link.value = `${location.href.split("#")[0]}${fragment(state)}`));
+  store.watch([...POINT, "runs", "row", "stage", "column", "curve", "map", "surface"], (state) => void (link.value = `${location.href.split("#")[0]}${fragment(state)}`));
 }

@@ -177,7 +177,8 @@ export function view(store: Store, place: Element): void {
   );
   function* here(): Generator<void> {
     const { run } = store;
-    const { training, how } = run;
+    const { how } = run;
+    const { training } = store.table;
     const h = curvatures(training, store.point);
     bend = h.reduce((sum, each) => sum + each, 0) / h.length;
     largest = yield* largestEigenvalue(training, h, how.alpha, how.fitIntercept);

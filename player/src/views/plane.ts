@@ -135,9 +135,10 @@ export function map(store: Store, place: Element): void {
 
 /** F over two weights (or a weight and b), the others as they are; with the path of the run. */
 export function surface(store: Store, place: Element): void {
-  const names = [...store.data.names, "bias"];
+  const { fitIntercept } = store.data;
+  const names = [...store.data.names, ...(fitIntercept ? ["bias"] : [])];
   const short = [...allShortened(store.data.names, 30).map((name) => `w of ${name}`), "b"];
-  const first: Pair = store.run.rows.n < 2 ? [0, 1] : strongest(store);
+  const first: Pair = store.run.rows.n < 2 ? [0, fitIntercept ? 1 : 0] : strongest(store);
   let [a, b] = first;
   const [bar, picture] = [el("div", { class: "bar" }), el("figure")];
   const chosen = chooser(bar, names, "weight", (surface) => store.change({ surface }));
@@ -156,7 +157,7 @@ export function surface(store: Store, place: Element): void {
     const shown = [...path, point, ...(store.data.optimum && run.isCertified ? [store.data.optimum.at] : [])].filter(isDrawn);
     const [x, y] = [rangeOf(shown.map((each) => of(each, a)), 0.25), rangeOf(shown.map((each) => of(each, b)), 0.25)];
     const size = state.isPlaying ? 12 : 20;
-    const values = yield* grid(run.training, point, [a, b], x, y, size, run.how.alpha);
+    const values = yield* grid(store.table.training, point, [a, b], x, y, size, run.how.alpha);
     const low = Math.min(...values);
     const high = Math.max(...values);
     // no value is finite if no point is drawn, or if the present one has run away
