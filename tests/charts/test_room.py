@@ -1,4 +1,4 @@
-"""The picture of a row in a real browser: no two texts overlap, none leaves it, and a page shows the form that fits."""
+"""Pictures in a real browser: no two texts overlap, none leaves its picture, and a page shows the form that fits."""
 
 import shutil
 from itertools import combinations
@@ -6,10 +6,15 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from chainrule.charts.charts import gradient_shares, odds_forest
 from chainrule.charts.graph_picture import NARROW, WIDE, row_graph
+from chainrule.charts.maps import decision_maps
+from chainrule.charts.surfaces import surfaces
 from chainrule.documents import shown
 from chainrule.documents.html import as_html
 from chainrule.explain import explain_row
+from chainrule.studies.surface import Axis
+from test_pictures import ALIKE, some_maps, some_surface
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 playwright = pytest.importorskip(
@@ -70,16 +75,48 @@ def test_no_two_texts_overlap_and_none_leaves_the_picture(page, of, width):
     page.set_viewport_size({"width": width, "height": 900})
     style = "body { margin: 0 16px } svg { display: block; max-width: 100%; height: auto }"
     page.set_content(f"<style>{style}</style>{row_graph(ROWS[of]().to_dict(), layout).standalone()}")
-    room, height, texts = page.evaluate(TEXTS)
+    room, texts = room_and_texts(page)
     assert room == min(layout.width, width - 32)
+    assert layout is WIDE or min(size for *_, size in texts) >= 11
+
+
+def room_and_texts(page):
+    """The picture's width and its texts: no two of them overlap, and none leaves the picture."""
+    room, height, texts = page.evaluate(TEXTS)
     assert texts
-    for said, left, top, right, bottom, size in texts:
+    for said, left, top, right, bottom, _ in texts:
         assert -0.5 <= left < right <= room + 0.5, said
         assert -0.5 <= top < bottom <= height + 0.5, said
-        assert size >= 11 or layout is WIDE, said
     for (one, *a, _), (other, *b, _) in combinations(texts, 2):
         across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
         assert across <= 0.5 or down <= 3, (one, other)  # a line's box is higher than its letters
+    return room, texts
+
+
+def maps_of(names):
+    return decision_maps([("", some_maps([((1.0, 1.0), 0.0)] * 6, names=names[:2]))], names[2:4])
+
+
+def surface_of(names):
+    surface = some_surface()
+    surface.axes = Axis("0.8 {} − 0.6 {} + …", (names[0], names[1])), Axis("−0.7 {} + 0.3 {}", (names[2], names[3]))
+    return surfaces([("", surface)])
+
+
+@pytest.mark.parametrize(("names", "parts"), [
+    (ALIKE, [f"{k}_" for k in range(4)]), (["W" * 79 + letter for letter in "ABCD"], ["WA", "WB", "WC", "WD"]),
+], ids=["alike", "wide"])  # fmt: skip
+@pytest.mark.parametrize("picture", [
+    lambda names: odds_forest(names, np.arange(4.0)),
+    lambda names: gradient_shares(np.arange(4.0), np.ones((4, 4)), names), maps_of,
+    lambda names: row_graph(row(4, names).to_dict()),
+], ids=["odds", "shares", "maps", "row"])  # fmt: skip
+def test_names_of_eighty_characters_have_room_and_stay_different(page, picture, names, parts):
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.set_content(picture(names).standalone())
+    _, texts = room_and_texts(page)
+    said = " ".join(text for text, *_ in texts)
+    assert all(part in said for part in parts)
 
 
 @pytest.mark.parametrize(("width", "form"), [(1280, WIDE), (1010, WIDE), (1000, NARROW), (390, NARROW), (320, NARROW)])

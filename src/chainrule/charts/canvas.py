@@ -9,9 +9,9 @@ import io
 import math
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from html import escape
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from chainrule.charts.style import LIGHT, LOOK, own_css
 from chainrule.errors import InputError
-from chainrule.words import cells, visible
+from chainrule.words import cells, shortened_apart, visible
 
 WIDTH, WIDE = 440.0, 1100.0  # of a chart, and of one that takes the whole page, CSS pixels
 Anchor = Literal["left", "center", "right"]
@@ -60,6 +60,11 @@ def _advance(sign: str) -> float:
     font = font_manager.FontProperties(family="DejaVu Sans", size=100)
     width: float = textpath.text_to_path.get_text_width_height_descent(sign, font, False)[0]
     return width / 100
+
+
+def fitting(names: Iterable[str], room: float, size: float = 12, *, bold: bool = False) -> dict[str, str]:
+    """Shorten names to `room` pixels so that they stay different."""
+    return shortened_apart(names, room / size, partial(extent, bold=bold))
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from chainrule.charts.axes import CELL, nice, tick
-from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing
-from chainrule.words import counted, pretty, shortened
+from chainrule.charts.axes import nice, tick
+from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing, extent, fitting
+from chainrule.words import counted, pretty
 
 LADDERS = [
     [float(f"{step}e{k}") for k in range(-8, 9) for step in steps]
@@ -40,12 +40,12 @@ def surfaces(panels: Sequence[tuple[str, Any]], *, width: float = WIDTH, unit: s
     keys = 18.0 * max(math.ceil(len(_marks(s)) / int(size // KEY)) for _, s in panels)
     heights = [named + keys + ABOVE + size * max(shapes[k] for k in row) + BELOW for row in rows]
     with drawing(width, sum(heights)) as d:
-        says, top = [], 0.0
+        says, top, titles = [], 0.0, fitting((name for name, _ in panels), size, 14, bold=True)
         for row, height in zip(rows, heights, strict=True):
             for k, at in enumerate(row):
                 name, s = panels[at]
                 x, y = LEFT + k * (size + LEFT + GAP), top + named + keys + ABOVE
-                d.text(x, top + 16, shortened(name, 40), size=14, bold=True, tip=name)
+                d.text(x, top + 16, titles[name], size=14, bold=True, tip=name)
                 says.append(f"{name}: {_told(s, unit)}" if name else _told(s, unit))
                 _surface(d, s, (x, y, size, size * shapes[at]), top + named)
             top += height
@@ -63,8 +63,10 @@ def _surface(d: Drawing, s: Any, box: tuple[float, float, float, float], top: fl
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
         axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
-    d.text(box[0] - LEFT + 8, box[1] - 10, f"↑ {s.axes[1]}", "muted")
-    d.text(box[0] + box[2], box[1] + box[3] + 38, f"{s.axes[0]} →", "muted", anchor="right")
+    room = min((box[2] - 12 * extent(f"→ {axis.text}")) / len(axis.names) for axis in s.axes)
+    across, up = (axis.told(fitting((*s.axes[0].names, *s.axes[1].names), room)) for axis in s.axes)
+    d.text(box[0] - LEFT + 8, box[1] - 10, f"↑ {up}", "muted", tip=f"↑ {s.axes[1].told()}")
+    d.text(box[0] + box[2], box[1] + box[3] + 38, f"{across} →", "muted", anchor="right", tip=f"{s.axes[0].told()} →")
     levels = np.sqrt(levels_of(s))
     above = np.sqrt(np.maximum(s.F - s.lowest, 0.0))  # straighter than F itself, and so are its lines
     if len(levels) > 1:
@@ -134,9 +136,10 @@ def _marks(s: Any) -> list[tuple[str, str, str]]:
 def _key(d: Drawing, s: Any, x: float, top: float, width: float) -> None:
     """Name the paths, the start and the optimum, each after its mark."""
     many = int(width // KEY)
+    short = fitting((label for _, label, _ in _marks(s)), width / many - 28, bold=True)
     for k, (mark, label, role) in enumerate(_marks(s)):
-        text = shortened(label, int((width / many - 8) / (1.12 * CELL)) - 2)
-        d.text(x + (k % many) * width / many, top + 16 + 18 * (k // many), f"{mark} {text}", role, bold=True, tip=label)
+        at = x + (k % many) * width / many, top + 16 + 18 * (k // many)
+        d.text(*at, f"{mark} {short[label]}", role, bold=True, tip=f"{mark} {label}")
 
 
 def _told(s: Any, unit: str) -> str:
@@ -150,4 +153,4 @@ def _told(s: Any, unit: str) -> str:
         for way in s.ways
     )
     best = f" The optimum, F* = {low}, is at ({', '.join(pretty(float(v), 3) for v in s.best)})." if low else ""
-    return f"Across: {s.axes[0]}; up: {s.axes[1]}. Lines of {F} at {lines} nats.{best} {ends}."
+    return f"Across: {s.axes[0].told()}; up: {s.axes[1].told()}. Lines of {F} at {lines} nats.{best} {ends}."
