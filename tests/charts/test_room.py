@@ -108,15 +108,44 @@ def surface_of(names):
 ], ids=["alike", "wide"])  # fmt: skip
 @pytest.mark.parametrize("picture", [
     lambda names: odds_forest(names, np.arange(4.0)),
-    lambda names: gradient_shares(np.arange(4.0), np.ones((4, 4)), names), maps_of,
+    lambda names: gradient_shares(np.arange(4.0), np.ones((4, 4)), names), maps_of, surface_of,
     lambda names: row_graph(row(4, names).to_dict()),
-], ids=["odds", "shares", "maps", "row"])  # fmt: skip
+], ids=["odds", "shares", "maps", "surface", "row"])  # fmt: skip
 def test_names_of_eighty_characters_have_room_and_stay_different(page, picture, names, parts):
     page.set_viewport_size({"width": 1280, "height": 900})
     page.set_content(picture(names).standalone())
     _, texts = room_and_texts(page)
     said = " ".join(text for text, *_ in texts)
     assert all(part in said for part in parts)
+
+
+PATHS = """() => [...document.querySelectorAll('svg path[style*="stroke-width: 1.8"]')].flatMap((path) => {
+    const at = document.querySelector("svg").getBoundingClientRect();
+    return Array.from({length: Math.ceil(path.getTotalLength() / 2)}, (_, k) => {
+        const point = path.getPointAtLength(2 * k).matrixTransform(path.getScreenCTM());
+        return [point.x - at.left, point.y - at.top];
+    });
+})"""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_words_on_a_surface_stand_on_no_path_and_within_its_frame(page, seed):
+    rng, surface = np.random.default_rng(seed), some_surface()
+    for way in surface.ways[:2]:  # runs that stay together, then wander
+        way.epochs = np.arange(101)
+        way.at = np.linspace((-3.0, -1.0), (0.0, 0.0), 101) + np.cumsum(rng.normal(0, 0.01 * seed, (101, 2)), axis=0)
+    surface.F = 10.0 ** rng.uniform(-3, 3) * (surface.F - 0.25)
+    surface.lowest = 0.0
+    page.set_content(surfaces([("", surface)]).standalone())
+    _, texts = room_and_texts(page)
+    frame = (46, 90, 428, 90 + 382 * 0.6)
+    words = [(said, *at) for said, *at, _ in texts if frame[1] < (at[1] + at[3]) / 2 < frame[3] and at[2] > frame[0]]
+    assert len(words) >= 3
+    for said, left, top, right, bottom in words:
+        assert frame[0] < left < right < frame[2], said
+        assert frame[1] - 3 < top < bottom < frame[3] + 3, said
+        for x, y in page.evaluate(PATHS):
+            assert not (left < x < right and top + 3 < y < bottom - 3), said
 
 
 @pytest.mark.parametrize(("width", "form"), [(1280, WIDE), (1010, WIDE), (1000, NARROW), (390, NARROW), (320, NARROW)])

@@ -101,7 +101,7 @@ class Curve:
 
 def panel(
     d: Drawing, top: float, height: float, curves: Sequence[Curve], words: tuple[str, str],
-    levels: Sequence[tuple[str, float]] = (), *, aside: float = 134.0, digits: int = 4, floor: float = 0.0,
+    levels: Sequence[tuple[str, float]] = (), *, aside: float = 146.0, digits: int = 4, floor: float = 0.0,
     ceiling: float = math.inf, powers: bool | None = None, heading: str = "",
 ) -> list[str]:  # fmt: skip
     """Draw curves and level lines with their names at the right; return their descriptions.
