@@ -43,8 +43,8 @@ def words(svg: str) -> str:
 
 
 def plain_texts(svg: str) -> list[ET.Element]:
-    """All texts but formulas, whose signs have each a place."""
-    return [text for text in parsed(svg).iter(f"{SVG}text") if text.get("style")]
+    """All texts; formulas are outlines."""
+    return list(parsed(svg).iter(f"{SVG}text"))
 
 
 def description(svg: str) -> str:
@@ -306,6 +306,13 @@ def test_standalone_pictures_carry_the_dark_palette_and_inline_ones_the_page_s()
     assert used
     for part in used:
         assert f':is(.cr,.cr *)[style*="{part}"]' in css
+
+
+@pytest.mark.parametrize("kind", ["graph", "loss_of_z"])
+def test_a_formula_needs_no_font_of_the_viewer(kind):
+    root = parsed(pictures()[kind])
+    assert any("STIX" in each.get("id", "") for each in root.iter(f"{SVG}path"))
+    assert all(text.text and not len(text) for text in root.iter(f"{SVG}text"))  # no signs that have each a place
 
 
 def test_no_two_roles_share_a_light_colour():

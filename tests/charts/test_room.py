@@ -27,10 +27,9 @@ pytestmark = pytest.mark.skipif(
 LONG = [f"the_name_of_a_column_that_has_as_many_as_eighty_signs_and_differs_at_its_end_{k:03}" for k in range(60)]
 TEXTS = """() => {
     const at = document.querySelector("svg").getBoundingClientRect();
-    const texts = [...document.querySelectorAll("svg text")].map((text) => {
+    const texts = [...document.querySelectorAll("svg text, svg g:has(> use[*|href*=STIX])")].map((text) => {
         const box = text.getBoundingClientRect();
-        const said = [text, ...text.querySelectorAll("tspan")].filter((each) => each.textContent.trim());
-        const size = Math.min(...said.map((each) => parseFloat(getComputedStyle(each).fontSize)));
+        const size = parseFloat(getComputedStyle(text).fontSize);
         return [text.textContent, box.left - at.left, box.top - at.top, box.right - at.left, box.bottom - at.top, size];
     });
     return [at.width, at.height, texts];
