@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+import chainrule
 from chainrule.charts.charts import gradient_shares, odds_forest
 from chainrule.charts.graph_picture import NARROW, WIDE, row_graph
 from chainrule.charts.maps import decision_maps
@@ -154,7 +155,21 @@ def test_a_page_shows_the_form_that_fits(page, width, form):
     found = page.evaluate("[...document.querySelectorAll('svg')].map((svg) => svg.getBoundingClientRect().width)")
     hidden, visible = found if form is NARROW else reversed(found)
     assert hidden == 0
-    assert 0.75 * form.width < visible <= form.width
+    assert 0.75 * form.width < visible <= min(width, 1.2 * form.width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_a_study_s_page_uses_the_whole_width(page, width):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    page.set_viewport_size({"width": width, "height": 900})
+    page.set_content(chainrule.studies.learning_rate(X, X[:, 0] > X[:, 1], alpha=0.1).html())
+    edges = "[...document.querySelectorAll('svg.cr, table')].map((each) => each.getBoundingClientRect())"
+    left, right = page.evaluate(
+        f"[Math.min(...{edges}.map((at) => at.left)), Math.max(...{edges}.map((at) => at.right))]"
+    )
+    assert left <= 28
+    assert width - 70 <= right  # a table is as wide as its words
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
