@@ -89,10 +89,8 @@ class _Room:
 
     def take(self, box: Bbox, others: Sequence[Path] = ()) -> bool:
         """Take a box if it is free, of these other lines too."""
-        inside = (
-            self.frame.x0 <= box.x0 and box.x1 <= self.frame.x1 and self.frame.y0 <= box.y0 and box.y1 <= self.frame.y1
-        )
-        free = inside and not any(map(box.overlaps, self.taken))
+        free = self.frame.contains(*box.min) and self.frame.contains(*box.max)
+        free = free and not any(map(box.overlaps, self.taken))
         free = free and not any(line.intersects_bbox(box, filled=False) for line in (*self.lines, *others))
         self.taken += [box] if free else []
         return free
@@ -156,17 +154,11 @@ def _way(ax: Axes, way: Any, role: str, room: _Room) -> None:
         width, ahead = SIZE * extent(number) + 6, places[min(k + 1, len(at) - 1)] - places[max(k - 1, 0)]
         aside: Any = np.array([-ahead[1], ahead[0]]) / (math.hypot(*ahead) or 1.0)  # to the left of the way
         aside *= 3 + np.abs(aside) @ (width / 2, HEIGHT / 2)
-        for side in (aside, -aside):
+        for side in (aside, -aside) if room.frame.contains(*places[k]) else ():
             if room.take(_box(places[k] + side, width, HEIGHT)):
+                look: Any = {"color": ink, "fontsize": SIZE, "ha": "center", "va": "center", "zorder": 7}
                 ax.plot(*at[k], "o", color=ink, markersize=5, markeredgecolor=colour("paper"), zorder=5)
-                beside: Any = {
-                    "textcoords": "offset points",
-                    "ha": "center",
-                    "va": "center",
-                    "fontsize": SIZE,
-                    "zorder": 7,
-                }
-                ax.annotate(number, at[k], xytext=side, color=ink, **beside)
+                ax.annotate(number, at[k], xytext=side, textcoords="offset points", **look)
                 break
 
 
