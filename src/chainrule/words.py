@@ -4,13 +4,14 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from itertools import accumulate, takewhile
 from typing import Any
 
 BIAS = "b (bias)"  # a feature may be called b
-NAME = 60  # most terminal cells of a name
+NAME = 80  # most terminal cells of a name
 _JOINERS = "\u200c\u200d"  # some scripts need them between characters, and they are harmless
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -164,42 +165,58 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
-def shortened(name: object, room: int = NAME) -> str:
-    """Shorten a name to `room` cells with an ellipsis in the middle, since names of levels differ at their ends."""
-    from rich.cells import chop_cells
-
+def shortened(name: object, room: float = NAME, size: Callable[[str], float] = cells) -> str:
+    """Shorten a name with an ellipsis in the middle to `room`, by default terminal cells; size: measures a text."""
     whole = str(name)
     # a name may have thousands of characters
-    text = visible(whole if len(whole) <= 2 * room else f"{whole[:room]}{whole[-room:]}")
-    if cells(text) <= room and len(whole) <= 2 * room:
+    text = visible(whole if len(whole) <= 400 else f"{whole[:200]}…{whole[-200:]}")
+    if size(text) <= room:
         return text
-    head = chop_cells(text, max((room - 1) // 2, 1))[0]
-    tail = chop_cells(text[::-1], max(room - 1 - cells(head), 1))[0]
-    return f"{head}…{tail[::-1]}"
+    left = room - size("…")
+    head = _begun(text, left / 2, size)
+    return f"{head}…{_begun(text[::-1], left - size(head), size)[::-1]}"
 
 
-def shortened_apart(names: Mapping[int, str], room: int) -> dict[int, str]:
-    """Shorten numbered names so that they stay different: those that would not, end with their number."""
-    made = {k: shortened(name, room) for k, name in names.items()}
-    counts = Counter(made.values())
-    tags = {k: f" ({k})" for k, name in made.items() if counts[name] > 1}
-    return made | {k: shortened(names[k], room - len(tag)) + tag for k, tag in tags.items()}
+def _begun(text: str, room: float, size: Callable[[str], float]) -> str:
+    """Return what has room of a text's beginning, at least one character."""
+    return text[: max(sum(width <= room for width in accumulate(map(size, text))), 1)]
 
 
-def wrapped(text: str, width: float, *, whole: bool = False) -> list[str]:
-    """Break a text into lines of `width` cells: at spaces, else after punctuation within a name, else anywhere.
+def shortened_apart(names: Iterable[str], room: float = NAME, size: Callable[[str], float] = cells) -> dict[str, str]:
+    """Shorten names so that they stay different: alike ones keep what follows the place where they begin to differ.
 
-    whole: don't break words that are longer than a line.
+    Names that differ in more places than there is room for get their number.
     """
-    from rich.cells import chop_cells
+    made = {name: shortened(name, room, size) for name in names}
+    for short, alike in _alike(made) if room > size("0123456789") else []:
+        start = sum(1 for _ in takewhile(lambda signs: len(set(signs)) == 1, zip(*map(visible, alike), strict=False)))
+        head = f"{_begun(short, room / 4, size)}…"
+        rests = shortened_apart([visible(name)[start:] for name in alike], room - size(head), size)
+        made |= {name: head + rests[visible(name)[start:]] for name in alike}
+    tags = {name: f" ({k})" for k, name in enumerate(made, start=1)}
+    for _, alike in _alike(made):
+        made |= {name: shortened(name, room - size(tags[name]), size) + tags[name] for name in alike}
+    return made
 
+
+def _alike(made: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """List the short forms that several names have, with these names."""
+    forms = Counter(made.values())
+    return [(form, [name for name, short in made.items() if short == form]) for form, n in forms.items() if n > 1]
+
+
+def wrapped(text: str, width: float, size: Callable[[str], float] = cells, *, whole: bool = False) -> list[str]:
+    """Break a text into lines of `width`, by default terminal cells: at spaces, else after punctuation, else anywhere.
+
+    size: measures a text. whole: don't break words that are longer than a line.
+    """
     lines: list[str] = []
     line = ""
     for word in text.split():
-        if line and cells(line) + 1 + cells(word) > width:
+        if line and size(f"{line} {word}") > width:
             lines, line = [*lines, line], ""
-        while not whole and cells(word) > width:
-            most = len(chop_cells(word, max(int(width), 2))[0])
+        while not whole and size(word) > width:
+            most = len(_begun(word, width, size))
             cut = max(word.rfind(sign, 0, most) for sign in "=_-./:") + 1 or most
             lines, word = [*lines, word[:cut]], word[cut:]
         line = f"{line} {word}".strip()

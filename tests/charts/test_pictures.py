@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chainrule.charts import charts, curves, maps, style
 from chainrule.charts.charts import gradient_shares, odds
@@ -17,7 +19,9 @@ from chainrule.charts.quality import calibration_picture, precision_recall_pictu
 from chainrule.charts.surfaces import surfaces
 from chainrule.explain import explain_row
 from chainrule.fitting.metrics import figures, quality
+from chainrule.studies.surface import Axis
 from chainrule.words import cells, formula, plain, pretty, shortened, shortened_apart, visible
+from drawn_tools import drawn
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -39,8 +43,8 @@ def words(svg: str) -> str:
 
 
 def plain_texts(svg: str) -> list[ET.Element]:
-    """All texts but formulas, whose signs have each a place."""
-    return [text for text in parsed(svg).iter(f"{SVG}text") if text.get("style")]
+    """All texts; formulas are outlines."""
+    return list(parsed(svg).iter(f"{SVG}text"))
 
 
 def description(svg: str) -> str:
@@ -150,6 +154,9 @@ def some_maps(
     )  # fmt: skip
 
 
+SURFACE_AXES = Axis("0.8 {} − 0.6 {} + …", (NASTY[2], "W" * 79)), Axis("{}", ("b (bias)",))
+
+
 def some_surface(start=(-3.0, -1.0), exists=True) -> SimpleNamespace:
     """A bowl, Newton's way to its middle, and one that swings and leaves float64."""
     x, y, e = np.linspace(-4, 1, 31), np.linspace(-1.5, 1.5, 19), np.arange(301)
@@ -158,7 +165,7 @@ def some_surface(start=(-3.0, -1.0), exists=True) -> SimpleNamespace:
     ways = [SimpleNamespace(label="gradient descent", epochs=e, at=spiral, is_newton=False),
             SimpleNamespace(label=NASTY[1] * 3, epochs=e[:3], at=far, is_newton=False),
             SimpleNamespace(label="Newton", epochs=e[:3], at=near, is_newton=True)]  # fmt: skip
-    return SimpleNamespace(axes=(shortened(NASTY[2], 15), "b (bias)"), x=x, y=y, F=0.25 + 0.01 * x**2 + 0.2 * y[:, None] ** 2,
+    return SimpleNamespace(axes=SURFACE_AXES, x=x, y=y, F=0.25 + 0.01 * x**2 + 0.2 * y[:, None] ** 2,
                            best=np.zeros(2) if exists else None, lowest=0.25 * exists, ways=ways)  # fmt: skip
 
 
@@ -299,6 +306,13 @@ def test_standalone_pictures_carry_the_dark_palette_and_inline_ones_the_page_s()
     assert used
     for part in used:
         assert f':is(.cr,.cr *)[style*="{part}"]' in css
+
+
+@pytest.mark.parametrize("kind", ["graph", "loss_of_z"])
+def test_a_formula_needs_no_font_of_the_viewer(kind):
+    root = parsed(pictures()[kind])
+    assert any("STIX" in each.get("id", "") for each in root.iter(f"{SVG}path"))
+    assert all(text.text and not len(text) for text in root.iter(f"{SVG}text"))  # no signs that have each a place
 
 
 def test_no_two_roles_share_a_light_colour():
@@ -565,17 +579,24 @@ def test_long_names_are_whole_in_the_tip():
     assert any("…" in (t.text or "") or "…" in "".join(t.itertext()) for t in parsed(svg).iter(f"{SVG}text"))
 
 
-def test_names_of_one_picture_stay_different():
-    long, longer = "the_first_of_two_very_long_names_of_a_column", "the_first_of_many_very_long_names_of_a_column"
-    assert shortened_apart({1: "a", 2: long, 7: "b" * 20}, 20) == {1: "a", 2: shortened(long, 20), 7: "b" * 20}
-    apart = shortened_apart({3: long, 12: longer, 13: "c"}, 20)
-    assert apart[3].endswith(" (3)")
-    assert apart[12].endswith(" (12)")
-    assert apart[13] == "c"
-    assert max(map(cells, apart.values())) <= 20
-    text = words(row_graph(explain_row([1.0, 2.0], 1.0, [1.0, 1.0], 0.0, feature_names=[long, longer]).to_dict()))
-    assert "… (1)" in text.replace("column", "…")
-    assert "(2)" in text
+ALIKE = [f"the_average_daily_concentration_of_dis_{k}_ved_organic_carbon_in_the_upper_layer_" for k in range(4)]
+
+
+def test_names_keep_the_part_in_which_they_differ():
+    short = shortened_apart([*ALIKE, "a", "b" * 20], 20)
+    assert [short[name] for name in ALIKE] == [f"the_a…{k}_ved_…_layer_" for k in range(4)]
+    assert short["a"] == "a"
+    assert short["b" * 20] == "b" * 20
+    tabs, spelled = shortened_apart(["\t", "\\t"]).values()
+    assert (tabs, spelled) == ("\\t (1)", "\\t (2)")
+
+
+@drawn
+@given(st.lists(st.text("ab", min_size=30, max_size=90), unique=True, max_size=30), st.integers(15, 40))
+def test_names_stay_different_and_fit(names, room):
+    short = shortened_apart(names, room)
+    assert len(set(short.values())) == len(names)
+    assert all(cells(name) <= room for name in short.values())
 
 
 def test_the_folded_node_says_what_it_sums():

@@ -112,6 +112,16 @@ def test_a_long_name_keeps_both_ends():
     assert shortened(name).endswith("end")
 
 
+@pytest.mark.parametrize("of", ["a" * 39 + "{}" + "z" * 40, "a" * 400 + "{}" + "z" * 400])
+def test_the_names_of_a_table_stay_different(of):
+    table = Table.from_entries(
+        [{"name": of.format(k), "w": 0.5} for k in range(3)], ("", "name", "name"), ("w", "w", "4")
+    )
+    text = as_text([table], width=120)
+    assert all(f"{k}z" in text for k in range(3))
+    assert all(f"{k}z" in as_html([table]) for k in range(3))
+
+
 def test_blocks_side_by_side_stand_below_each_other_in_a_terminal():
     def draw():
         raise AssertionError("a terminal draws nothing")

@@ -89,14 +89,14 @@ def test_two_coefficients_are_their_own_plane(rng):
     X, y, s = drawn(rng, n=1)
     result, rows = fitted(X, y, s, **DESCENT)
     surface = surface_under(rows, result)
-    assert surface.axes == ("w of x1", "b (bias)")
+    assert [axis.told() for axis in surface.axes] == ["w of x1", "b (bias)"]
     assert surface.is_whole
     np.testing.assert_array_equal(surface.ways[0].at[-1], [result.w_fit[0], result.b_fit])
     np.testing.assert_array_equal(surface.directions, np.eye(2))
     X, y, s = drawn(rng, n=2)
     result, rows = fitted(X, y, s, fit_intercept=False, **DESCENT)
     surface = surface_under(rows, result)
-    assert surface.axes == ("w of x1", "w of x2")
+    assert [axis.told() for axis in surface.axes] == ["w of x1", "w of x2"]
     np.testing.assert_array_equal(surface.ways[0].at[-1], result.w_fit)
     # a single coefficient has no plane
     result, rows = fitted(X[:, :1], y, s, fit_intercept=False, **DESCENT)

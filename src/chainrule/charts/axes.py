@@ -10,13 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.charts.canvas import Drawing, colour
-from chainrule.words import cells, pretty, shortened, typeset, visible, wrapped
+from chainrule.charts.canvas import Drawing, colour, extent
+from chainrule.words import pretty, shortened_apart, typeset, wrapped
 
 Floats = NDArray[np.float64]
 LEFT = 54.0  # room for labels of six characters at the left of a chart
 MANY = 30.0  # epochs or reads, from which on their axis is logarithmic
-CELL = 0.62 * 12  # width of a digit in a chart's text, in the widest of the page's fonts
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.6)), (0, (8, 2, 2, 2)), (0, (4, 1.5)), (0, (1, 1.5)))
 # used in this order; the first three differ in lightness too, for colour-blind readers
 ROLES = ("one", "backward", "ramp-7", "training", "held-out", "zero-text")
@@ -57,8 +56,8 @@ def up(ax: Axes, values: Sequence[float], powers: bool | None = None, ceiling: f
         ax.set_ylim(low - pad, min(high + pad, ceiling + 0.1 * pad))
         written = FuncFormatter(lambda value, _: tick(value))
     ax.yaxis.set_major_formatter(written)
-    box, widest = ax.get_position(), max(cells(written(t)) for t in ax.get_yticks())
-    box.x0 = max(box.x0, (12 + CELL * widest) / ax.figure.bbox.width)
+    box, widest = ax.get_position(), max(extent(written(t)) for t in ax.get_yticks())
+    box.x0 = max(box.x0, 12 * (1 + widest) / ax.figure.bbox.width)
     ax.set_position(box)
 
 
@@ -102,7 +101,7 @@ class Curve:
 
 def panel(
     d: Drawing, top: float, height: float, curves: Sequence[Curve], words: tuple[str, str],
-    levels: Sequence[tuple[str, float]] = (), *, aside: float = 134.0, digits: int = 4, floor: float = 0.0,
+    levels: Sequence[tuple[str, float]] = (), *, aside: float = 146.0, digits: int = 4, floor: float = 0.0,
     ceiling: float = math.inf, powers: bool | None = None, heading: str = "",
 ) -> list[str]:  # fmt: skip
     """Draw curves and level lines with their names at the right; return their descriptions.
@@ -139,12 +138,12 @@ def panel(
 
 def names_aside(ax: Axes, drawn: Sequence[Any], names: Sequence[tuple[str, str]], heading: str = "") -> None:
     """Write names and their notes at the right of the axes, each beside a sample of its line or area."""
-    # minus the gap, into which a tick label reaches, and the sample
-    room = (ax.figure.bbox.width - ax.bbox.x1 - 50) / CELL
-    words = []
-    for name, note in (map(visible, both) for both in names):
-        together = f"{name}  {note}"
-        lines = [together] if cells(together) <= room else [*wrapped(name, room), *wrapped(note, room)]
-        words.append("\n".join(lines if len(lines) <= 4 else (shortened(part, int(room)) for part in (name, note))))
+    # minus the gap, into which a tick label reaches, and the sample; in units of the text's size
+    room, words = (ax.figure.bbox.width - ax.bbox.x1 - 50) / 12, []
+    short = shortened_apart((name for name, _ in names), 1.75 * room, extent)
+    for name, note in names:
+        together = f"{short[name]}  {note}"
+        lines = [*wrapped(short[name], room, extent), *wrapped(note, room, extent)]
+        words.append(together if extent(together) <= room else "\n".join(lines))
     made = ax.legend(drawn, words, title=heading, loc="center left", bbox_to_anchor=(1, 0.5), alignment="left")
     made.get_title().set_color(colour("muted"))

@@ -1,17 +1,18 @@
 """The canvas of every picture: a matplotlib figure measured in CSS pixels, written as SVG, PNG or PDF.
 
-Words and formulas are text. The same input gives the same bytes. This module and the charts import matplotlib, so callers
+Words are text, formulas outlines. The same input gives the same bytes. This module and the charts import matplotlib, so callers
 import them only when they draw.
 """
 
 import hashlib
 import io
 import math
+import re
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from html import escape
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from chainrule.charts.style import LIGHT, LOOK, own_css
 from chainrule.errors import InputError
-from chainrule.words import cells, visible
+from chainrule.words import cells, shortened_apart, visible
 
 WIDTH, WIDE = 440.0, 1100.0  # of a chart, and of one that takes the whole page, CSS pixels
 Anchor = Literal["left", "center", "right"]
@@ -62,6 +63,11 @@ def _advance(sign: str) -> float:
     return width / 100
 
 
+def fitting(names: Iterable[str], room: float, size: float = 12, *, bold: bool = False) -> dict[str, str]:
+    """Shorten names to `room` pixels so that they stay different."""
+    return shortened_apart(names, room / size, partial(extent, bold=bold))
+
+
 @contextmanager
 def in_our_look() -> Iterator[None]:
     """Use matplotlib's default settings with our look on top, whatever the user's settings are."""
@@ -71,7 +77,10 @@ def in_our_look() -> Iterator[None]:
 
 
 class _PageRenderer(backend_svg.RendererSVG):
-    """matplotlib's SVG without ids, since a page holds several pictures, and with a text's label as its tooltip."""
+    """matplotlib's SVG without ids, since a page holds several pictures, and with a text's label as its tooltip.
+
+    Formulas are outlines: in a font of other widths than those that they were set with, their signs would overlap.
+    """
 
     writer: Any
 
@@ -81,7 +90,8 @@ class _PageRenderer(backend_svg.RendererSVG):
     def draw_text(self, *words: Any, mtext: Any = None, **more: Any) -> None:
         if mtext is not None and mtext.get_label():
             self.writer.element("title", mtext.get_label())
-        super().draw_text(*words, mtext=mtext, **more)  # type: ignore[no-untyped-call, misc]
+        with mpl.rc_context({"svg.fonttype": "path" if mtext is not None and mtext.get_parse_math() else "none"}):
+            super().draw_text(*words, mtext=mtext, **more)  # type: ignore[no-untyped-call, misc]
 
 
 class Picture(str):
@@ -162,7 +172,7 @@ class Drawing:
         self.text(x, y, f"${tex}$", role, size=size, anchor=anchor, is_formula=True)
         font = font_manager.FontProperties(size=size)
         width: float = textpath.text_to_path.get_text_width_height_descent(f"${tex}$", font, True)[0]
-        return x + width + 0.45 * size  # a serif as wide as DejaVu's has room too
+        return x + width + 0.35 * size
 
     def line(
         self, points: Sequence[tuple[float, float]], role: str = "line", *, curved: bool = False, arrow: bool = False
@@ -194,6 +204,9 @@ class Drawing:
         self.figure.draw(renderer)
         renderer.finalize()
         drawn = out.getvalue().replace('<path id="', '<path class="cr" id="')
+        drawn = re.sub(
+            r'(id="|href="#)(?=[A-Z])', rf"\g<1>{name}-", drawn
+        )  # outlines of letters are named by their fonts
         made = Picture(
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="cr" '
             f'width="{width}" height="{height}" viewBox="0 0 {width} {height}" style="stroke-linejoin:round" role="img" '

@@ -10,8 +10,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.charts.axes import Floats, across, names_aside, nice, tick
-from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
-from chainrule.words import cells, counted, pretty, shortened, visible
+from chainrule.charts.canvas import WIDTH, Picture, colour, drawing, fitting
+from chainrule.words import cells, counted, pretty, visible
 
 Classes = tuple[str, str]
 SHOWN_FEATURES = 30
@@ -40,6 +40,7 @@ def odds_forest(
         [np.atleast_1d(np.asarray(w, float)) for w in log_odds[:SHOWN_FEATURES]],
     )
     drawn = [w[~np.isnan(w)] for w in drawn]
+    short = fitting(names, 152, 12.5, bold=True)
     values = [odds(float(w[0]), 3) if len(w) == 1 else "" for w in drawn]
     left, right, bottom = (
         168.0,
@@ -53,7 +54,7 @@ def odds_forest(
         odds_marks(ax, drawn, by_sd)
         for k, w in enumerate(drawn):
             look: Any = {"size": 11.5, "role": "muted"} if is_inner[k] else {"size": 12.5, "bold": not len(w)}
-            d.text(left - 12, 30 + 24 * k, shortened(names[k], 18 - is_inner[k]), anchor="right", tip=names[k], **look)
+            d.text(left - 12, 30 + 24 * k, short[names[k]], anchor="right", tip=names[k], **look)
             d.text(right + 14, 30 + 24 * k, values[k], size=12.5)
         d.text(8, bottom + 46, "odds ratio", "muted")
         with_mark = np.array([len(w) > 0 for w in drawn], dtype=bool)
@@ -114,7 +115,7 @@ def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0"
     shares = [c / max(int(c.sum()), 1) for c in counts]
     top = 1.08 * max(float(s.max()) for s in shares) or 1.0
     with drawing(WIDTH, 290) as d:
-        right, name = WIDTH - 16, shortened(classes[1], 24)
+        right, name = WIDTH - 16, fitting(classes, 176)[classes[1]]
         ax = d.axes(46, 34, right - 46, 206)
         for share, role in ((shares[1], "one"), (-shares[0], "zero")):
             ax.bar(edges[:-1] + 0.5 / _BINS, share, width=0.86 / _BINS, color=colour(role), zorder=3)
@@ -126,8 +127,9 @@ def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0"
         ax.axvline(0.5, color=colour("line"), linewidth=1.2, linestyle="--", zorder=2)
         ax.spines["bottom"].set_visible(False)
         d.text(right, 20, f"predicted {name}  →", "muted", anchor="right")
+        short = fitting(classes, 100, 13, bold=True)
         for c, x, y_at, role in ((1, 60.0, 58, "one"), (0, right - 8, 230, "zero-text")):
-            words, tip = f"{shortened(classes[c], 11)} (y = {c})", f"{classes[c]} (y = {c})"
+            words, tip = f"{short[classes[c]]} (y = {c})", f"{classes[c]} (y = {c})"
             d.text(x, y_at, words, role, size=13, bold=True, anchor="left" if c else "right", tip=tip)
         says = [
             f"{counted(int(counts[c].sum()), 'row')} of class {classes[c]} (y = {c}), {int(half.sum()):,} with g {side} "
@@ -152,7 +154,7 @@ def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) ->
         ax = d.axes(46, 34, WIDTH - 62, 164)
         ax.set(xlim=(-reach, reach), ylim=(0, 1.03 * reach), xticks=nice(-reach, reach, 4))
         ax.set_title("loss of one row, nats")
-        ax.xaxis.label.set(text=f"{of} {shortened(classes[1], 24)}", label=visible(f"{of} {classes[1]}"))
+        ax.xaxis.label.set(text=f"{of} {fitting(classes, 176)[classes[1]]}", label=visible(f"{of} {classes[1]}"))
         ax.tick_params("x", pad=60)
         d.text(8, 313, "sure and wrong, beyond the mark:", "muted")
         for c, top, role, ink in ((1, 204, "one", "one"), (0, 231, "zero", "zero-text")):
@@ -195,7 +197,7 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
         says = [f"{name}: {start} at {first}, {end} at {last}, at most {most}."
                 for name, (start, end, most) in zip(labels, ends, strict=True)]  # fmt: skip
         names_aside(
-            ax, areas[::-1], [(end[1], name) for name, end in zip(labels, ends, strict=True)][::-1], f"at {last}"
+            ax, areas[::-1], [(name, end[1]) for name, end in zip(labels, ends, strict=True)][::-1], f"at {last}"
         )
         return d.picture("shares", f"Each column's share of the gradient over the {unit}s", " ".join(says))
 

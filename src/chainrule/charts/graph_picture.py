@@ -6,12 +6,13 @@ in Detail" (its picture computation_graph.png). It has two layouts: from left to
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
-from chainrule.charts.canvas import Anchor, Drawing, Picture, drawing, extent
-from chainrule.words import counted, formula, pretty, shortened, shortened_apart, wrapped
+from chainrule.charts.canvas import Anchor, Drawing, Picture, drawing, extent, fitting
+from chainrule.words import counted, formula, pretty, shortened, wrapped
 
-_NAME = 20  # most cells of a name
+_NAME = 160.0, 12.5  # pixels for a name, and its size
 _LEAST = 11.0  # least size of words; an equation that doesn't fit has two lines
 _FORMULAS = (r"z = \sum x_j w_j + b", r"g = \dfrac{1}{1+e^{-z}}", r"L = -y\,\log g - (1-y)\,\log(1-g)")
 _SLOPES = (
@@ -109,7 +110,7 @@ def row_graph(e: Explanation, at: _Layout = WIDE) -> Picture:
     """
     known, title, (shown, folded) = e["y"] is not None, _title(e), _chosen(e["features"], at.most)
     flows, products = _flows(e, shown, folded), _products(e, shown) if known else []
-    lines = wrapped(title, at.title[1] / (15 * extent("0", bold=True)))
+    lines = wrapped(title, at.title[1] / 15, partial(extent, bold=True))
     gap = at.gap + 15 * any(len(_lines(flow.dL, at.words["dL"].room)) > 1 for flow in flows)
     span, lower = gap * (len(flows) - 1), 20 * (len(lines) - 1)
     z = at.first + lower + (span + gap if at.is_above else max(span / 2, 97.0))
@@ -150,8 +151,8 @@ def _chosen(features: Sequence[Mapping[str, Any]], most: int) -> tuple[list[Feat
 
 def _flows(e: Explanation, shown: Sequence[Feature], folded: Sequence[Feature]) -> list[_Flow]:
     """Write the inputs of z: the features, the sum of the folded ones, the bias."""
-    names = shortened_apart({j: str(f["name"]) for j, f in shown}, _NAME)
-    flows = [_flow(j, f, names[j], e["stable"]) for j, f in shown]
+    names = fitting((f["name"] for _, f in shown), *_NAME)
+    flows = [_flow(j, f, names[f["name"]], e["stable"]) for j, f in shown]
     if folded:
         only_zeros = all(f["x"] == 0.0 for _, f in folded)
         more = f"+ {len(folded)} with x = 0" if only_zeros else f"+ {counted(len(folded), 'more feature')}"

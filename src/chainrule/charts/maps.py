@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator
 
-from chainrule.charts.axes import CELL, Floats, nice, tick
-from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing
-from chainrule.words import cells, counted, pretty, shortened
+from chainrule.charts.axes import Floats, nice, tick
+from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing, extent, fitting
+from chainrule.words import counted, pretty
 
 Ends = tuple[float, float]
 BANDS = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
@@ -38,7 +38,7 @@ def decision_maps(
     ranges, (x_name, y_name) = (wider(*m.x_range), wider(*m.y_range)), m.names
     most = max(len(of.epochs) for _, of in lines)
     across = min(4 if width == WIDTH else 8, max(2, most))
-    left = max(34.0, 14 + CELL * max(cells(tick(t)) for t in nice(*ranges[1], 4)))
+    left = max(34.0, 14 + 12 * max(extent(tick(t)) for t in nice(*ranges[1], 4)))
     size = (width - left - 10 - (across - 1) * _GAP) / across
     over, groups = 33 if np.isfinite(m.loss).any() else 18, math.ceil(most / across)
     above = over + 20 * any(name for name, _ in lines)
@@ -52,7 +52,9 @@ def decision_maps(
         (left_end, right_end), (bottom, top) = (map(pretty, ends) for ends in ranges)
         says = [f"P is the probability of {classes[1]}; it is 0.5 where z = 0. Across, {x_name} goes from "
                 f"{left_end} to {right_end}; up, {y_name} from {bottom} to {top}."]  # fmt: skip
-        d.text(8, first - 6, f"↑ {shortened(y_name, 44)}", "muted", tip=f"↑ {y_name}")
+        short = fitting(m.names, width - 40)
+        d.text(8, first - 6, f"↑ {short[y_name]}", "muted", tip=f"↑ {y_name}")
+        runs = fitting((name for name, _ in lines), width - left - 10, 14, bold=True)
         for row, (name, of) in enumerate(lines):
             for at in range(len(of.epochs)):
                 group, k = divmod(at, across)
@@ -61,7 +63,7 @@ def decision_maps(
                 title = f"{unit} {int(of.epochs[at]):,}"
                 note = f"loss {pretty(loss, 3 if loss >= _LITTLE else 2)}" if math.isfinite(loss) else ""
                 if k == 0:
-                    d.text(left, y - above + 14, shortened(name, 48), size=14, bold=True, tip=name)
+                    d.text(left, y - above + 14, runs[name], size=14, bold=True, tip=name)
                 d.text(x, y - over + 12, title, bold=True)
                 d.text(x, y - 6, note, "muted")
                 ax = d.axes(x, y, size, size)
@@ -69,7 +71,7 @@ def decision_maps(
                 _ticks(ax, ranges, size, labels=(row == len(lines) - 1, k == 0))
                 z = f"{pretty(w[0])} × {x_name} + {pretty(w[1])} × {y_name} + {pretty(b)}"
                 says.append(f"{', '.join(filter(None, (name, title, note)))}: z = {z}.")
-        d.text(width - 10, d.height - 8, f"{shortened(x_name, 44)} →", "muted", anchor="right", tip=f"{x_name} →")
+        d.text(width - 10, d.height - 8, f"{short[x_name]} →", "muted", anchor="right", tip=f"{x_name} →")
         which, sample = " of positive weight" if m.of < m.rows else "", "a sample, " if shown < m.of else ""
         says.append(f"Dots are {sample}{shown:,} of {counted(m.of, 'row')}{which}.")
         return d.picture(
@@ -105,10 +107,10 @@ def _ticks(ax: Axes, ranges: tuple[Ends, Ends], size: float, labels: tuple[bool,
     for axis, (low, high), labelled in ((ax.xaxis, ranges[0], labels[0]), (ax.yaxis, ranges[1], labels[1])):
         for many in (4, 3, 2, 1):
             ticks = nice(low, high, many)
-            widest = CELL * max(map(cells, map(tick, ticks)), default=0.0) if axis is ax.xaxis else 12.0
+            widest = 12 * max(map(extent, map(tick, ticks)), default=0.0) + 6 if axis is ax.xaxis else 16.0
             at = size * (np.array(ticks) - low) / (high - low)
             ticks = [t for t, x in zip(ticks, at, strict=True) if widest - _GAP < 2 * x < 2 * size - widest + _GAP]
-            if size * np.diff(ticks).min(initial=math.inf) > (widest + 4) * (high - low):
+            if size * np.diff(ticks).min(initial=math.inf) > widest * (high - low):
                 break
         axis.set_ticks(ticks, [tick(t) * labelled for t in ticks])
         axis.set_tick_params(length=4, color=colour("line"), pad=3)
@@ -116,7 +118,8 @@ def _ticks(ax: Axes, ranges: tuple[Ends, Ends], size: float, labels: tuple[bool,
 
 def _key(d: Drawing, classes: tuple[str, str], drawn: str) -> None:
     """Draw the scale of P, once for all maps, and a legend for the dots."""
-    d.text(8, 16, f"P(y = 1), probability of class {shortened(classes[1], 32)}", "muted", tip=f"class {classes[1]}")
+    named, short = fitting(classes, 240), fitting(classes, 104, bold=True)
+    d.text(8, 16, f"P(y = 1), probability of class {named[classes[1]]}", "muted", tip=f"class {classes[1]}")
     ax = d.axes(46, 24, WIDTH - 92, 12)
     for k, strength in enumerate([*_STRENGTHS, *_STRENGTHS[::-1]]):
         ax.axvspan(k, k + 1, color=colour("zero" if k < 4 else "one"), alpha=strength, linewidth=0)
@@ -124,5 +127,5 @@ def _key(d: Drawing, classes: tuple[str, str], drawn: str) -> None:
     ax.set_xticks(range(9), ["0", *(f"{level:g}" for level in BANDS), "1"])
     ax.axvline(4, color=colour("ink"), linewidth=1.6)
     for x, c, mark, role in ((8, 0, "◆", "zero-text"), (146, 1, "●", "one")):
-        d.text(x, 72, f"{mark} {shortened(classes[c], 14)}", role, bold=True, tip=f"{mark} {classes[c]}")
+        d.text(x, 72, f"{mark} {short[classes[c]]}", role, bold=True, tip=f"{mark} {classes[c]}")
     d.text(WIDTH - 10, 72, drawn, "muted", anchor="right")

@@ -19,7 +19,7 @@ from chainrule.charts.axes import MANY, across, tick
 from chainrule.charts.canvas import colour, fonts, in_our_look
 from chainrule.charts.charts import odds, odds_marks
 from chainrule.errors import InputError
-from chainrule.words import counted, shortened
+from chainrule.words import counted, shortened, shortened_apart
 
 _SIZE = (6.4, 4.0)  # inches of new axes
 _NAME = 28  # cells of a name beside the axes
@@ -50,7 +50,8 @@ def coefficients(
     drawn = [w[~np.isnan(w)] for w in (np.atleast_1d(np.asarray(of, dtype=np.float64)) for of in log_odds)]
     with _axes(ax, (_SIZE[0], 1.1 + 0.3 * max(len(names), 3))) as axes:
         odds_marks(axes, drawn, by_sd)
-        axes.set_yticks(range(len(names)), [shortened(name, _NAME) for name in names], color=colour("ink"))
+        short = shortened_apart(names, _NAME)
+        axes.set_yticks(range(len(names)), [short[name] for name in names], color=colour("ink"))
         for label, w, is_level in zip(axes.get_yticklabels(), drawn, is_inner, strict=True):
             label.set(color=colour("muted" if is_level else "ink"), fontweight="normal" if len(w) else "bold")
             beside: Any = {"verticalalignment": "center", "color": colour("ink"), "fontsize": label.get_fontsize()}

@@ -1,9 +1,9 @@
 """Several pictures on one sheet, each with a sentence under it, as one SVG or PNG file."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from chainrule.charts.axes import CELL
-from chainrule.charts.canvas import Picture, drawing, encode_png
+from chainrule.charts.canvas import Picture, drawing, encode_png, extent
 from chainrule.words import wrapped
 
 Panel = tuple[Callable[[], Picture], str]  # a function that draws a picture, and a sentence on what it shows
@@ -31,11 +31,14 @@ def _layout(title: str, panels: Sequence[Panel]) -> tuple[Picture, list[tuple[Pi
     """Draw title and sentences; return them as one picture, and each panel's picture with its top."""
     drawn = [(draw(), sentence) for draw, sentence in panels]
     width, pictures = max(picture.size[0] for picture, _ in drawn), []
-    lines = [(30.0 + 22 * k, line, 16) for k, line in enumerate(wrapped(title, (width - 16) / (1.44 * CELL)))]
+    lines = [
+        (30.0 + 22 * k, line, 16)
+        for k, line in enumerate(wrapped(title, (width - 16) / 16, partial(extent, bold=True)))
+    ]
     y = 22.0 + 22 * len(lines)
     for picture, sentence in drawn:
         pictures.append((picture, y))
-        below = wrapped(sentence, (width - 16) / (1.08 * CELL))
+        below = wrapped(sentence, (width - 16) / 13, extent)
         lines += [(y + picture.size[1] + 4 + 18 * k, line, 13) for k, line in enumerate(below, start=1)]
         y += picture.size[1] + 30 + 18 * len(below)
     with drawing(width, y - 12) as d:

@@ -33,7 +33,6 @@ PALETTE: dict[str, tuple[str, str]] = {
 }
 LIGHT, DARK = ({role: pair[mode] for role, pair in PALETTE.items()} for mode in (0, 1))
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif'
-FORMULA_FONT = 'STIXGeneral, "STIX Two Text", "Times New Roman", Tinos, "Liberation Serif", serif'
 
 LOOK: dict[str, Any] = {
     "text.parse_math": False,
@@ -52,7 +51,6 @@ LOOK: dict[str, Any] = {
        for what, value in (("major.pad", 6.0), ("labelcolor", LIGHT["muted"]), ("labelsize", 12.0))},
 }  # fmt: skip
 _TEXT_CSS = f".cr text{{font-family:{FONT}!important;font-variant-numeric:tabular-nums}}"
-_TEXT_CSS += f".cr tspan{{font-family:{FORMULA_FONT}!important}}"
 
 
 _IN_DARK = "@media screen and (prefers-color-scheme:dark)"

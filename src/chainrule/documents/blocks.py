@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from chainrule.words import counted, downward, number, rounded, shortened, upward, visible
+from chainrule.words import counted, downward, number, rounded, shortened, shortened_apart, upward, visible
 
 Role = Literal["", "lead", "cause", "note"]
 FactsRole = Literal["", "tiles", "glossary"]
@@ -87,9 +87,13 @@ class Table:
     @classmethod
     def from_entries(cls, entries: Sequence[Mapping[str, Any]], *columns: tuple[str, str, str]) -> Table:
         """Make a table from a document's entries; columns: heading, key, format. Keys that no entry has are left out."""
-        return cls([Column(head, [entry.get(key) for entry in entries], how)
-                    for head, key, how in columns if any(entry.get(key) is not None for entry in entries)],
-                   [bool(entry.get("inner")) for entry in entries])  # fmt: skip
+        shown = []
+        for head, key, how in columns:
+            cells: list[Any] = [entry.get(key) for entry in entries]
+            short = shortened_apart(cells) if how == "name" else {}
+            if any(cell is not None for cell in cells):
+                shown.append(Column(head, [short.get(cell, cell) for cell in cells], how))
+        return cls(shown, [bool(entry.get("inner")) for entry in entries])
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def of_study(study: "Study", title: str = "", out: Path | None = None, more: Seq
     panels, table = study.panels(), Table.of(*study.table())
     small = [_drawn(panel) for panel in panels if not panel.is_wide]
     lead, *last = [_drawn(panel) if panel.is_wide else [] for panel in panels]
-    beside = [Beside([*small, [table]])] if len(small) == 1 else [Beside(small), Beside([[table], more])]
+    beside = [Beside([*small, [table]])] if len(small) == 1 else [Beside([*small, [table], more])]
     return [
         *([Heading(title, 1)] if title else []),
         Facts(study.facts()),

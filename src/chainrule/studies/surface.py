@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.objective import DataObjective
 from chainrule.solvers.downhill import newton_at, step_from
-from chainrule.words import BIAS, pretty, shortened
+from chainrule.words import BIAS, pretty
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ FIRST, KEPT = 100, 160  # points of a path: the first ones, and later ones space
 CELLS = 56  # of the grid, across
 SHAPES = 0.55, 0.8  # height over width
 ROOM, FAR = 0.12, 1.5  # beyond the paths, of their size; times the way from the start to the optimum
-WEAK, NAME = 0.3, 15  # of the largest part of a direction: smaller ones are not named; cells of a name
+WEAK = 0.3  # of the largest part of a direction: smaller ones are not named
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,24 @@ class Way:
         return cls(label, epochs[k], points[k], is_newton)
 
 
+class Axis(NamedTuple):
+    """What an axis is: a text with {} for each name, such as "0.8 {} − 0.6 {}"."""
+
+    text: str
+    names: tuple[str, ...]
+
+    def told(self, short: Mapping[str, str] | None = None) -> str:
+        """Write it with its names, or with shorter forms of them."""
+        return self.text.format(*((short or {}).get(name, name) for name in self.names))
+
+
 @dataclass(frozen=True)
 class Surface:
     """F at origin + x d_1 + y d_2, and paths projected onto this plane; in the units of the objective.
 
     Attributes
     ----------
-    axes : (str, str)
+    axes : (Axis, Axis)
         What x and y are: coefficients, or the directions by their largest parts.
     origin, directions : (n + 1,) and (2, n + 1)
         The bias is last. The directions are orthonormal.
@@ -76,7 +88,7 @@ class Surface:
         Rows that F is computed on, and all rows.
     """
 
-    axes: tuple[str, str]
+    axes: tuple[Axis, Axis]
     origin: Floats
     directions: Floats
     x: Floats
@@ -202,19 +214,20 @@ def on_plane(on: DataObjective, origin: Floats, directions: Floats, x: Floats, y
     return F
 
 
-def _axis(direction: Floats, names: Sequence[str], is_one: bool) -> str:
+def _axis(direction: Floats, names: Sequence[str], is_one: bool) -> Axis:
     """Name a direction by its largest parts, at most two."""
     order = np.argsort(-np.abs(direction), kind="stable")
     if is_one:
-        return names[order[0]] if names[order[0]] == BIAS else f"w of {names[order[0]]}"
+        name = names[order[0]]
+        return Axis("{}" if name == BIAS else "w of {}", (name,))
     parts = [j for j in order[:2].tolist() if abs(direction[j]) >= WEAK * abs(direction[order[0]])]
-    named = {j: "b" if j == len(names) - 1 else shortened(names[j], NAME) for j in parts}
-    signs = {j: "−" if direction[j] < 0 else "+" for j in parts}
+    named, signs = tuple(names[j] for j in parts), ["−" if direction[j] < 0 else "+" for j in parts]
     if len(parts) == 1 and abs(direction[parts[0]]) > 0.995:
-        return f"{signs[parts[0]]}{named[parts[0]]}".removeprefix("+")
-    text = " ".join(f"{signs[j]} {pretty(abs(float(direction[j])), 2)} {named[j]}" for j in parts)
+        return Axis(f"{signs[0]}{{}}".removeprefix("+"), named)
+    sizes = [pretty(abs(float(direction[j])), 2) for j in parts]
+    text = " ".join(f"{sign} {size} {{}}" for sign, size in zip(signs, sizes, strict=True))
     more = " + …" if np.sum(direction[parts] ** 2) < 0.98 else ""
-    return text.removeprefix("+ ").replace("− ", "−", text.startswith("−")) + more
+    return Axis(text.removeprefix("+ ").replace("− ", "−", text.startswith("−")) + more, named)
 
 
 def told(surfaces: Sequence[Surface], what: str) -> str:
