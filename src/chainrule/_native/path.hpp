@@ -26,10 +26,10 @@ struct Seen {
 // Elements of the coefficients in job.numbers, each in its slot; 0 in the others.
 std::vector<double> in_slots(const Job& job, const double* x);
 
-// Newton's steps from (w, b), shorter or longer ones where a full step's length is wrong, until the squared decrement is at most `near` and small
-// beside F, for F = mean loss + (1/2) sum alpha_j w_j^2. `job` must ask for loss, gradient and Hessian of all coefficients, in the slots
-// `job.numbers`; its w and b are not used. Ends early, at the best point, if the matrix has no Cholesky factor, no step lowers F, F is
-// not finite, the classes are separated without a penalty, or `most` reads are done: then `next` is the last point itself and `points`
+// Newton's steps from (w, b), shorter or longer ones where a full step's length is wrong, until the squared decrement is at most `near` and
+// small beside F, for F = mean loss + (1/2) sum alpha_j w_j^2. `job` must ask for loss, gradient and Hessian of all coefficients, in the
+// slots `job.numbers`; its w and b are not used. Ends early, at the best point, if the matrix has no Cholesky factor, no step lowers F, F
+// is not finite, the classes are separated without a penalty, or `most` reads are done: then `next` is the last point itself and `points`
 // ends before it.
 Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, const double* w,
                  double b, double near, std::int64_t most, int threads, const Interrupted& interrupted);
