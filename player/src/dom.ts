@@ -100,6 +100,7 @@ export const capital = (text: string): string => text[0].toUpperCase() + text.sl
 export function alike(...added: number[]): (x: number) => string {
   const place = (x: number): number => Math.floor(Math.log10(Math.abs(x))); // of the first digit
   const largest = Math.max(...added.map(place));
+  if (!Number.isFinite(largest)) return (x) => pretty(x);
   return (x) => {
     const digits = Math.max(4, 5 + place(x) - largest);
     const isLong = Math.abs(largest) > 4 || place(x) < -9; // with a power of ten
@@ -138,9 +139,9 @@ function around(name: string, place: number, most: number): string {
 export function allShortened(names: readonly string[], most: number): string[] {
   const made = names.map((name) => shortened(name, most));
   const shown = made.map((short, j) => {
-    const alike = names.filter((_, k) => made[k] === short).map((name) => [...name]);
-    const place = alike[0].findIndex((letter, at) => alike.some((name) => name[at] !== letter));
-    return alike.length > 1 ? around(names[j], place, most) : short;
+    if (made.indexOf(short) === made.lastIndexOf(short)) return short;
+    const same = names.filter((_, k) => made[k] === short).map((name) => [...name]);
+    return around(names[j], same[0].findIndex((letter, at) => same.some((name) => name[at] !== letter)), most);
   });
   return shown.map((short, j) => (shown.indexOf(short) === shown.lastIndexOf(short) ? short : `${shortened(names[j], most - 6)} (${j + 1})`));
 }

@@ -90,8 +90,9 @@ export function restore(store: Store, hash: string): void {
   }
   goTo(store, whole(given.get("run"), store.state.runs.length - 1) ?? 0, given.get("epoch"), given.get("batch"));
   const [row, stage] = [whole(given.get("row"), store.run.rows.m - 1), whole(given.get("step"), STAGES.length - 1)];
-  const n = store.run.rows.n;
-  const column = whole(given.get("weight"), store.point.w.length - (store.run.how.fitIntercept ? 0 : 1)) ?? null;
-  store.change({ row: row ?? store.state.row, stage: stage ?? store.state.stage, column, map: pair(given.get("map"), n - 1), surface: pair(given.get("surface"), n), curve: CURVES.find((curve) => curve === given.get("curve")) ?? CURVES[0] });
+  const { n } = store.run.rows;
+  const most = n - (store.run.how.fitIntercept ? 0 : 1); // n is b
+  const column = whole(given.get("weight"), most) ?? null;
+  store.change({ row: row ?? store.state.row, stage: stage ?? store.state.stage, column, map: pair(given.get("map"), n - 1), surface: pair(given.get("surface"), most), curve: CURVES.find((curve) => curve === given.get("curve")) ?? CURVES[0] });
   store.change({ edited: edited(store, { x: given.get("x"), w: given.get("w") }) });
 }

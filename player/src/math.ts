@@ -29,6 +29,9 @@ export interface Sums {
   readonly bounds: { readonly loss: number; readonly dL_dw: Float64Array; readonly dL_db: number };
 }
 
+/** The derivatives of all weights, and of b if it is one. */
+export const slopes = ({ dL_dw, dL_db }: Sums, fitIntercept: boolean): number[] => (fitIntercept ? [...dL_dw, dL_db] : [...dL_dw]);
+
 export function sigmoid(z: number): number {
   if (z >= 0) return 1 / (1 + Math.exp(-z));
   const e = Math.exp(z);
@@ -55,9 +58,9 @@ export function dL_dz(z: number, y: number): number {
   return y ? -sigmoid(-z) : sigmoid(z);
 }
 
-/** dL_dg = (1 - y)/(1 - g) - y/g. */
-export function dL_dg(g: number, y: number): number {
-  return y ? -1 / g : 1 / (1 - g);
+/** dL_dg = (1 - y)/(1 - g) - y/g, with all its digits. */
+export function dL_dg(z: number, y: number): number {
+  return y ? -1 / sigmoid(z) : 1 / sigmoid(-z);
 }
 
 /** dg_dz = g (1 - g), with all its digits. */

@@ -90,7 +90,7 @@ export function rowAt(rows: Rows, i: number, at: Point): Row {
     z,
     g,
     loss: loss(z, y),
-    dL_dg: dL_dg(g, y),
+    dL_dg: dL_dg(z, y),
     dg_dz: dg_dz(z),
     dL_dz: dL_dz(z, y),
   };

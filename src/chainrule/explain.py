@@ -282,7 +282,7 @@ def number(value: float) -> str:
     return f"{value + 0.0:.6g}"
 
 
-def _factor(value: float) -> str:
+def factor(value: float) -> str:
     """Write a number that follows an operator: negative ones in brackets."""
     return f"({number(value)})" if value < 0 else number(value)
 
@@ -292,12 +292,12 @@ def _chain(graph: LogisticGraph, weight: float, sum_weights: float, *, known: bo
     y, z, g, b, loss = (float(node.value) for node in (graph.y, graph.z, graph.g, graph.b, graph.loss))
     dL_dg, dg_dz, dL_dz, dL_db = (float(each) for each in (_dL_dg(graph), graph.dg_dz, graph.dL_dz, graph.dL_db))
     x, w, dL_dw = graph.X.value.tolist(), graph.w.value.tolist(), graph.dL_dw.tolist()
-    terms = [f"{_factor(x_j)} · {_factor(w_j)}" for x_j, w_j in zip(x, w, strict=True)]
+    terms = [f"{factor(x_j)} · {factor(w_j)}" for x_j, w_j in zip(x, w, strict=True)]
     terms = terms if len(terms) <= 12 else [*terms[:10], f"... ({len(terms) - 10} more)"]
     shown_g, rest = number(g), number(float(sigmoid(-z)))  # 1 - g with all its digits
     is_beyond = not np.isfinite(dL_dg) or "0" in (shown_g, rest)  # no float64 is as small, or as large
     chain: dict[str, Any] = {
-        "z": f"z = x · w + b = {' + '.join([*terms, _factor(b)])} = {number(z)}",
+        "z": f"z = x · w + b = {' + '.join([*terms, factor(b)])} = {number(z)}",
         "g": f"g = 1/(1 + exp(-z)) = 1/(1 + exp({number(-z)})) = {shown_g}",
         "dg_dz": f"dg/dz = g (1 - g) = {shown_g} · {rest} = {number(dg_dz)}",
     }
@@ -316,12 +316,12 @@ def _chain(graph: LogisticGraph, weight: float, sum_weights: float, *, known: bo
         "dL_dz": f"dL/dz = dL/dg · dg/dz = {product}",
         "stable": f"dL/dz = (1 - 2y) sigmoid((1 - 2y) z) = {stable} = {number(dL_dz)}",
         "dL_dw": [
-            f"dL/dw_{j} = dL/dz · dz/dw_{j} = {by} {_factor(x_j)} = {number(dL_j)}"
+            f"dL/dw_{j} = dL/dz · dz/dw_{j} = {by} {factor(x_j)} = {number(dL_j)}"
             for j, (x_j, dL_j) in enumerate(zip(x, dL_dw, strict=True), start=1)
         ],
         "dL_db": f"dL/db = dL/dz · dz/db = {by} 1 = {number(dL_db)}",
         "share": [
-            f"s/S · dL/dw_{j} = {part} · {_factor(dL_j)} = {number(weight * dL_j / sum_weights)}"
+            f"s/S · dL/dw_{j} = {part} · {factor(dL_j)} = {number(weight * dL_j / sum_weights)}"
             for j, dL_j in enumerate(dL_dw, start=1)
         ],
     }

@@ -125,7 +125,7 @@ def _played(prepared: Prepared, run: Result, optimum: Result, places: NDArray[np
     # the two runs may have found the means in another order
     same = np.allclose((optimum.center / run.scale, optimum.scale), (run.center / run.scale, run.scale), atol=1e-9)
     proven = optimum.reason == "converged" and same
-    objective, points = comparable(prepared.training_rows(), run)
+    objective, points = comparable(prepared.training_rows(run.threads), run)
     return Played(
         title=f"{shown(schema.target)}: {schema.positive} or {schema.negative}?",
         target=schema.target, classes=(schema.negative, schema.positive),

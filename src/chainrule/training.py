@@ -386,10 +386,10 @@ def explain(model: Model, design: Encoded, row: int, **of: Any) -> dict[str, Any
 
 
 def lesson(training: Training, row: int) -> dict[str, Any]:
-    """Explain one row early in gradient descent, after its first epoch, where each update still changes much.
+    """Explain one row early in gradient descent, after the first epoch that its trace keeps, where updates still change much.
 
     After another method, gradient descent is run for it, on standardised numbers, or on a sparse matrix as it is. Returns what
-    `explain` does, and in "lesson" the method of that run and its epochs.
+    `explain` does, and in "lesson" the method of that run.
     """
     result, prepared = training.result, training.prepared
     if result.learning_rate is None:
@@ -402,6 +402,6 @@ def lesson(training: Training, row: int) -> dict[str, Any]:
             warnings.simplefilter("ignore", ChainruleWarning)  # nothing is expected of two epochs
             training = train(prepared, spec)
     trace = training.result.trace
-    kept = trace.columns["epoch"][:2].tolist()  # the start, and the first epoch if one was run
+    kept = trace.columns["epoch"][:2].tolist()  # the start, and the first one kept after it
     found = explain(training.model, training.prepared.encoded, row, trace=trace, epoch=int(kept[-1]))
-    return {**found, "lesson": {"method": training.result.method, "epochs": training.result.n_epochs}}
+    return {**found, "lesson": training.result.method}

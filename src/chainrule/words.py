@@ -185,7 +185,7 @@ def _begun(text: str, room: float, size: Callable[[str], float]) -> str:
 def shortened_apart(names: Iterable[str], room: float = NAME, size: Callable[[str], float] = cells) -> dict[str, str]:
     """Shorten names so that they stay different: alike ones keep what follows the place where they begin to differ.
 
-    Names that differ in more places than there is room for get their number.
+    Those still alike end with their place in the list.
     """
     made = {name: shortened(name, room, size) for name in names}
     for short, alike in _alike(made) if room > size("0123456789") else []:

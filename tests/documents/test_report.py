@@ -315,9 +315,9 @@ def test_where_the_row_is_from():
         ({}, "training", "y = 1; a training row)"),
         ({"closest": True}, "training", "The finished model gets this training row right by the smallest margin."),
         ({}, "held out", "y = 1; held out)"),
-        ({"lesson": {"method": "gradient-descent", "epochs": 2}}, "training", "y = 1; a training row) after epoch 1"),
+        ({"lesson": "gradient-descent"}, "training", "y = 1; a training row) after epoch 1"),
         (
-            {"lesson": {"method": "gradient-descent", "epochs": 2}},
+            {"lesson": "gradient-descent"},
             "training",
             "Training was by Newton’s method. This is",
         ),

@@ -3,7 +3,7 @@
 
 import { type Data } from "../data";
 import { el, pretty, put } from "../dom";
-import { articleLoss, differences, dL_dg, dg_dz, logOddsOf, loss, sigmoid, sums } from "../math";
+import { articleLoss, differences, logOddsOf, loss, sigmoid, slopes, sums } from "../math";
 import { lowered } from "../run";
 import { POINT, type State, type Store } from "../store";
 
@@ -50,7 +50,7 @@ function losses(store: Store, place: Element): void {
   const z = logOddsOf(rows, store.point);
   const naive = Float64Array.from(z, (each, i) => articleLoss(sigmoid(each), rows.y[i]));
   const stable = Float64Array.from(z, (each, i) => loss(each, rows.y[i]));
-  const met = [...z.keys()].filter((i) => !Number.isFinite(naive[i]) || !Number.isFinite(dL_dg(sigmoid(z[i]), rows.y[i]) * dg_dz(z[i])));
+  const met = [...z.keys()].filter((i) => !Number.isFinite(naive[i]));
   const worst = [...z.keys()].sort((i, j) => stable[j] - stable[i]).slice(0, SHOWN);
   const mean = (of: Float64Array): number => {
     const held = store.data.isHeldOut;
@@ -88,7 +88,7 @@ export function view(store: Store, place: Element): void {
   function* check({ epoch }: State): Generator<void> {
     const { here, table, run, batch } = store;
     const found = yield* differences(table.training, store.point, run.how.alpha, batch ?? undefined);
-    const exact = [...here.dL_dw, here.dL_db];
+    const exact = slopes(here, run.how.fitIntercept);
     const most = (of: readonly number[]): string => pretty(Math.max(...of.map(Math.abs)), 2);
     const rows = batch ? `the ${batch.length} rows of this batch` : `all ${table.training.m.toLocaleString("en")} training rows`;
     put(said, `Epoch ${epoch}: the gradient, and central differences of F over ${rows}. They differ by ${most(exact.map((d, j) => d - found[j]))} at most; the largest derivative is ${most(exact)}.`);

@@ -9,7 +9,7 @@ const rest = (): Element => r(n("1"), o("−"), i("g"));
 const exp = (): Element => sup(i("e"), r(o("−"), i("z")));
 
 const SAYS: Record<Stage, (store: Store) => (Element | string)[]> = {
-  x: () => ["x is the row as the fit sees it: each number of the table less its mean, over its deviation, if the run standardised it. A level of a category counts as such a number: 1 in its rows and 0 in the others."],
+  x: () => ["x is the row as the fit sees it: each number of the table less its mean, over its deviation, if the run standardised it. A level of a category is 1 in its rows and 0 in the others before that."],
   z: () => ["Each column adds x w to the log-odds, and the bias adds b. z may be any number; it is the logarithm of the odds that the row is of the second class."],
   g: () => [
     "Solve z = log(g/(1 - g)) for g:",

@@ -26,7 +26,7 @@ function made(store: Store, seed: number): Exercise {
     { ask: `Row ${number} has g = ${g} and y = ${row.y}. What is its loss?`, answer: row.loss, how: `${row.y ? "-log g" : "-log(1 - g)"}; -log(1 - p) is nearly p if p is small` },
     { ask: `Row ${number} has g = ${g} and y = ${row.y}. What is ∂L/∂z?`, answer: row.dL_dz, how: "g - y" },
     { ask: `Row ${number} has ∂L/∂z = ${pretty(row.dL_dz)} and x = ${pretty(row.x[j])} in column ${names[j]}. What is ∂L/∂w of this column?`, answer: row.dL_dz * row.x[j], how: "∂L/∂z · x" },
-    { ask: `The mean of ∂L/∂w of ${names[j]} over the ${store.batch ? "batch" : "rows"} is ${pretty(slope)}, and the rate is ${pretty(rate)}. What does the step add to w?`, answer: -rate * slope, how: "-rate · ∂L/∂w" },
+    { ask: `For this step ∂L/∂w of ${names[j]} is ${pretty(slope)}, and the rate is ${pretty(rate)}. What does the step add to w?`, answer: -rate * slope, how: "-rate · ∂L/∂w" },
     { ask: `Column ${names[j]} adds ${pretty(row.x[j] * w[j], 6)} to z. By what does it multiply the odds?`, answer: Math.exp(row.x[j] * w[j]), how: "e to the power of what it adds" },
     fitIntercept && { ask: `If every x of row ${number} were 0, what would g be? (b = ${pretty(b, 6)})`, answer: sigmoid(b), how: "1/(1 + e^-b)" },
   ];

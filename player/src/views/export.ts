@@ -2,6 +2,7 @@
 
 import { el, put, svg } from "../dom";
 import { fragment } from "../link";
+import { slopes } from "../math";
 import { POINT, type Store } from "../store";
 import { shownEpochs } from "./time";
 
@@ -19,7 +20,7 @@ export function csv(store: Store): string {
   const head = ["epoch", "loss", "objective", "accuracy", "largest_gradient", ...data.names.map((name) => `w ${name}`), "b"];
   const lines = shownEpochs(run.path.last, run.from).map((epoch) => {
     const [at, of] = [run.path.at(epoch), store.sums(epoch)];
-    const largest = Math.max(run.how.fitIntercept ? Math.abs(of.dL_db) : 0, ...of.dL_dw.map(Math.abs));
+    const largest = Math.max(...slopes(of, run.how.fitIntercept).map(Math.abs));
     return [epoch, of.loss, of.objective, of.accuracy, largest, ...at.w, at.b].map(String).join(",");
   });
   return `${[head.map(cell).join(","), ...lines].join("\r\n")}\r\n`;

@@ -1,6 +1,6 @@
 // Going on from the present epoch in another way: another rate, batch, penalty or scaling. The old curves stay.
 
-import { el, pretty, put } from "../dom";
+import { capital, el, pretty, put } from "../dom";
 import { curvatures, largestEigenvalue, objective, type Point, type Rows } from "../math";
 import { type How, lowered, Path } from "../run";
 import { POINT, type Run, type Store } from "../store";
@@ -76,7 +76,7 @@ export function verdict({ how, from }: Run, values: readonly number[], least: nu
   const epochs = (values.length - 1).toLocaleString("en");
   const where = `${what} rises at ${rises.length.toLocaleString("en")} of ${epochs} epochs, first at epoch ${(from + rises[0]).toLocaleString("en")}`;
   const higher = last > first ? ", and ends above its start" : "";
-  if (!Number.isFinite(last)) return "it diverges: the steps grow until the weights are no longer finite";
+  if (!Number.isFinite(last)) return "it diverges: the steps grow until F is no longer a finite number";
   if (rises.length && how.size > 0) return `it jitters${higher}: ${where}. Each batch has a gradient of its own, and pulls elsewhere than all rows together`;
   if (rises.length) return `it oscillates${higher}: ${where}. Such a step jumps over the lowest point in its direction and ends higher than it began`;
   if (first - last < 0.1 * (first - least)) return `it crawls: ${what} hardly falls in ${epochs} epochs, since the steps are so short`;
@@ -113,7 +113,7 @@ export function view(store: Store, place: Element): void {
     const end = factor === 1 ? "it would stay, since nothing bends here." : factor >= 0 ? "it would shrink." : factor > -1 ? "the step jumps over that point, but ends nearer to it." : "the step jumps over that point and ends farther away, on the other side.";
     put(
       limits,
-      `At this epoch ${lowered(store.run.how)} bends most with λ = ${pretty(largest)}, the largest eigenvalue of the Hessian. The Hessian weighs each row by its g (1 − g): ¼ at most, and ${pretty(bend)} on average here. `,
+      `At this epoch ${lowered(store.run.how)} bends most with λ = ${pretty(largest)}, the largest eigenvalue of the Hessian. The Hessian weighs each row by its g (1 − g): ¼ at most, and ${pretty(bend)} on average over the rows here. `,
       `λ is ${chosen * largest < 2 ? "below" : "above"} 2/rate = ${pretty(2 / chosen)}. If it stayed so all the way, a step would multiply the distance to the lowest point in that direction by 1 − rate · λ = ${pretty(factor)}: ${end}`,
     );
   };
@@ -151,7 +151,7 @@ export function view(store: Store, place: Element): void {
     [slider.min, slider.max] = [String(middle - BELOW), String(middle + ABOVE)];
     put(
       far,
-      `L_max is what λ would be if every row had g = ½: λ is never larger. With a rate below 2/L_max = ${pretty(safe)} ${lowered(how)} rises in no step on all rows.`,
+      `L_max is what λ would be if every row had g = ½: λ is never larger. ${capital(lowered(how))} rises in no step on all rows if the rate is below 2/L_max = ${pretty(safe)}.`,
       Number.isFinite(there) ? ` Near the optimum, rates below 2/λ = ${pretty(there)} still converge; larger ones never do.` : "",
     );
   }

@@ -32,7 +32,8 @@ function formula(store: Store, stage: Stage): Child[] {
     },
     z: () => {
       const { b } = store.point;
-      const [hasBias, sum] = [run.how.fitIntercept, row.z - x * w - (isBias ? 0 : b)];
+      const { fitIntercept: hasBias } = run.how;
+      const sum = row.x.reduce((others, each, j) => (j === k ? others : others + each * store.point.w[j]), 0);
       const write = alike(sum, x * w, b, row.z);
       return [
         part(i("z"), o("="), o("∑"), sub(i("x"), i("j")), sub(i("w"), i("j")), ...(hasBias ? [o("+"), i("b")] : [])), " ",

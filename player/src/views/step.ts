@@ -1,7 +1,7 @@
 // From the rows to the step: the mean of the rows' derivatives, and the update with its numbers.
 
 import { alike, allShortened, capital, el, named, pretty, redraw, signed, subscript } from "../dom";
-import { type Point, sums, update as updated } from "../math";
+import { type Point, slopes, sums, update as updated } from "../math";
 import { lowered } from "../run";
 import { POINT, reached, type State, type Store } from "../store";
 
@@ -13,9 +13,9 @@ export function followed(store: Store): number {
   const { column, row } = store.state;
   if (column !== null) return column;
   const { rows, how } = store.state.runs[0];
-  const slopes = store.sums(0, 0).dL_dw.map((slope, j) => (rows.x[row * rows.n + j] ? Math.abs(slope) : -1));
-  const most = Math.max(...slopes);
-  return most < 0 && how.fitIntercept ? rows.n : slopes.indexOf(most);
+  const sizes = store.sums(0, 0).dL_dw.map((slope, j) => (rows.x[row * rows.n + j] ? Math.abs(slope) : -1));
+  const most = Math.max(...sizes);
+  return most < 0 && how.fitIntercept ? rows.n : sizes.indexOf(most);
 }
 
 /** One weight, or b: what it is, its derivative over the rows of the step, and what that is made of. */
@@ -26,15 +26,17 @@ export function terms(store: Store, j: number) {
   const ofRow = row.dL_dz * x;
   const own = (store.weight * ofRow) / here.weight;
   const penalty = isBias ? 0 : run.how.alpha * w;
-  return { w, x, slope, ofRow, own, penalty, others: slope - own - penalty, next: w - run.how.rate * slope };
+  const others = slope - own - penalty;
+  const isRounding = Math.abs(others) <= (isBias ? here.bounds.dL_db : here.bounds.dL_dw[j]);
+  return { w, x, slope, ofRow, own, penalty, others: isRounding ? 0 : others, next: w - run.how.rate * slope };
 }
 
 /** The weight that is followed, then the others and b, the largest derivatives first. */
 function listed(store: Store): number[] {
   const { here, run } = store;
-  const slopes = [...here.dL_dw, ...(run.how.fitIntercept ? [here.dL_db] : [])].map(Math.abs);
-  slopes[followed(store)] = Infinity;
-  return [...slopes.keys()].sort((i, j) => slopes[j] - slopes[i]);
+  const sizes = slopes(here, run.how.fitIntercept).map(Math.abs);
+  sizes[followed(store)] = Infinity;
+  return [...sizes.keys()].sort((i, j) => sizes[j] - sizes[i]);
 }
 
 /** Why the row that is shown is no part of the mean. */

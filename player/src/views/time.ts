@@ -2,7 +2,8 @@
 
 import uPlot from "uplot";
 import { el, pretty, put } from "../dom";
-import type { Sums } from "../math";
+import { slopes, type Sums } from "../math";
+import { type How } from "../run";
 import { type Curve, CURVES, type Run, STAGES, type State, type Store } from "../store";
 
 /** Epochs whose numbers are shown: those of the trainer, and some of a fork. */
@@ -78,10 +79,10 @@ export function controls(store: Store, place: Element): Record<string, HTMLButto
 const finite = (x: number): number | null => (Number.isFinite(x) ? x : null);
 
 /** What a curve shows of the sums over some rows; the loss is F with a penalty. */
-const SHOWS: Record<Curve, (sum: Sums) => number> = {
+const SHOWS: Record<Curve, (sum: Sums, how: How) => number> = {
   loss: (sum) => sum.objective,
   accuracy: (sum) => sum.accuracy,
-  "gradient norm": (sum) => Math.max(Math.abs(sum.dL_db), ...sum.dL_dw.map(Math.abs)),
+  "gradient norm": (sum, { fitIntercept }) => Math.max(...slopes(sum, fitIntercept).map(Math.abs)),
 };
 
 const COLORS = ["--training", "--one", "--zero", "--ramp-6", "--backward", "--line"]; // of the runs
@@ -108,11 +109,12 @@ export function curves(store: Store, place: HTMLElement): void {
   const canvas = el("div");
   put(place, el("div", { class: "bar" }, choice), canvas);
   const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  let [plot, most]: [uPlot | null, number] = [null, 0];
-  let made: State | null = null; // the state whose runs are drawn
+  let plot: uPlot | null = null;
+  let [made, highest]: [State | null, number] = [null, 0]; // the state whose runs are drawn, and the largest value
   function* make(): Generator<void> {
     const { state } = store;
     const { runs, run: shown, curve } = state;
+    let most = 0;
     const isLoss = curve === "loss";
     choice.value = curve;
     const epochs = [...new Set(runs.flatMap((each) => shownEpochs(each.path.last, each.from)))].sort((a, b) => a - b);
@@ -130,16 +132,15 @@ export function curves(store: Store, place: HTMLElement): void {
     const lines: uPlot.Series[] = [{ label: "epoch" }];
     const columns: (number | null)[][] = [epochs];
     const add = (label: string, values: (number | null)[], stroke: string, width: number, dash: number[] = [], inKey = true): void => {
-      lines.push({ label, stroke: color(stroke), width, dash, spanGaps: true, class: inKey ? "told" : "again" });
+      lines.push({ label, stroke: color(stroke), width, dash, spanGaps: true, class: inKey ? "" : "again" });
       columns.push(values);
       for (const value of values) most = Math.max(most, value ?? 0);
     };
-    most = 0;
     for (const [k, each] of runs.entries()) {
       const [isShown, stroke] = [k === shown, COLORS[k % COLORS.length]];
       const [width, hasPenalty] = [isShown ? 2.5 : 1.25, isLoss && each.how.alpha > 0];
       const name = runs.length > 1 ? each.name : "training rows";
-      add(hasPenalty ? `${name}: F, the loss plus the penalty` : name, yield* drawn(each, (epoch) => SHOWS[curve](store.sums(epoch, k))), stroke, width);
+      add(hasPenalty ? `${name}: F, the loss plus the penalty` : name, yield* drawn(each, (epoch) => SHOWS[curve](store.sums(epoch, k), each.how)), stroke, width);
       if (hasPenalty) add("the loss without the penalty", yield* drawn(each, (epoch) => store.sums(epoch, k).loss), stroke, width, [2, 3], isShown);
       if (each.heldOut && curve !== "gradient norm") add("held-out rows", yield* drawn(each, (epoch) => (isLoss ? store.heldOut(epoch, k).loss : store.heldOut(epoch, k).accuracy)), stroke, width, [6, 4], isShown);
     }
@@ -184,7 +185,7 @@ export function curves(store: Store, place: HTMLElement): void {
       const epoch = Math.round(plot!.posToVal(event.offsetX, "x"));
       store.change({ epoch: Math.max(from, Math.min(path.last, epoch)), stage: STAGES.length - 1, isPlaying: false });
     });
-    made = state;
+    [made, highest] = [state, most];
   }
   new ResizeObserver(() => plot?.setSize({ width: canvas.clientWidth, height: 230 })).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
@@ -192,7 +193,7 @@ export function curves(store: Store, place: HTMLElement): void {
     if (state.run !== made?.run || state.runs !== made.runs || state.curve !== made.curve) yield* make();
     else plot!.redraw(false);
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `${state.curve} over the epochs, at most ${pretty(most)}; ${pretty(SHOWS[state.curve](store.sums()))} at epoch ${state.epoch}`);
+    canvas.setAttribute("aria-label", `${state.curve} over the epochs, at most ${pretty(highest)}; ${pretty(SHOWS[state.curve](store.sums(), store.run.how))} at epoch ${state.epoch}`);
   }
   const again = store.watch(["runs", "run", "epoch", "curve"], look, place);
   function anew(): void {

@@ -183,11 +183,16 @@ class Schema:
     def in_units(
         self, x: npt.NDArray[np.float64], center: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]
     ) -> Any:
-        """Return (x - center)/scale, with 0 for a missing number that was replaced by the mean, if this is the center."""
+        """Return (x - center)/scale, with 0 for a missing number that was replaced by the mean, if this is the center.
+
+        x : (m, n) or (n,). center, scale : (n,).
+        """
         means = np.array(
             [c.mean if of is None else None for c in self.columns for of in c.coefficients], dtype=np.float64
         )
-        is_center = (x == means) & np.isclose(means, center, rtol=1e-12)  # they are summed in different orders
+        is_center = (x == means) & np.isclose(
+            means, center, rtol=1e-12, atol=0.0
+        )  # they are summed in different orders
         return np.where(is_center, 0.0, (x - center) / scale)
 
     @property

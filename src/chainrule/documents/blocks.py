@@ -90,7 +90,7 @@ class Table:
         shown = []
         for head, key, how in columns:
             cells: list[Any] = [entry.get(key) for entry in entries]
-            short = shortened_apart(cells) if how == "name" else {}
+            short = shortened_apart(cell for cell in cells if cell is not None) if how == "name" else {}
             if any(cell is not None for cell in cells):
                 shown.append(Column(head, [short.get(cell, cell) for cell in cells], how))
         return cls(shown, [bool(entry.get("inner")) for entry in entries])

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.documents.blocks import Block, Facts, Formula, Heading, Table, say
+from chainrule.explain import factor, number
 from chainrule.graph import logistic_graph
 from chainrule.words import plain
-
-MORE = "docs/derivation.md, and a report with --for learner, derive each step and have exercises with answers."
 
 Document = Mapping[str, Any]
 Vector = NDArray[np.float64]
@@ -50,17 +49,14 @@ def students(learning_rate: float = 0.1, count: int = 2) -> Document:
 
 def blocks(document: Document) -> list[Block]:
     """Describe the epochs: forward, backward, the mean over the rows, the update."""
-    told: list[Block] = [
+    return [
         Heading("Gradient descent by hand: six students, two weights", 1),
         Facts.of({"question": "who passed, by the hours a week studied and spent on television?",
                   "model": "z = x · w + b,  g = 1/(1 + e^-z),  L = the mean of -(y log g + (1 - y) log(1 - g))",
                   "start": "w = 0, b = 0; learning rate {learning_rate:g}"}, **document),
-    ]  # fmt: skip
-    return [
-        *told,
         *in_full(document, 2),
-        say(MORE, "note"),
-    ]
+        say("Each step is derived, with exercises, in docs/derivation.md and in reports with --for learner.", "note"),
+    ]  # fmt: skip
 
 
 def in_full(document: Document, level: int) -> list[Block]:
@@ -78,13 +74,13 @@ def _epoch(document: Document, told: Document, level: int) -> list[Block]:
         | {f"dw {name}": told["terms"][k][j] for j, name in enumerate(names)}
         for k in range(m)
     ]
-    point = ", ".join(f"w_{name} = {shown(w)}" for name, w in zip(names, told["w"], strict=True))
+    point = ", ".join(f"w_{name} = {number(w)}" for name, w in zip(names, told["w"], strict=True))
     return [
-        Heading(f"Epoch {told['epoch']}: {point}, b = {shown(told['b'])}", level),
+        Heading(f"Epoch {told['epoch']}: {point}, b = {number(told['b'])}", level),
         Heading("forward: x, w, b -> z -> g -> L", 3),
         Table.from_entries(lines, ("row", "row", ""), *((name, name, "g") for name in names), ("y", "y", ""),
                            ("z", "z", "g"), ("g", "g", "g"), ("loss l", "l", "g")),
-        Formula(f"L = {mean_of(told['l'])} = {shown(told['L'])}"),
+        Formula(f"L = {mean_of(told['l'])} = {number(told['L'])}"),
         Heading("backward: L -> g -> z -> w, b", 3),
         Table.from_entries(lines, ("row", "row", ""), ("dL_dg", "dL_dg", "g"), ("dg_dz", "dg_dz", "g"),
                            ("dL_dz = g - y", "dL_dz", "g"), *((f"dL_dz · {name}", f"dw {name}", "g") for name in names)),
@@ -92,8 +88,8 @@ def _epoch(document: Document, told: Document, level: int) -> list[Block]:
         *(
             Formula(line)
             for at, terms, slope, old, new in _slopes(names, told)
-            for line in (f"dL/d{at} = {mean_of(terms)} = {shown(slope)}",
-                         f"{at} = {shown(old)} - {document['learning_rate']:g} · {signed(slope)} = {shown(new)}")
+            for line in (f"dL/d{at} = {mean_of(terms)} = {number(slope)}",
+                         f"{at} = {number(old)} - {document['learning_rate']:g} · {factor(slope)} = {number(new)}")
         ),
         say("L falls from {L:g} to {new_L:g}.", **told),
     ]  # fmt: skip
@@ -108,14 +104,4 @@ def _slopes(names: Sequence[str], told: Document) -> list[tuple[str, Sequence[fl
 
 def mean_of(terms: Sequence[float]) -> str:
     """Write a mean as a sum over a count."""
-    return f"({' + '.join(map(signed, terms))})/{len(terms)}"
-
-
-def shown(x: float) -> str:
-    """Write a number with at most six digits."""
-    return f"{x + 0.0:.6g}"
-
-
-def signed(x: float) -> str:
-    """Write a number that follows an operator: negative ones in brackets."""
-    return f"({shown(x)})" if x < 0 else shown(x)
+    return f"({' + '.join(map(factor, terms))})/{len(terms)}"

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.documents.blocks import Beside, Block, Column, Fold, Formula, Heading, Table, say
-from chainrule.documents.by_hand import in_full, mean_of, shown, signed, students
+from chainrule.documents.by_hand import in_full, mean_of, students
 from chainrule.documents.exercises import EXERCISES
+from chainrule.explain import factor, number
 
 STEPS = (  # a title, the reason, the formula
     (
@@ -100,9 +101,9 @@ def derivation() -> list[Block]:
 def _examples(told: Mapping[str, Any]) -> list[str]:
     """Work each step out: for row 5 at the start, for all rows, and for television alone."""
     first, row, rate, m = told["epochs"][0], 4, told["learning_rate"], len(told["y"])
-    x, y = told["x"][row], shown(told["y"][row])
-    z, g, loss, dL_dg, dg_dz, dL_dz = (shown(first[key][row]) for key in ("z", "g", "l", "dL_dg", "dg_dz", "dL_dz"))
-    of_row = (f"dL/dw_{j} = {dL_dz} · {shown(x_j)} = {shown(term)}"
+    x, y = told["x"][row], number(told["y"][row])
+    z, g, loss, dL_dg, dg_dz, dL_dz = (number(first[key][row]) for key in ("z", "g", "l", "dL_dg", "dg_dz", "dL_dz"))
+    of_row = (f"dL/dw_{j} = {dL_dz} · {number(x_j)} = {number(term)}"
               for j, (x_j, term) in enumerate(zip(x, first["terms"][row], strict=True), 1))  # fmt: skip
     slope, new, before, after = first["dL_dw"][0], first["new_w"][0], first["L"], first["new_L"]
     hours = [line[1] for line in told["x"]]
@@ -110,18 +111,19 @@ def _examples(told: Mapping[str, Any]) -> list[str]:
 
     def limit(values: Sequence[float]) -> str:
         largest = sum(each * each for each in values) / (4 * m)
-        squares = " + ".join(f"{signed(each)}²" for each in values)
-        return f"L_max = ({squares})/{4 * m} = {shown(largest)}, and 2/L_max = {shown(2 / largest)}"
+        squares = " + ".join(f"{factor(each)}²" for each in values)
+        return f"L_max = ({squares})/{4 * m} = {number(largest)}, and 2/L_max = {number(2 / largest)}"
 
+    falls = f"the mean loss falls from {number(before)} to {number(after)}"
     return [
-        f"z = {' + '.join(f'0 · {shown(x_j)}' for x_j in x)} + 0 = {z}, so g = 1/(1 + exp(0)) = {g}",
+        f"z = {' + '.join(f'0 · {number(x_j)}' for x_j in x)} + 0 = {z}, so g = 1/(1 + exp(0)) = {g}",
         f"L = -log(1 - {g}) = {loss}, as y = {y}",
         f"dL/dg = 1/(1 - {g}) - 0/{g} = {dL_dg}",
         f"dg/dz = {g} · (1 - {g}) = {dg_dz}",
         f"dL/dz = {dL_dg} · {dg_dz} = {dL_dz}, and g - y = {g} - {y} = {dL_dz}",
         f"{', '.join(of_row)}, dL/db = {dL_dz}",
-        f"dL/dw_1 = {mean_of([terms[0] for terms in first['terms']])} = {shown(slope)}",
-        f"w_1 = 0 - {shown(rate)} · {signed(slope)} = {shown(new)}: the mean loss falls from {shown(before)} to {shown(after)}",
+        f"dL/dw_1 = {mean_of([terms[0] for terms in first['terms']])} = {number(slope)}",
+        f"w_1 = 0 - {number(rate)} · {factor(slope)} = {number(new)}: {falls}",
         f"television alone: {limit(hours)}",
-        f"television less its mean, {shown(mean)}: {limit([each - mean for each in hours])}",
+        f"television less its mean, {number(mean)}: {limit([each - mean for each in hours])}",
     ]

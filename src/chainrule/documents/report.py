@@ -65,10 +65,9 @@ def report(
 ) -> list[Block]:
     """Tell the story of a fit: what it is, then its chapters in the order of its reader, then what is proven in detail.
 
-    document: of a fit, with "explanation" and "whole_gradient" of a row if one is to be shown; "lesson" has the method and the
-    epochs of their run, if it is another one. trace: what the run
-    recorded. parts: log-odds and classes of the training rows, and of the held-out rows if there are any. player: put into
-    the page, which then holds its rows. reader: of `ORDERS`.
+    document: of a fit, with "explanation" and "whole_gradient" of a row if one is to be shown, and then "lesson", the method of
+    their run. trace: what the run recorded. parts: log-odds and classes of the training rows, and of the held-out rows if
+    there are any. player: put into the page, which then holds its rows. reader: of `ORDERS`.
     """
     result = document["result"]
     chapters: dict[str, Callable[[], list[Block]]] = {
@@ -120,17 +119,12 @@ def _row(document: Document) -> list[Block]:
     if not document.get("explanation"):
         return []
     of = document["result"]
-    run = {"method": of["method"], "epochs": of["n_epochs"], **document.get("lesson", {})}
+    method = document.get("lesson", of["method"])
     made = "Training was by {title}. This is gradient descent on the same rows, from zero."
-    preface = [
-        *(
-            [say("The finished model gets this training row right by the smallest margin.")]
-            if document.get("closest")
-            else []
-        ),
-        *([say(made, title=results.method_of(of).title)] if run["method"] != of["method"] else []),
-    ]
-    return explanation({**document, **run, "preface": preface})
+    closest = say("The finished model gets this training row right by the smallest margin.")
+    preface = [closest] * bool(document.get("closest"))
+    preface += [say(made, title=results.method_of(of).title)] * (method != of["method"])
+    return explanation({**document, "method": method, "epochs": of["n_epochs"], "preface": preface})
 
 
 def _coefficients(document: Document) -> list[Block]:

@@ -132,7 +132,10 @@ def _step(document: Document) -> list[Block]:
     lines = lines[:SHOWN]
     rate, of = f"{step['learning_rate']:.4g}", " of this update" if batch else ""
     change, is_own = step["objective_new"] - step["objective"], step["weight"] > 0
-    mean = "dL_dw is the mean over {rows:row}" + " of the batch" * bool(batch)
+    # with weights, a batch is divided by its rows' share of all weights
+    mean = "dL_dw is the " + (
+        "sum over {rows:row} of the batch, divided by {sum_weights:g}" if batch else "mean over {rows:row}"
+    )
     mean += ": this row adds {weight:g}/{sum_weights:g} of its own." if is_own else ", and this row isn’t one of them."
     mean += " The penalty adds alpha w." if told["alpha"] > 0 else ""
     if batch:

@@ -18,7 +18,7 @@ from chainrule.kernels.runs import Batches, descend, visiting_order
 
 
 def as_batches(rows: Rows) -> Rows:
-    """Return the rows in a form for mini-batches: a table becomes a dense copy, made once for all runs on the rows."""
+    """Return the rows in a form for mini-batches: tables and chosen rows become a dense copy, made once for all runs."""
     if not rows.design.columns and rows.index is None:
         return rows
     return replace(rows.once("batches", lambda: _dense(rows)), tally=Tally(rows.n_rows))
