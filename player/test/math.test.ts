@@ -20,7 +20,13 @@ test("a row's loss and derivatives, at the edges too", () => {
     near(M.loss(z, y), loss, 4, `l(${z}, ${y})`);
     near(M.dL_dz(z, y), dL_dz, 4, `dL_dz(${z}, ${y})`);
     near(M.dg_dz(z), dg_dz, 8, `dg_dz(${z})`);
+    if (Math.abs(z) <= 700) near(M.dL_dg(z, y) * M.dg_dz(z), dL_dz, 8, `the article's product at ${z}`);
   }
+});
+
+test("b counts as a derivative only where it is trained", () => {
+  const found = { dL_dw: Float64Array.of(1, -2), dL_db: 5 } as unknown as M.Sums;
+  assert.deepEqual([M.slopes(found, true), M.slopes(found, false)], [[1, -2, 5], [1, -2]]);
 });
 
 test("sums over rows agree with the graph's within their bounds", () => {
