@@ -132,7 +132,7 @@ export function curves(store: Store, place: HTMLElement): void {
     const lines: uPlot.Series[] = [{ label: "epoch" }];
     const columns: (number | null)[][] = [epochs];
     const add = (label: string, values: (number | null)[], stroke: string, width: number, dash: number[] = [], inKey = true): void => {
-      lines.push({ label, stroke: color(stroke), width, dash, spanGaps: true, class: inKey ? "" : "again" });
+      lines.push({ label, stroke: color(stroke), width, dash, spanGaps: true, ...(inKey ? {} : { class: "again" }) });
       columns.push(values);
       for (const value of values) most = Math.max(most, value ?? 0);
     };
