@@ -342,3 +342,14 @@ def test_names_with_colons_are_never_cut_and_a_message_is_its_ending_and_its_pro
         assert "a: b; c" not in certificate.sentence
         assert "a: b; c + ratio: d. e = f" in certificate.reason
         assert found.relations[0].startswith("a: b; c + ratio: d. e = f")
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_the_ridge_s_bound_is_not_that_of_a_hessian_made_far_away(seed):
+    """With few reads the run's last Hessian may prove something, but a thousand times less than tol asks for."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(3000, 11))
+    with pytest.warns(SeparationWarning):
+        result = fit(X, X[:, 0] > 0.0, max_reads=10)
+    assert (result.reason, result.certificate.kind) == ("no_optimum", "ridge")
+    assert result.certificate.gap <= result.tol

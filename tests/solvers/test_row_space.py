@@ -75,3 +75,19 @@ def test_a_wide_fit_is_that_of_its_columns_and_a_weight_is_a_repeat(fit_intercep
     assert by_columns.reason == wide.reason == "converged"
     both = wide.certificate.coef + by_columns.certificate.coef
     assert np.all(np.abs(wide.w - by_columns.w) <= both * (1 + 1e-9))
+
+
+@pytest.mark.parametrize("alpha", [1e-16, 1e-18, 1e-20])
+def test_centred_columns_make_the_gram_matrix_singular_and_no_step_fails(alpha, rng):
+    X, y = rng.normal(size=(40, 100)), np.arange(40) % 3 == 0
+    result = chainrule.fit(X, y, alpha=alpha, standardize=True)
+    assert result.reason == "converged"
+    assert result.reads < 10
+    assert result.objective < 1e-11, "the classes are separated, and the penalty hardly counts"
+
+
+def test_a_bias_far_beyond_all_numbers_is_no_noise(rng):
+    """NumPy's overflow on the way is nobody's business: the optimum is found."""
+    X, y = rng.normal(size=(10, 30)), np.arange(10) % 2
+    far, near = (chainrule.fit(X, y, alpha=0.1, b0=b0) for b0 in (1e300, 0.0))
+    assert np.all(np.abs(far.w - near.w) <= far.certificate.coef + near.certificate.coef)

@@ -113,11 +113,12 @@ def ridge_by_newton(task: Task, found: Separation, said: Sequence[Finding] = (),
     weight = SEPARATED_RIDGE * (size / task.units.scale) ** 2
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
     outcome, run = task.newton(small, start=start)
-    # On all rows, even if the run stopped on a sample.
+    # On all rows, even if the run stopped on a sample; a new Hessian only where the run's proves too little.
     near = run if run.z is not None and run.factored.index is None else None
     state, point = task.returned(run.theta, task.problem.objective(small), near)
-    state = state.with_bound()
-    if near is not None and near.factored.proof.ok and not (state.bound is not None and state.bound.proven):
+    state, tol = state.with_bound(), task.problem.options.tol
+    is_near = state.bound is not None and state.bound.gap <= max(tol, 4.0 * state.bound.noise)
+    if near is not None and near.factored.proof.ok and not is_near:
         state = task.returned(run.theta, task.problem.objective(small))[0].with_bound()
     return with_ridge(task, outcome, state, point, found, said)
 

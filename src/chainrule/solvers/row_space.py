@@ -13,7 +13,8 @@ Matrix = NDArray[np.float64]
 
 STEPS = 100
 LEAST = 1e-16  # curvature of a row: a smaller one would make steps that no search brings back
-FLAT = 1e-15  # of F: a smaller promise is lost in rounding
+FLAT, SMALL = 1e-15, 1e-4  # of F: a smaller promise is lost in rounding; the most that the last step may promise
+LIFT = 2.0**-50  # of the largest diagonal, times m: more than a factor's rounding
 
 
 def minimum_in_row_space(
@@ -44,7 +45,8 @@ def minimum_in_row_space(
         z = K @ a + b
         value, g, h = loss(z)
         root = np.sqrt(s * np.maximum(h, LEAST))
-        L = factor_of(root[:, np.newaxis] * K * root, -ridge)
+        B = root[:, np.newaxis] * K * root
+        L = factor_of(B, -ridge - LIFT * len(B) * float(B.diagonal().max()))  # of centred columns K is singular
         if L is None:
             break
         right = root * z - np.divide(s * g, root, out=np.zeros_like(root), where=root > 0.0)
@@ -60,7 +62,8 @@ def minimum_in_row_space(
         if not promised > FLAT * float(s @ value):
             break
         t = length_of_step(loss, z, dz, s, slope, bent)
+        small = SMALL * (float(s @ value) + 0.5 * ridge * float(a @ (z - b)))
         a, b = a + t * step, b + t * db
-        if t == 0.0 or promised <= 2.0 * tol:
+        if t == 0.0 or promised <= min(2.0 * tol, small):
             break
     return a, b
