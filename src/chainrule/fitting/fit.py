@@ -107,7 +107,7 @@ def fit(
         x - mean of all columns, which changes the path but neither the optimum nor the penalty.
     w0, b0
         The start, in the user's units; zeros by default. Not with `resume`. If F is lower at w = 0 and the best b for it,
-        newton-cg starts there.
+        newton-cg starts there. For fewer rows than columns Newton starts at b0 and w = 0.
     feature_names : sequence of str, optional
         Default: the frame's columns, or x1, x2, ...
     coding : "reference" or "all"
