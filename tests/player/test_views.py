@@ -57,7 +57,9 @@ def test_curves_of_both_parts_mark_the_epoch(page):
 
 def test_both_limits_of_the_rate_are_marked_where_they_are(page):
     said = section(page, "The learning rate").text_content()
-    limits = [number(re.search(pattern + r" = (\d+\.\d+)", said).group(1)) for pattern in ("2/L_max", "rates below 2/λ")]
+    limits = [
+        number(re.search(pattern + r" = (\d+\.\d+)", said).group(1)) for pattern in ("2/L_max", "rates below 2/λ")
+    ]
     eigenvalue = number(re.search(r"λ = ([\d.]+), the largest eigenvalue", said).group(1))
     labels = ("2/L_max", "2/λ at the optimum", "2/λ here")
     for label, limit in zip(labels, [*limits, 2.0 / eigenvalue], strict=True):
