@@ -204,9 +204,8 @@ class Drawing:
         self.figure.draw(renderer)
         renderer.finalize()
         drawn = out.getvalue().replace('<path id="', '<path class="cr" id="')
-        drawn = re.sub(
-            r'(id="|href="#)(?=[A-Z])', rf"\g<1>{name}-", drawn
-        )  # outlines of letters are named by their fonts
+        # outlines of letters are named by their fonts
+        drawn = re.sub(r'(id="|href="#)(?=[A-Z])', rf"\g<1>{name}-", drawn)
         made = Picture(
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="cr" '
             f'width="{width}" height="{height}" viewBox="0 0 {width} {height}" style="stroke-linejoin:round" role="img" '

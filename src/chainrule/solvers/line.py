@@ -13,11 +13,8 @@ Pointwise = Callable[[Vector], tuple[Vector, Vector, Vector]]
 TRIALS = 60
 ARMIJO = 1e-4
 FAR = 50.0  # beyond |z|: no step that changes z by more is tried first
-NEAR, LONGER, EDGE = (
-    0.1,
-    4.0,
-    0.1,
-)  # as the core's (`path.cpp`): nearness and growth in lengths, distance from a bracket's ends
+# as the core's (`path.cpp`): nearness and growth in lengths, distance from a bracket's ends
+NEAR, LONGER, EDGE = 0.1, 4.0, 0.1
 
 
 def length_of_step(loss: Pointwise, z: Vector, dz: Vector, s: Vector, slope: float, bent: float) -> float:
