@@ -460,7 +460,7 @@ class Question {
 
   // Term t of the sums, the bias's last.
   std::vector<double> term(std::int64_t t) const {
-    const std::vector<double> terms = decode(job, sums);
+    const Doubles terms = decode(job, sums);
     const auto* const from = terms.data() + t * (job.n + 1);
     return {from, from + job.n + 1};
   }

@@ -56,7 +56,7 @@ class Problem {
       point.theta = std::move(theta);
       return point;
     }
-    const std::vector<double> gradient = decode(job, sums);
+    const Doubles gradient = decode(job, sums);
     const double weight = point.weight = sums[scalar::kWeight];
     point.loss = sums[scalar::kLoss] / weight;
     point.correct = sums[scalar::kCorrect] / weight;

@@ -186,22 +186,21 @@ Doubles combine(std::vector<Subtree> subtrees, std::int64_t added) {
   return tree.root();
 }
 
-std::vector<double> decode(const Job& job, const Doubles& sums) {
+Doubles decode(const Job& job, const Doubles& sums) {
   const Layout layout(job);
   const std::int64_t each = job.linear() + job.square();
-  std::vector<double> out(static_cast<std::size_t>(layout.terms * (job.n + 1)));
-  for (std::int64_t t = 0; t < layout.terms; ++t) {
-    double* const to = out.data() + t * (job.n + 1);
-    const bool square = t % each >= job.linear();
-    for (std::int64_t b = 0; b < job.n_blocks; ++b) {
-      const Block& block = job.blocks[b];
-      for (std::int64_t k = 0; k < block.slots; ++k) {
-        const double fold = job.fold ? job.fold[block.at + k] : 1.0;
-        to[block.at + k] = sums[static_cast<std::size_t>(layout.of(block, k, t))] * fold * (square ? fold : 1.0);
-      }
+  Doubles out(static_cast<std::size_t>(layout.terms * (job.n + 1)));
+  for (std::int64_t b = 0; b < job.n_blocks; ++b) {
+    const Block& block = job.blocks[b];
+    for (std::int64_t k = 0; k < block.slots; ++k) {
+      const double fold = job.fold ? job.fold[block.at + k] : 1.0;
+      double* to = out.data() + block.at + k;
+      for (std::int64_t t = 0; t < layout.terms; ++t, to += job.n + 1)
+        *to = sums[static_cast<std::size_t>(layout.of(block, k, t))] * fold * (t % each < job.linear() ? 1.0 : fold);
     }
-    to[job.n] = sums[static_cast<std::size_t>(layout.bias + t)];
   }
+  for (std::int64_t t = 0; t < layout.terms; ++t)
+    out[static_cast<std::size_t>(t * (job.n + 1) + job.n)] = sums[static_cast<std::size_t>(layout.bias + t)];
   return out;
 }
 

@@ -54,7 +54,7 @@ Reading read(const Kernels& kernels, const Job& job, Range range, int threads, c
 Doubles combine(std::vector<Subtree> subtrees, std::int64_t added);
 
 // Sums in the order of the slots: those of term t at t (n + 1), the bias's last; multiplied by the rest of the view.
-std::vector<double> decode(const Job& job, const Doubles& sums);
+Doubles decode(const Job& job, const Doubles& sums);
 // The whole symmetric matrix (k + 1, k + 1) of k columns, the bias last, times the rest of the view (fold, k, or null); or into a
 // larger matrix, each column and the bias at its place.
 void unpack(const MatrixLayout& layout, const double* packed, const double* fold, double* matrix, const std::int64_t* place = nullptr,

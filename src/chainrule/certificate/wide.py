@@ -105,13 +105,12 @@ def bound_by_dual(
     """
     length = (math.sqrt(float(rho @ rho) + TINY) + e_rho + imbalance * pull) * (1.0 + (len(rho) + 8) * UNIT)
     noise_length = e_rho + imbalance * pull
-    size = len(rho) + 1
-    coef = np.full(size, np.inf)
     rounding = e_kl + imbalance * loss
     gap = (length * length / (2.0 * alpha) + kl + rounding) * (1.0 + OUTWARD) + TINY
     gap = objective if not gap < objective else gap  # NaN if sums overflow
     radius = math.sqrt(2.0 * gap / alpha) * (1.0 + OUTWARD)
-    coef[:-1] = radius
+    coef = np.full(len(rho) + 1, radius)
+    coef[-1] = np.inf
     return Bound(gap, 0.0, radius, coef, 0.0, length, noise_length * noise_length / (2.0 * alpha) + rounding)
 
 

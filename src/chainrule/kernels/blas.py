@@ -88,11 +88,14 @@ if hasattr(os, "register_at_fork"):
 
 @cache
 def lapack() -> Any:
-    """LAPACK's own routines, imported at the first use: SciPy's wrappers around them cost more than small factors."""
-    from scipy.linalg.blas import dsyrk, dtrsm
+    """LAPACK's own routines, imported at the first use: SciPy's wrappers around them cost more than small factors.
+
+    `daxpy(x, y, a=a)` adds a x to y in place, without a product of its own to store.
+    """
+    from scipy.linalg.blas import daxpy, dsyrk, dtrsm
     from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri, dtrtrs
 
-    return SimpleNamespace(dsyrk=dsyrk, dtrsm=dtrsm, dpotrf=dpotrf, dpotrs=dpotrs, dtrtri=dtrtri, dtrtrs=dtrtrs)
+    return SimpleNamespace(daxpy=daxpy, dsyrk=dsyrk, dtrsm=dtrsm, dpotrf=dpotrf, dpotrs=dpotrs, dtrtri=dtrtri, dtrtrs=dtrtrs)
 
 
 def cholesky(A: Matrix) -> Matrix | None:

@@ -198,16 +198,11 @@ def _longest_run(csr: Csr, rows: int) -> slice:
     here, after = here[inside], after[inside]
     if (after < here).any():
         return slice(0, 0)
-    with_later = np.full(csr.n, csr.n)  # the first column that each has a row with
+    with_later = np.full(csr.n, csr.n, dtype=after.dtype)  # the first column that each has a row with
     np.minimum.at(with_later, here, after)
-    best, start = slice(0, 0), 0
-    while start < csr.n:
-        j, stop = start, csr.n
-        while j < stop:
-            stop, j = min(stop, int(with_later[j])), j + 1
-        best = max(best, slice(start, stop), key=lambda run: run.stop - run.start)
-        start = stop
-    return best
+    ends = np.minimum.accumulate(with_later[::-1])[::-1]  # of the longest run that starts at each
+    start = int(np.argmax(ends - np.arange(csr.n)))
+    return slice(start, int(ends[start]))
 
 
 Block = DenseRows | Csr | NumberColumn | CategoryColumn

@@ -13,6 +13,7 @@ from chainrule.certificate import Bound, bound_by_dual
 from chainrule.certificate.bounds import TINY
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows.moments import learn_spreads
+from chainrule.kernels.blas import lapack
 from chainrule.kernels.reading import Secant
 from chainrule.kernels.vectors import Feasible
 from chainrule.objective import PAIRWISE, DataObjective, Evaluation, Objective
@@ -68,8 +69,9 @@ class CGState(State):
 
     @property
     def center(self) -> Vector:
-        """The columns' means, weighted by curvature, (n,)."""
-        return _center(self.on, self.curvature)
+        """The columns' means, weighted by curvature, (n,): steps along columns centred on these leave b at its optimum."""
+        weight = float(self.curvature[-1])
+        return self.curvature[:-1] * (1.0 / weight if self.on.fit_intercept and weight > 0.0 else 0.0)
 
     def change(self, d: Vector) -> float:
         """Bound how much a row's z changes if theta_j moves by at most d_j, (n + 1,)."""
@@ -163,22 +165,57 @@ class NewtonCG:
         if state.is_due:
             made = state.preconditioner.with_sample(on, state.z, state.evaluation.objective)
             state = replace(state, preconditioner=made, is_due=False)
-        v = np.empty(on.size)
-        gradient = state.evaluation.gradient[:-1]
-        v_w = np.negative(corrected(gradient, state.pairs, state.preconditioner.solve, scaled=True), out=v[:-1])
+        v, gradient, near = np.empty(on.size), state.evaluation.gradient[:-1], state.preconditioner
+        v_w = np.negative(corrected(gradient, state.pairs, near.solve, scaled=near.arrow is None), out=v[:-1])
         weight = float(state.curvature[-1])
         v[-1] = -float(state.curvature[:-1] @ v_w) / weight if on.fit_intercept and weight > 0.0 else 0.0
-        read = on.secant(state.z, v, state.line[0], state.line[1:])
-        # With b at its optimum all the way: the slope at t = 0, and the gradient's change to t = 1.
-        slope = float((_at_best_b(on, read, read.gradient) + on.ridge * state.w) @ v_w)
-        change = _at_best_b(on, read, read.change) + on.ridge * v_w
-        pair, bend = pair_of(v_w, change), float(v_w @ change)
-        if not slope < 0.0 or not math.isfinite(bend):
+        along = Line.of(on, state.w, v, on.secant(state.z, v, state.line[0], state.line[1:]))
+        pair = pair_of(v_w, along.change[:-1])
+        if not float(along.gradient[:-1] @ v_w) < 0.0 or not np.isfinite(along.change).all():
             # The predicted gradient misled: start again from the exact one, which bounds this point too.
             state.line[0] = state.line[2] = 0.0
-            still = np.zeros(on.size)
-            return replace(_moved(on, state, still, replace(read, change=still)), pairs=())
-        return _moved(on, state, v, read, *_search(on, state, v), pair)
+            return replace(_moved(on, state, along.without_step()), pairs=())
+        return _moved(on, state, along, *_search(on, state, along), pair)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a read along v (n + 1,) says about F.
+
+    gradient, change : of F at t = 0, and from there to t = 1, (n + 1,): in w with b at its optimum all the way, in b with b as
+    it is. pulls : the multiples of the curvatures that were subtracted from the rows' sums for that b.
+    forms : w'Rw, w'Rv and v'Rv, R the penalty's second derivative. sizes : |Rw| and |Rv|.
+    """
+
+    v: Vector
+    read: Secant
+    gradient: Vector
+    change: Vector
+    pulls: tuple[float, float]
+    forms: tuple[float, float, float]
+    sizes: tuple[float, float]
+
+    @classmethod
+    def of(cls, on: DataObjective, w: Vector, v: Vector, read: Secant) -> Line:
+        """Turn a read's sums over the rows into derivatives of F at weights w (n,)."""
+        add, share, weight = lapack().daxpy, 1.0 / on.weight, float(read.curvature[-1])
+        found, pulls, sizes = [np.empty(on.size), np.empty(on.size)], [0.0, 0.0], [0.0, 0.0]
+        for k, (x, sums, to) in enumerate(zip((w, v[:-1]), (read.gradient, read.change), found, strict=True)):
+            slope = np.multiply(on.ridge, x, out=to[:-1])
+            sizes[k] = _length(slope)
+            to[-1] = sums[-1] * share if on.fit_intercept else 0.0
+            pulls[k] = float(sums[-1]) / weight if on.fit_intercept and weight > 0.0 else 0.0
+        forms = float(w @ found[0][:-1]), float(w @ found[1][:-1]), float(v[:-1] @ found[1][:-1])
+        for pull, sums, to in zip(pulls, (read.gradient, read.change), found, strict=True):
+            add(sums[:-1], to[:-1], a=share)
+            add(read.curvature[:-1], to[:-1], a=-pull * share)
+        return cls(v, read, *found, (pulls[0], pulls[1]), forms, (sizes[0], sizes[1]))
+
+    def without_step(self) -> Line:
+        """Return the line along which nothing changes."""
+        still = np.zeros_like(self.v)
+        forms, sizes, pulls = (self.forms[0], 0.0, 0.0), (self.sizes[0], 0.0), (self.pulls[0], 0.0)
+        return replace(self, v=still, change=still, pulls=pulls, forms=forms, sizes=sizes)
 
 
 def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
@@ -192,40 +229,33 @@ def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
     if not theta[:-1].any() and weight > 0.0:  # all rows have the same curvature
         learn_spreads(on.rows, read.curvature[:-1] / weight, read.diagonal[:-1] / weight)
     drift = _rounding(on, reach * _length(theta[:-1]), float(theta[-1]))
-    made, none = Preconditioner.of_read(on, read, _center(on, read.curvature)), Evaluation(math.inf, v)
+    made, none = Preconditioner.of_read(on, read), Evaluation(math.inf, v)
     largest = _largest(z, on.rows.s is None or on.rows.is_kept)
     state = CGState(theta, none, on, z, line, read.curvature, (), made, None, drift, drift, largest, reach)
-    return _moved(on, state, v, read)
+    return _moved(on, state, Line.of(on, theta[:-1], v, read))
 
 
 def _moved(
     on: DataObjective,
     state: CGState,
-    v: Vector,
-    read: Secant,
+    along: Line,
     t: float = 0.0,
     shift: float = 0.0,
     pair: tuple[Pair, ...] = (),
 ) -> CGState:
-    """Move to theta + t v, shift b, and bound F - F* there. pair : of the step, if it has one."""
-    theta = state.theta + t * v
+    """Move to theta + t v, shift b, and bound F - F* there. pair : of the step, if it has one. Overwrites the line's gradient."""
+    v, read = along.v, along.read
+    theta, gradient = state.theta + t * v, lapack().daxpy(along.change, along.gradient, a=t)
     theta[-1] += shift
-    w, b, penalty_slope = theta[:-1], float(theta[-1]), on.ridge * theta[:-1]
-    gradient = read.gradient + t * read.change
-    of_b = float(gradient[-1]) if on.fit_intercept else 0.0
-    pull = _pull(on, read, gradient)
-    gradient -= pull * read.curvature
-    gradient /= on.weight
-    gradient[:-1] += penalty_slope
-    gradient[-1] = of_b / on.weight
-    found = on.feasible(state.z, state.line[0], state.line[1:], t, shift, pull)
+    w, b = theta[:-1], float(theta[-1])
+    found = on.feasible(state.z, state.line[0], state.line[1:], t, shift, along.pulls[0] + t * along.pulls[1])
     of_w, of_v = state.reach * _length(w), abs(t) * state.reach * _length(v[:-1])
     error = _rounding(on, of_v, abs(t) * float(v[-1]))
     error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(shift) + abs(b))
     drift = state.drift + error + 2.0 * UNIT * (of_w + of_v)
-    bound = _proven(on, state.reach, gradient[:-1], found, read, penalty_slope, w, drift, (t, pull))
-    value = found.loss / on.weight
-    F = value + on.penalty.value(w)
+    value, of_penalty = found.loss / on.weight, on.penalty.value(w)
+    F = value + of_penalty
+    bound = _proven(on, state.reach, gradient[:-1], found, along, of_penalty, drift, t)
     made, fall = state.preconditioner, state.evaluation.objective - F
     is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective
     return CGState(
@@ -236,7 +266,7 @@ def _moved(
         state.line,
         read.curvature,
         (state.pairs + pair)[-PAIRS:],
-        Preconditioner.of_read(on, read, _center(on, read.curvature)) if is_due else made,
+        Preconditioner.of_read(on, read) if is_due else made,
         bound,
         drift,
         _rounding(on, of_w, b),
@@ -249,23 +279,6 @@ def _moved(
 def _rounding(on: DataObjective, reach: float, b: float) -> float:
     """Bound the rounding of z = x.w + b in a read. reach : the longest row times |w|."""
     return (on.rows.design.terms + 4) * UNIT * (reach + abs(b))
-
-
-def _center(on: DataObjective, curvature: Vector) -> Vector:
-    """Return the columns' means, weighted by curvature; steps along columns centred on these leave b at its optimum."""
-    weight = float(curvature[-1])
-    return curvature[:-1] / weight if on.fit_intercept and weight > 0.0 else np.zeros(on.n_features)
-
-
-def _pull(on: DataObjective, read: Secant, sums: Vector) -> float:
-    """Return the multiple of the curvatures (n + 1,) to subtract from sums (n + 1,) for a b at its optimum."""
-    weight = float(read.curvature[-1])
-    return float(sums[-1]) / weight if on.fit_intercept and weight > 0.0 else 0.0
-
-
-def _at_best_b(on: DataObjective, read: Secant, sums: Vector) -> Vector:
-    """Turn sums over the rows (n + 1,) into means (n,) for a b at its optimum."""
-    return np.asarray((sums[:-1] - _pull(on, read, sums) * read.curvature[:-1]) / on.weight)
 
 
 def _length(v: Vector) -> float:
@@ -282,10 +295,9 @@ def _with_rows(on: Objective) -> DataObjective | None:
     return on if isinstance(on, DataObjective) and on.given is None else None
 
 
-def _search(on: DataObjective, state: CGState, v: Vector) -> tuple[float, float]:
+def _search(on: DataObjective, state: CGState, along: Line) -> tuple[float, float]:
     """Minimise F over (t, shift) on z + t u + shift: Newton's method with halving, no read."""
-    w, v_w, u = state.w, v[:-1], state.line[0]
-    ww, wv, vv = (float(a @ (on.ridge * b)) for a, b in ((w, w), (w, v_w), (v_w, v_w)))
+    u, (ww, wv, vv) = state.line[0], along.forms
 
     def value(loss: float, t: float) -> float:
         return loss / on.weight + 0.5 * ww + t * wv + 0.5 * t * t * vv
@@ -331,11 +343,10 @@ def _proven(
     reach: float,
     rho: Vector,
     found: Feasible,
-    read: Secant,
-    penalty_slope: Vector,
-    w: Vector,
+    along: Line,
+    of_penalty: float,
     drift: float,
-    weights: tuple[float, float],
+    t: float,
 ) -> Bound | None:
     """Bound F - F* by the dual point: |rho|^2/(2 alpha) plus the divergence, with what rounding and clipping may add.
 
@@ -346,10 +357,11 @@ def _proven(
     S, alpha = on.weight, float(on.ridge.min())
     if not alpha > 0.0:
         return None
-    t, pull = abs(weights[0]), abs(weights[1])
-    r_rms = on.rms_residual(read.loss / S) + 2.0 * on.loss.steepest * t + on.loss.curvature * pull
+    t, (at_start, more) = abs(t), along.pulls
+    pull, slope = abs(at_start) + t * abs(more), along.sizes[0] + t * along.sizes[1]
+    r_rms = on.rms_residual(along.read.loss / S) + 2.0 * on.loss.steepest * t + on.loss.curvature * pull
     depth = on.secant_depth + 24.0
-    rounding = UNIT * depth * reach * r_rms + 8.0 * UNIT * _length(penalty_slope)
+    rounding = UNIT * depth * reach * r_rms + 8.0 * UNIT * slope
     larger, imbalance, of_rounding = max(found.ones, found.zeros), 0.0, 0.0
     if on.fit_intercept and larger > 0.0:
         of_rounding = 2.0 * UNIT * depth
@@ -366,7 +378,7 @@ def _proven(
         imbalance=imbalance,
         pull=reach * larger / S,
         loss=loss,
-        objective=loss + 0.5 * float(w @ penalty_slope) * OUTWARD,
+        objective=loss + of_penalty * OUTWARD,
     )
     length = rounding + of_rounding * reach * larger / S
     return replace(bound, noise=length * length / (2.0 * alpha) + bent + of_rounding * found.loss / S)

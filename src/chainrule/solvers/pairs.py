@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.kernels.blas import lapack
+
 Vector = NDArray[np.float64]
 PAIRS = 6  # most pairs that make a direction without a Hessian
 Pair = tuple[Vector, Vector, float]  # a step, the change of the gradient along it, and their product, which is positive
@@ -23,17 +25,15 @@ def corrected(gradient: Vector, pairs: Sequence[Pair], solve: Callable[[Vector],
 
     solve : r -> H0^-1 r. scaled : whether to scale H0^-1 by the last pair's curvature.
     """
-    from scipy.linalg.blas import daxpy  # adds in place, without a product of its own to store
-
-    q, weights = gradient.copy(), []
+    add, q, weights = lapack().daxpy, gradient.copy(), []
     for step, change, product in reversed(pairs):
         weights.append(float(step @ q) / product)
-        daxpy(change, q, a=-weights[-1])
+        add(change, q, a=-weights[-1])
     direction = solve(q)
     if scaled and pairs:
         _, change, product = pairs[-1]
         size = float(change @ solve(change))
         direction *= product / size if size > 0.0 else 1.0
     for (step, change, product), weight in zip(pairs, reversed(weights), strict=True):
-        daxpy(step, direction, a=weight - float(change @ direction) / product)
+        add(step, direction, a=weight - float(change @ direction) / product)
     return direction

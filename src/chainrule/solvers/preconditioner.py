@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rare, rare_rows
 from chainrule.data.rows.costs import BLOCK, BY_BLAS, WORTH, block_of, mean_terms
-from chainrule.kernels.blas import cholesky
+from chainrule.kernels.blas import cholesky, lapack
 from chainrule.kernels.reading import Secant
 from chainrule.objective import DataObjective
 
@@ -61,11 +61,9 @@ class Arrow:
 
     def solve(self, r: Vector, v: Vector) -> None:
         """Solve with right-hand side r (n,) in these columns; fills their entries of v (n,)."""
-        from scipy.linalg.lapack import dpotrs
-
         r = np.append(r, 0.0)
         of_light = r[self.light] / self.root
-        x, _ = dpotrs(self.factor, r[self.heavy] - of_light @ self.coupling, lower=1)
+        x, _ = lapack().dpotrs(self.factor, r[self.heavy] - of_light @ self.coupling, lower=1)
         v[self.light] = (of_light - self.coupling @ x) / self.root
         inside = self.heavy < len(v)
         v[self.heavy[inside]] = x[inside]
@@ -75,19 +73,25 @@ class Arrow:
 class Preconditioner:
     """M: the Hessian's exact diagonal, for columns centred with curvature as weights, and a sample's arrow of some columns.
 
-    diagonal : (n,). arrow : None without one. objective : F at the point of the sample.
+    inverse : (n,), of the diagonal. arrow : None without one. objective : F at the point of the sample.
     """
 
-    diagonal: Vector
+    inverse: Vector
     arrow: Arrow | None = None
     objective: float = math.inf
 
     @classmethod
-    def of_read(cls, on: DataObjective, read: Secant, center: Vector) -> Preconditioner:
+    def of_read(cls, on: DataObjective, read: Secant) -> Preconditioner:
         """Make the diagonal from a read."""
-        squares = read.diagonal[:-1] / on.weight
+        weight = float(read.curvature[-1])
+        diagonal = np.square(read.curvature[:-1])  # of the means: b is at its optimum at each step
+        diagonal *= -1.0 / weight if on.fit_intercept and weight > 0.0 else 0.0
+        diagonal += read.diagonal[:-1]
+        diagonal *= 1.0 / on.weight
         # A column that is 0 in every row has no curvature without a penalty, and no gradient either.
-        return cls(np.maximum(squares - np.square(center) * read.curvature[-1] / on.weight, LEAST) + on.ridge)
+        np.maximum(diagonal, LEAST, out=diagonal)
+        diagonal += on.ridge
+        return cls(np.reciprocal(diagonal, out=diagonal))
 
     def with_sample(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
         """Add an arrow from a sample of the rows, at the z of all rows, where F is `objective`."""
@@ -105,14 +109,14 @@ class Preconditioner:
             is_heavy[light] = False
         else:
             rare, light = Rare.none(), light[:0]
-            is_heavy[np.argpartition(self.diagonal, n - k)[: n - k]] = False
+            is_heavy[np.argpartition(self.inverse, k)[k:]] = False
         part = on.sample(size, 0.0, rare) if is_part else on
         arrow = Arrow.of(part, part.curvatures(z), np.flatnonzero(is_heavy), light)
-        return Preconditioner(self.diagonal, arrow, objective)
+        return Preconditioner(self.inverse, arrow, objective)
 
     def solve(self, r: Vector) -> Vector:
         """M^-1 r, (n,)."""
-        v = r / self.diagonal
+        v = r * self.inverse
         if self.arrow is not None:
             self.arrow.solve(r, v)
         return v
