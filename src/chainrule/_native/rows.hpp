@@ -35,6 +35,8 @@ class DenseRows {
       folded_shift_[k] = k < n_ && job.shift ? -job.shift[block.at + k] * job.fold[block.at + k] : 0.0;
     if (q_) to_chunks(job.q + block.at, q_);
     for (std::int64_t k = 0; copies_ && k < most_ * step_; ++k) memory_[k] = 0.0;  // the padding of short rows
+    if (n_ < kWide && block.col_stride == size && block.row_stride > 0 && !block.is_float32 && !lift_ && !job.index)
+      whole_until_ = block.data + (job.m - 1) * block.row_stride + n_ * size - static_cast<std::ptrdiff_t>(sizeof(V));
   }
 
   // Finds the piece's rows. The next rows are prefetched while these are added or, with an index, here.
@@ -184,6 +186,13 @@ class DenseRows {
       for (int k = 0; k < 8; ++k, panel += layout.lanes) {
         const T* const row = static_cast<const T*>(row_[i + k]);
         const double times = root[k];
+        if constexpr (kWide == 8) {  // rows are copies, padded with zeros; what is too much goes into the next row, which comes later
+          const V x = load(reinterpret_cast<const double*>(row));
+          store(panel, V{});
+          panel[bias] = times;
+          store(panel + bias + 1, splat(times) * (decltype(shift)()() ? x - load(from) : x));
+          continue;
+        }
         for (std::int64_t lane = 0; lane < bias; ++lane) panel[lane] = 0.0;
         panel[bias] = times;
         for (std::int64_t j = 0; j < n; ++j) {
@@ -221,10 +230,20 @@ class DenseRows {
     for (std::int64_t k = 0; copies_ && k < rows; ++k) {
       double* const copy = memory_ + k * step_;
       const char* const at = static_cast<const char*>(row_[k]);
-      block_.is_float32 ? copy_row<float>(at, copy) : copy_row<double>(at, copy);
+      if (at <= whole_until_)
+        store(copy, first_lanes(n_) ? load(reinterpret_cast<const double*>(at)) : V{});
+      else
+        block_.is_float32 ? copy_row<float>(at, copy) : copy_row<double>(at, copy);
       row_[k] = copy;
     }
     for (std::int64_t k = rows; rows && k < to_eight(rows); ++k) row_[k] = row_[rows - 1];
+  }
+
+  // A mask of the first lanes.
+  static I first_lanes(std::int64_t count) {
+    I lane = {};
+    for (int l = 0; l < kWide; ++l) lane[l] = l;
+    return lane < count;
   }
 
   std::int64_t offset(std::int64_t c) const { return c < whole_ || n_ < kWide ? c * kWide : n_ - kWide; }
@@ -391,5 +410,6 @@ class DenseRows {
   const double* lift_;
   double *w_, *shift_, *folded_shift_, *q_, *memory_;
   const void** row_;
+  const char* whole_until_ = nullptr;  // a short row that begins here or before is followed by enough of the data to load a vector
   std::ptrdiff_t ahead_ = 0;
 };
