@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.rows import Rare, Rows
+from chainrule.data.rows import Rare, Rows, theta_of
 from chainrule.data.rows.batches import descend_rows
 from chainrule.data.rows.moments import learn_spreads
 from chainrule.data.sampling import Stratum, sample
@@ -58,7 +58,8 @@ class Evaluation:
     @property
     def finite(self) -> bool:
         """Whether F and its gradient are finite."""
-        return math.isfinite(self.objective) and bool(np.isfinite(self.gradient).all())
+        of_gradient = math.isfinite(self.grad_norm) or bool(np.isfinite(self.gradient).all())
+        return math.isfinite(self.objective) and of_gradient
 
 
 class Objective(Protocol):
@@ -297,7 +298,8 @@ class DataObjective(Objective):
             **rows.how,
         )
         rows.count_read(path.total)
-        return replace(path, reads=before + path.reads * rows.n_rows / rows.tally.rows)
+        path.reads[:] = before + path.reads * rows.n_rows / rows.tally.rows
+        return path
 
     def _weighted_rows(self) -> Rows:
         """Return the rows that an evaluation reads, strata weighted by their multipliers."""
@@ -319,7 +321,7 @@ class DataObjective(Objective):
 
     @cached_property
     def _norm_scale(self) -> Vector:
-        return np.append(self.column_scale, 1.0)
+        return theta_of(self.column_scale, 1.0)
 
     @cached_property
     def weight(self) -> float:

@@ -36,7 +36,8 @@ class ElasticNet:
         return not self.l1.any()
 
     @cached_property
-    def _bends(self) -> bool:
+    def bends(self) -> bool:
+        """Whether P has curvature along any column."""
         return bool(self.l2.any())
 
     @cached_property
@@ -53,10 +54,10 @@ class ElasticNet:
     def line(self) -> str:
         """P as a term of the printed objective, such as (0.1/2) w.w; empty if P is 0."""
         terms = []
-        if self.l1.any():
+        if not self.smooth:
             same = (self.l1 == self.l1[0]).all()
             terms.append(f"{self.l1[0]:.6g} sum |w_j|" if same else "sum l1_j |w_j|")
-        if self.l2.any():
+        if self.bends:
             same = (self.l2 == self.l2[0]).all()
             terms.append(f"({self.l2[0]:.6g}/2) w.w" if same else "(1/2) sum l2_j w_j^2")
         return " + ".join(terms)
@@ -64,7 +65,7 @@ class ElasticNet:
     def value(self, w: Vector) -> float:
         """P(w)."""
         with np.errstate(over="ignore", invalid="ignore"):  # the monitor reports divergence
-            bent = 0.5 * float(np.add.reduce(self.l2 * w * w)) if self._bends else 0.0
+            bent = 0.5 * float(np.add.reduce(self.l2 * w * w)) if self.bends else 0.0
             return bent if self.smooth else bent + float(self.l1 @ np.abs(w))
 
     def gradient(self, w: Vector) -> Vector:

@@ -53,8 +53,8 @@ class Shape:
     def of(cls, rows: Rows, penalty: ElasticNet) -> Shape:
         """Collect the facts of a fit."""
         # with a head, newton-cg is still as fast on real sets (movielens: 0.6 s in place of 1.0)
-        costs = hessian_steps(rows, whole=True), penalty.isotropic, block_of(rows)[1]
-        strength = rows.n_rows * float(penalty.curvature.min())
+        steps, block = (math.inf, BLOCK) if rows.is_dense else (hessian_steps(rows, whole=True), block_of(rows)[1])
+        costs, strength = (steps, penalty.isotropic, block), rows.n_rows * float(penalty.curvature.min())
         is_numeric, n, side = bool(rows.design.numeric.all()), rows.n_features, None
         if n > MAX_NEWTON_COLUMNS and rows.design.head is not None:
             side = math.isqrt(n * (n - (rows.design.head.stop - rows.design.head.start)))

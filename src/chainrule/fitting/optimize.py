@@ -26,7 +26,7 @@ def optimize(problem: Problem) -> Ending:
     If nothing is proven, find out why, and return a well-defined point. Without a penalty, levels of one class are found
     first, and the fit is that of the other levels' rows.
     """
-    if problem.penalty.curvature.any() or problem.rows.design.numeric.all():
+    if problem.penalty.bends or problem.rows.design.numeric.all():
         return _optimize(problem)
     problem = problem.standardized()
     limit = find_limit(problem.rows, fit_intercept=problem.options.fit_intercept)
@@ -57,7 +57,7 @@ def _optimize(problem: Problem, known: Finding | None = None) -> Ending:
             state = state.with_bound()
             certificate = certified(state, task.to_user(point))
         return task.ending(outcome, state, certificate, point)
-    if known is None and not problem.penalty.curvature.any() and rows.design.numeric.all():
+    if known is None and not problem.penalty.bends and rows.design.numeric.all():
         problem = problem.standardized()
         limit = find_limit(problem.rows, fit_intercept=options.fit_intercept)
         if limit is not None and not limit.is_complete:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.certificate import Bound, Certificate
 from chainrule.certificate.bounds import moved
 from chainrule.certificate.rounding import UNIT
-from chainrule.data.rows import Units
+from chainrule.data.rows import Units, theta_of
 from chainrule.findings import Finding
 from chainrule.solvers import CGState, NewtonState
 
@@ -35,8 +35,8 @@ class UserPoint:
     def of(cls, w: Vector, b: float, units: Units) -> UserPoint:
         """Find the point in a run's units; not finite if it is too large there."""
         with np.errstate(over="ignore"):
-            theta = np.append(w * units.scale, plus_product(b, units.center, w))
-        is_exact = np.append(np.frexp(units.scale)[0] == 0.5, not units.center.any())  # by a power of two, or unchanged
+            theta = theta_of(w * units.scale, plus_product(b, units.center, w))
+        is_exact = theta_of(np.frexp(units.scale)[0] == 0.5, not units.center.any())  # by a power of two, or unchanged
         return cls(w, b, units, theta, np.where(is_exact, 0.0, 2.0 * UNIT * np.abs(theta)))
 
     def apart(self, theta: Vector) -> Vector:
@@ -64,7 +64,7 @@ def certified(state: NewtonState | CGState, point: UserPoint) -> Certificate:
     if proven is None or not proven.proven:
         return Certificate.nothing(on.n_features, objective, Finding("too far", {"relations": ()}))
     units, here = point.units, rounded(state, proven, point)
-    line = np.append(-units.center / units.scale, 1.0)  # the user's bias is line.theta
+    line = theta_of(-units.center / units.scale, 1.0)  # the user's bias is line.theta
     intercept = state.error_along(line) + float(np.abs(line) @ point.apart(state.theta))
     with np.errstate(over="ignore"):  # a column of 1e-310: no bound on its coefficient
         coef = here.coef[:-1] / units.scale

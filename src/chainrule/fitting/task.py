@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
 from chainrule.certificate.rounding import UNIT
-from chainrule.data.rows import Units
+from chainrule.data.rows import Units, theta_of
 from chainrule.data.rows.costs import hessian_reads, is_few, matrix_reads
 from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.data.sampling import class_counts
@@ -97,7 +97,7 @@ class Task:
     def _way(self) -> tuple[Vector, Vector]:
         """Factors that turn theta into the fit's units, and each weight's part of the new bias, (n + 1,) each."""
         shift = (self.fit_units.center - self.units.center) / self.units.scale
-        return np.append(self.ratio, 1.0), np.append(shift, 0.0)
+        return theta_of(self.ratio, 1.0), theta_of(shift, 0.0)
 
     def all_to_fit(self, theta: Vector) -> Vector:
         """Turn theta from the arithmetic's units into the fit's, not by way of the user's: a far centre costs digits."""
@@ -147,7 +147,7 @@ class Task:
         in_core = is_few(rows) and objective.given is None
         tol = min(options.tol, LOOSEST)
         sizes = plan(rows.n_rows, rows.n_features, tol, *costs) if start is None and not in_core else (rows.n_rows,)
-        start = np.append(*self.units.to_fit(*problem.start)) if start is None else start
+        start = theta_of(*self.units.to_fit(*problem.start)) if start is None else start
         solver = Newton(start, sizes, tol, most, patient, in_core)
         outcome = run_solver(
             problem,

@@ -95,7 +95,9 @@ def lapack() -> Any:
     from scipy.linalg.blas import daxpy, dsyrk, dtrsm
     from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri, dtrtrs
 
-    return SimpleNamespace(daxpy=daxpy, dsyrk=dsyrk, dtrsm=dtrsm, dpotrf=dpotrf, dpotrs=dpotrs, dtrtri=dtrtri, dtrtrs=dtrtrs)
+    return SimpleNamespace(
+        daxpy=daxpy, dsyrk=dsyrk, dtrsm=dtrsm, dpotrf=dpotrf, dpotrs=dpotrs, dtrtri=dtrtri, dtrtrs=dtrtrs
+    )
 
 
 def cholesky(A: Matrix) -> Matrix | None:

@@ -353,7 +353,7 @@ class Blocks:
         if self.X is not None:
             flags = self.X.flags
             order = "C order" if flags.c_contiguous else "Fortran order" if flags.f_contiguous else "strided"
-            return f"dense {self.X.dtype.name}, {order}"
+            return f"dense float{8 * self.X.itemsize}, {order}"
         if self.csr is not None:
             kind = f"CSR {self.csr.data.dtype.name}, {self.csr.indices.dtype.name} indices"
             return f"{kind}, {self.csr.origin}" if self.csr.origin else kind

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
-from chainrule.data.rows import Rare, rare_rows
+from chainrule.data.rows import Rare, rare_rows, theta_of
 from chainrule.data.rows.costs import SAMPLED, hessian_numbers, hessian_steps
 from chainrule.data.rows.moments import mean_squares
 from chainrule.kernels.reading import What
@@ -72,7 +72,7 @@ class NewtonState(State):
     def change(self, d: Vector) -> float:
         """Bound the root mean square over the rows of how much z changes if theta_j moves by at most d_j, (n + 1,)."""
         assert self.squares is not None
-        return float(np.sqrt(np.append(self.squares, 1.0)) @ d)
+        return float(np.sqrt(theta_of(self.squares, 1.0)) @ d)
 
     def error_along(self, a: Vector) -> float:
         """Bound |a.(theta - theta*)| for a (n + 1,), in the Hessian's norm if it has a factor."""

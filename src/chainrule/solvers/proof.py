@@ -21,6 +21,7 @@ from chainrule.certificate.rounding import (
     z_rounding,
 )
 from chainrule.certificate.wide import bound_by_penalty
+from chainrule.data.rows import theta_of
 from chainrule.data.rows.moments import reach
 from chainrule.kernels.bordered import without_bias
 from chainrule.kernels.reading import FLOAT32_BLOCK
@@ -233,7 +234,7 @@ class FactoredHessian:
 
 def error_of_gradient(on: DataObjective, r_rms: float, squares: Vector, theta: Vector, of_z: bool = True) -> Vector:
     """Bound the error of each entry of the gradient, (n + 1,), from the columns' mean squares."""
-    M, d = np.sqrt(np.append(squares * OUTWARD, float(on.fit_intercept))), depth_of(on)
+    M, d = np.sqrt(theta_of(squares * OUTWARD, float(on.fit_intercept))), depth_of(on)
     w, b = theta[:-1], float(theta[-1])
     return gradient_rounding(of=on.loss, M=M, d=d, r_rms=r_rms, w=w, b=b, ridge=on.ridge, of_z=of_z)
 
@@ -242,7 +243,7 @@ def error_of_objective(on: DataObjective, loss: float, squares: Vector | None, t
     """Bound the error of F at theta, from the loss there; inf if the columns' mean squares are not known."""
     if squares is None:
         return math.inf
-    M, d = np.sqrt(np.append(squares, 1.0)), depth_of(on)
+    M, d = np.sqrt(theta_of(squares, 1.0)), depth_of(on)
     r_rms, w, b = on.rms_residual(loss), theta[:-1], float(theta[-1])
     return objective_rounding(of=on.loss, loss=loss, d=d, r_rms=r_rms, M=M, w=w, b=b, ridge=on.ridge)
 

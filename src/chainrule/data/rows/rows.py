@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows.decode import expanded
 from chainrule.data.rows.moments import moments_of, read_moments
-from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two
+from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two, theta_of
 from chainrule.data.schema import Column
 from chainrule.data.schema import feature_names as names_of
 from chainrule.findings import Finding
@@ -314,5 +314,5 @@ class Rows:
             size = np.maximum(np.abs(known.low - units.center), np.abs(known.high - units.center))
             p = np.where((units.scale == 1.0) & (size >= 1e150), power_of_two(size), p)
         is_plain = bool((p == 1.0).all()) and not units.center.any()
-        view, outer = None if is_plain else View(units.center, p), np.append(units.scale * p, 1.0)
+        view, outer = None if is_plain else View(units.center, p), theta_of(units.scale * p, 1.0)
         return replace(self, units=units, view=view, outer=outer)

@@ -11,6 +11,13 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 
+def theta_of(w: Vector, b: float) -> Vector:
+    """Return (w, b) as one vector (n + 1,); NumPy's `append` takes ten times as long."""
+    theta = np.empty(len(w) + 1)
+    theta[:-1], theta[-1] = w, b
+    return theta
+
+
 @dataclass(frozen=True)
 class Units:
     """The fit's columns are ``(x - center) / scale`` of the user's; center 0 and scale 1 for an unchanged column."""
