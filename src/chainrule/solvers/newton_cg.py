@@ -243,7 +243,7 @@ def _moved(
     shift: float = 0.0,
     pair: tuple[Pair, ...] = (),
 ) -> CGState:
-    """Move to theta + t v, shift b, and bound F - F* there. pair : of the step, if it has one. Overwrites the line's gradient."""
+    """Move to theta + t v, shift b, and bound F - F* there. pair : of the step, if it has one. The line's gradient is used up."""
     v, read = along.v, along.read
     theta, gradient = state.theta + t * v, lapack().daxpy(along.change, along.gradient, a=t)
     theta[-1] += shift
