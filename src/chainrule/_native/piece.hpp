@@ -23,15 +23,15 @@ inline std::int64_t to_eight(std::int64_t count) { return (count + 7) / 8 * 8; }
 // idle while their losses are computed and their rows are added one after the other; columns in long pieces, since each column starts anew.
 // Without blocks, a piece stays in the L1 cache.
 inline std::int64_t rows_of_piece(const Job& job) {
-  std::int64_t bytes = 64, rows = job.n_blocks ? kBlockRows : Odds::most;
+  std::int64_t bytes = 64, rows = job.n_blocks ? kBlockRows : Odds::most, least = 64;
   for (std::int64_t k = 0; k < job.n_blocks; ++k) {
     const Block& block = job.blocks[k];
-    if (block.form == Block::kRows) bytes += 8 * block.slots, rows = rows < 64 ? rows : 64;
+    if (block.form == Block::kRows) bytes += 8 * block.slots, rows = rows < 64 ? rows : 64, least = 16;
     if (block.form == Block::kSparse) rows = rows < 64 ? rows : 64;
     if (block.form == Block::kCategory) bytes += 4;
     if (block.form == Block::kNumber || block.form == Block::kIndicator) bytes += 8;
   }
-  while (rows > 16 && rows * bytes > (rows > 256 ? 128 * 1024 : rows > 64 ? 512 * 1024 : 20 * 1024)) rows /= 2;
+  while (rows > least && rows * bytes > (rows > 256 ? 128 * 1024 : rows > 64 ? 512 * 1024 : 20 * 1024)) rows /= 2;
   return rows;
 }
 
