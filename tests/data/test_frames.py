@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from chainrule import InputError, LogisticRegression, certify, fit
 from chainrule.data.encoding import learn
-from chainrule.data.frames import fields_of
+from chainrule.data.frames import fields_of, plain_matrix
 from chainrule.errors import CollinearityWarning
 
 pytestmark = pytest.mark.usefixtures("any_mark")
@@ -674,3 +674,27 @@ def test_an_index_in_another_order_is_refused():
         result.explain(table, y[::-1], 0)
     for same in (y[::-1].loc[table.index], y.to_numpy(), y.set_axis(range(M, 2 * M)), y.set_axis([0] * M)):
         np.testing.assert_array_equal(fit(table, same, alpha=0.1).w, result.w)
+
+
+def test_a_frame_of_plain_numbers_is_a_matrix():
+    rng = np.random.default_rng(4)
+    columns = {
+        "i": rng.integers(-9, 9, M),
+        "b": rng.random(M) < 0.5,
+        "f": rng.normal(size=M),
+        "u": rng.integers(0, 9, M, "u1"),
+    }
+    frame = pd.DataFrame(columns)
+    X = np.column_stack([values.astype(float) for values in columns.values()])
+    assert np.array_equal(plain_matrix(frame), X)
+    assert plain_matrix(frame[["f"]].astype("f4")).dtype == np.float32
+    assert np.shares_memory(plain_matrix(pd.DataFrame(X, copy=False)), X)
+    endless = frame.assign(f=[np.inf, -np.inf, *frame["f"][2:]])
+    assert np.isinf(plain_matrix(endless)[:2, 2]).all()  # their sum is NaN, and no number is missing
+    for other in (frame.assign(f=frame["f"].where(frame["f"] > 0)), frame.assign(c="a"), X, {"f": columns["f"]}):
+        assert plain_matrix(other) is None
+    y = labels()
+    made, again = fit(frame, y, alpha=0.1), fit(np.asfortranarray(X), y, alpha=0.1, feature_names=list(columns))
+    assert np.array_equal(made.w, again.w)
+    assert made.feature_names == again.feature_names
+    assert (made.copies, again.copies, fit(pd.DataFrame(X), y, alpha=0.1).copies) == (1, 0, 0)

@@ -10,8 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.encoding import CODINGS, blocks_of, learn
-from chainrule.data.frames import fields_of, is_frame, is_table
-from chainrule.data.inputs import check_index, check_size, check_weights, column_names, encode_labels, matrix
+from chainrule.data.frames import fields_of, is_frame, plain_matrix
+from chainrule.data.inputs import (
+    check_index,
+    check_size,
+    check_weights,
+    column_names,
+    encode_labels,
+    matrix,
+    was_copied,
+)
 from chainrule.data.kinds import Kinds, Told, check_references, columns_as
 from chainrule.data.missing import Treatment
 from chainrule.data.rows import Rows
@@ -52,7 +60,8 @@ def rows_of(
         raise InputError(f"{what}: give a data frame or an Arrow table, or leave them out")
     if missing is not None and not is_frame(X):
         X, feature_names = _as_columns(X, feature_names), None
-    if missing is not None or columns or reference or is_table(X):
+    plain = plain_matrix(X)
+    if missing is not None or columns or reference or (plain is None and is_frame(X)):
         if feature_names is not None:
             raise InputError("feature_names can't be given for a table: rename its columns, or leave feature_names out")
         fields = fields_of(X)
@@ -63,7 +72,11 @@ def rows_of(
         rows = _of_table(told, codes, check_weights(sample_weight, codes), coding, n_threads, treatment)
         check_references(rows.encodings or (), reference)
         return rows, classes
-    blocks, names, copies = (sparse if hasattr(X, "tocsr") else dense)(X, feature_names)
+    if plain is None:
+        blocks, names, copies = (sparse if hasattr(X, "tocsr") else dense)(X, feature_names)
+    else:
+        blocks, names, _ = dense(plain, X.columns if feature_names is None else feature_names)
+        copies = int(was_copied(X, plain))
     codes, classes = encode_labels(y, blocks.m)
     return Rows.of(blocks, codes, check_weights(sample_weight, codes), names, n_threads, copies=copies), classes
 

@@ -87,17 +87,24 @@ def collected(X: Any) -> Any:
 
 def is_table(X: Any) -> bool:
     """Whether X is a frame to read column by column; a pandas frame of plain numbers, none of them missing, is a matrix."""
-    is_matrix = _is_pandas(X) and all(map(_is_plain, X.dtypes)) and not _has_gaps(X)
-    return is_frame(X) and not is_matrix
+    return is_frame(X) and plain_matrix(X) is None
 
 
-def _has_gaps(X: Any) -> bool:
-    """Whether a number of a pandas frame of plain numbers is missing; a sum that isn't NaN shows faster that none is."""
-    if len(set(X.dtypes)) == 1:  # otherwise all would be copied
-        with np.errstate(over="ignore", invalid="ignore"):
-            if not np.isnan(X.to_numpy().sum()):
-                return False
-    return bool(X.isna().to_numpy().any())
+def plain_matrix(X: Any) -> NDArray[np.floating] | None:
+    """Return a pandas frame of plain numbers, none of them missing, as floats (m, n), in place if it has one block of them.
+
+    None for all else.
+    """
+    if not (_is_pandas(X) and all(map(_is_plain, X.dtypes))):
+        return None
+    types = set(X.dtypes)
+    is_whole = len(types) == 1 and types <= {np.dtype(np.float64), np.dtype(np.float32)}
+    array: NDArray[np.floating] = X.to_numpy() if is_whole else X.to_numpy(np.float64)
+    if any(of.kind == "f" for of in types):
+        with np.errstate(over="ignore", invalid="ignore"):  # a sum that isn't NaN shows faster that no number is
+            if np.isnan(array.sum()) and np.isnan(array).any():
+                return None
+    return array
 
 
 def column_names(X: Any) -> list[str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from chainrule.certificate import Bound, bound_by_dual
 from chainrule.certificate.bounds import TINY
 from chainrule.certificate.rounding import UNIT
+from chainrule.data.rows import theta_of
 from chainrule.data.rows.moments import learn_spreads
 from chainrule.kernels.blas import lapack
 from chainrule.kernels.reading import Secant
@@ -198,18 +199,17 @@ class Line:
     @classmethod
     def of(cls, on: DataObjective, w: Vector, v: Vector, read: Secant) -> Line:
         """Turn a read's sums over the rows into derivatives of F at weights w (n,)."""
-        add, share, weight = lapack().daxpy, 1.0 / on.weight, float(read.curvature[-1])
-        found, pulls, sizes = [np.empty(on.size), np.empty(on.size)], [0.0, 0.0], [0.0, 0.0]
-        for k, (x, sums, to) in enumerate(zip((w, v[:-1]), (read.gradient, read.change), found, strict=True)):
-            slope = np.multiply(on.ridge, x, out=to[:-1])
-            sizes[k] = _length(slope)
-            to[-1] = sums[-1] * share if on.fit_intercept else 0.0
-            pulls[k] = float(sums[-1]) / weight if on.fit_intercept and weight > 0.0 else 0.0
-        forms = float(w @ found[0][:-1]), float(w @ found[1][:-1]), float(v[:-1] @ found[1][:-1])
-        for pull, sums, to in zip(pulls, (read.gradient, read.change), found, strict=True):
-            add(sums[:-1], to[:-1], a=share)
-            add(read.curvature[:-1], to[:-1], a=-pull * share)
-        return cls(v, read, *found, (pulls[0], pulls[1]), forms, (sizes[0], sizes[1]))
+        of_b, weight = (float(read.gradient[-1]), float(read.change[-1])), float(read.curvature[-1])
+        of_b = of_b if on.fit_intercept else (0.0, 0.0)
+        pulls = (of_b[0] / weight, of_b[1] / weight) if weight > 0.0 else (0.0, 0.0)
+        add, share, v_w = lapack().daxpy, 1.0 / on.weight, v[:-1]
+        gradient, change = theta_of(on.ridge * w, of_b[0] * share), theta_of(on.ridge * v_w, of_b[1] * share)
+        of_w, of_v = gradient[:-1], change[:-1]
+        forms, sizes = (float(w @ of_w), float(w @ of_v), float(v_w @ of_v)), (_length(of_w), _length(of_v))
+        for to, sums, pull in ((of_w, read.gradient, pulls[0]), (of_v, read.change, pulls[1])):
+            add(sums[:-1], to, a=share)
+            add(read.curvature[:-1], to, a=-pull * share)
+        return cls(v, read, gradient, change, pulls, forms, sizes)
 
     def without_step(self) -> Line:
         """Return the line along which nothing changes."""
@@ -243,7 +243,7 @@ def _moved(
     shift: float = 0.0,
     pair: tuple[Pair, ...] = (),
 ) -> CGState:
-    """Move to theta + t v, shift b, and bound F - F* there. pair : of the step, if it has one. The line's gradient is used up."""
+    """Move to theta + t v, shift b, and bound F - F* there. pair : of the step, if any. Overwrites `along.gradient`."""
     v, read = along.v, along.read
     theta, gradient = state.theta + t * v, lapack().daxpy(along.change, along.gradient, a=t)
     theta[-1] += shift
