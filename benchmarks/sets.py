@@ -23,6 +23,7 @@ SETS = (
 )  # fmt: skip
 CHOOSING, MEASURED = SETS[::2], SETS[1::2]  # positions 1, 3, ... and 2, 4, ...
 WIDE, RARE = 500, 0.1  # columns and share of numbers that aren't 0: such numbers stay sparse, divided by their largest
+MARKED = 10  # least rows of each class with a missing value that get a mark
 DENSE = 150  # columns, below which a sparse matrix with a fifth of its numbers not 0 becomes an array
 
 
@@ -92,6 +93,14 @@ def matrix(name: str, size: float = 1.0) -> Workload:
     return Workload(name, X, codes, 1 / len(codes), f"{X.shape[0]:,} x {X.shape[1]:,} {what}")
 
 
+def filled(column: Any, codes: Labels) -> Any:
+    """Fill in a column's missing values where too few rows of a class lack one: ours makes no mark of these."""
+    lost = column.isna()
+    if not lost.any() or np.bincount(codes[lost], minlength=2).min() >= MARKED:
+        return column
+    return column.fillna(column.mode()[0] if column.dtype == "category" else column.mean())
+
+
 def frame(name: str, size: float = 1.0) -> Workload | None:
     """Build a set's workload on its frame, texts as categories; None where it is free text."""
     from pandas.api.types import is_numeric_dtype
@@ -104,6 +113,7 @@ def frame(name: str, size: float = 1.0) -> Workload | None:
     X = table.astype(dict.fromkeys(texts, "category")).iloc[at].reset_index(drop=True)
     X = X.drop(columns=[column for column in X if X[column].nunique() < 2])  # a peer divides by its deviation
     codes = labels(y)[at]
+    X = X.apply(filled, codes=codes)
     data = Workload(name, X, codes, 1 / len(codes), "", standardize=True)
     shape = f"{len(X):,} x {len(X.columns)} frame, {len(texts)} of them categories, {data.width:,} columns as one-hot"
     return Workload(name, X, codes, data.alpha, shape, standardize=True)

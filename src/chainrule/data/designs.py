@@ -60,8 +60,9 @@ def rows_of(
         raise InputError(f"{what}: give a data frame or an Arrow table, or leave them out")
     if missing is not None and not is_frame(X):
         X, feature_names = _as_columns(X, feature_names), None
-    plain = plain_matrix(X)
-    if missing is not None or columns or reference or (plain is None and is_frame(X)):
+    of_table = missing is not None or bool(columns or reference)
+    plain = None if of_table else plain_matrix(X)
+    if of_table or (plain is None and is_frame(X)):
         if feature_names is not None:
             raise InputError("feature_names can't be given for a table: rename its columns, or leave feature_names out")
         fields = fields_of(X)
@@ -75,8 +76,8 @@ def rows_of(
     if plain is None:
         blocks, names, copies = (sparse if hasattr(X, "tocsr") else dense)(X, feature_names)
     else:
-        blocks, names, _ = dense(plain, X.columns if feature_names is None else feature_names)
-        copies = int(was_copied(X, plain))
+        blocks, names, copies = dense(plain, X.columns if feature_names is None else feature_names)
+        copies = max(copies, int(was_copied(X, plain)))
     codes, classes = encode_labels(y, blocks.m)
     return Rows.of(blocks, codes, check_weights(sample_weight, codes), names, n_threads, copies=copies), classes
 

@@ -87,7 +87,7 @@ def collected(X: Any) -> Any:
 
 def is_table(X: Any) -> bool:
     """Whether X is a frame to read column by column; a pandas frame of plain numbers, none of them missing, is a matrix."""
-    return is_frame(X) and plain_matrix(X) is None
+    return is_frame(X) and not _plain(X)[0]
 
 
 def plain_matrix(X: Any) -> NDArray[np.floating] | None:
@@ -95,16 +95,24 @@ def plain_matrix(X: Any) -> NDArray[np.floating] | None:
 
     None for all else.
     """
+    is_plain, array = _plain(X)
+    with np.errstate(over="ignore"):  # a long double beyond float64
+        return array if array is not None or not is_plain else np.asarray(X.to_numpy(np.float64))
+
+
+def _plain(X: Any) -> tuple[bool, NDArray[np.floating] | None]:
+    """Whether X is a pandas frame of plain numbers, none of them missing; and its numbers, if all are of one type of floats."""
     if not (_is_pandas(X) and all(map(_is_plain, X.dtypes))):
-        return None
+        return False, None
     types = set(X.dtypes)
-    is_whole = len(types) == 1 and types <= {np.dtype(np.float64), np.dtype(np.float32)}
-    array: NDArray[np.floating] = X.to_numpy() if is_whole else X.to_numpy(np.float64)
-    if any(of.kind == "f" for of in types):
-        with np.errstate(over="ignore", invalid="ignore"):  # a sum that isn't NaN shows faster that no number is
-            if np.isnan(array.sum()) and np.isnan(array).any():
-                return None
-    return array
+    if all(of.kind != "f" for of in types):
+        return True, None
+    if len(types) > 1 or not types <= {np.dtype(np.float64), np.dtype(np.float32)}:
+        return not X.isna().to_numpy().any(), None
+    array = X.to_numpy()
+    with np.errstate(over="ignore", invalid="ignore"):  # a sum that isn't NaN shows faster that no number is
+        is_whole = not np.isnan(array.sum()) or not np.isnan(array).any()
+    return is_whole, array if is_whole else None
 
 
 def column_names(X: Any) -> list[str]:

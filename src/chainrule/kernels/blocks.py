@@ -192,7 +192,7 @@ class Csr:
 def _longest_run(csr: Csr, rows: int) -> slice:
     """Find the most columns in a row of which none of the first rows has two; none if elements aren't in ascending order."""
     starts = csr.indptr[: rows + 1]
-    here, after = csr.indices[: starts[-1] - 1], csr.indices[1 : starts[-1]]
+    here, after = csr.indices[: max(starts[-1] - 1, 0)], csr.indices[1 : max(starts[-1], 1)]
     inside = np.ones(len(here), dtype=np.bool_)
     inside[starts[(starts > 0) & (starts < starts[-1])] - 1] = False
     here, after = here[inside], after[inside]

@@ -270,8 +270,8 @@ class Newton:
             return state
         _, theta = _settled(on, RARE_SHARE, on.n_rows / SETTLED, state.theta)
         # near the Hessian's diagonal, and never 0
-        inverse = state.preconditioner.inverse
-        q = np.append(inverse / (1.0 + 0.125 * np.square(state.center) * inverse), 1.0)
+        about = 1.0 / state.preconditioner.inverse + 0.125 * np.square(state.center)
+        q = theta_of(1.0 / about, 1.0)
         return self._evaluate_all(on, theta, None, hessian=True, q=q)
 
     # --- samples -----------------------------------------------------------------------------------------------------

@@ -165,9 +165,10 @@ class NewtonCG:
             state = replace(state, z=z, drift=state.fresh, largest=largest)
         if state.is_due:
             made = state.preconditioner.with_sample(on, state.z, state.evaluation.objective)
-            state = replace(state, preconditioner=made, is_due=False)
+            # A new block knows more of the curvature than steps from points far behind.
+            state = replace(state, preconditioner=made, is_due=False, pairs=state.pairs if made.arrow is None else ())
         v, gradient, near = np.empty(on.size), state.evaluation.gradient[:-1], state.preconditioner
-        v_w = np.negative(corrected(gradient, state.pairs, near.solve, scaled=near.arrow is None), out=v[:-1])
+        v_w = np.negative(corrected(gradient, state.pairs, near.solve, scaled=not near.is_whole), out=v[:-1])
         weight = float(state.curvature[-1])
         v[-1] = -float(state.curvature[:-1] @ v_w) / weight if on.fit_intercept and weight > 0.0 else 0.0
         along = Line.of(on, state.w, v, on.secant(state.z, v, state.line[0], state.line[1:]))

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from chainrule.kernels.blas import lapack
 
 Vector = NDArray[np.float64]
-PAIRS = 6  # most pairs that make a direction without a Hessian
+PAIRS = 20  # most pairs that make a direction without a Hessian
 Pair = tuple[Vector, Vector, float]  # a step, the change of the gradient along it, and their product, which is positive
 
 
 def pair_of(step: Vector, change: Vector) -> tuple[Pair, ...]:
     """Return the pair of a step; none if the gradient's change along it shows no curvature."""
     product = float(step @ change)
-    return ((step, change, product),) if product > 0.0 else ()
+    return ((step, change, product),) if 0.0 < product < np.inf else ()
 
 
 def corrected(gradient: Vector, pairs: Sequence[Pair], solve: Callable[[Vector], Vector], scaled: bool) -> Vector:

@@ -93,6 +93,12 @@ class Preconditioner:
         diagonal += on.ridge
         return cls(np.reciprocal(diagonal, out=diagonal))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arrow has all columns, so that its size is right; a diagonal's is not."""
+        arrow, n = self.arrow, len(self.inverse)
+        return arrow is not None and len(arrow.light) + np.count_nonzero(arrow.heavy < n) == n
+
     def with_sample(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
         """Add an arrow from a sample of the rows, at the z of all rows, where F is `objective`."""
         n, m = on.n_features, on.n_rows
