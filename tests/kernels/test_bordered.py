@@ -173,6 +173,9 @@ def test_columns_that_share_a_row_are_in_no_run(rng):
     X[3, 2] = 1.0  # beside 4
     assert blocks._longest_run(Blocks.sparse(csr_of(X)).csr, 6) == slice(3, 9)
     assert blocks._longest_run(Blocks.sparse(csr_of(X)).csr, 3) == slice(0, 9)
+    no_elements = Blocks.sparse(csr_of(np.vstack([np.zeros((3, 9)), X]))).csr
+    assert blocks._longest_run(no_elements, 3) == slice(0, 9)
+    assert blocks._longest_run(no_elements, 9) == slice(3, 9)
     shuffled = storage(sparse(9, shuffle=True))(rng, 50).design
     assert blocks._longest_run(shuffled.csr, 50) == slice(0, 0)
 

@@ -159,3 +159,30 @@ def test_few_rows_make_no_block(rng):
     made = Preconditioner(np.ones(3_000))
     assert 4_000 * 60**2 > costs.LITTLE
     assert made.with_sample(on, np.zeros(4_000), 0.5) is made
+
+
+def test_amounts_of_very_different_sizes_take_few_reads():
+    """With the pairs of the last six steps they took 195."""
+    rng, m, levels = np.random.default_rng(4), 20_000, (30, 300, 1500)
+    codes = [rng.integers(0, count, m) for count in levels]
+    parts = [
+        sp.csr_array((np.exp(1.2 * rng.standard_normal(m)), (np.arange(m), at)), (m, count))
+        for at, count in zip(codes, levels, strict=True)
+    ]
+    X = sp.csr_array(sp.hstack(parts))
+    y = X @ rng.standard_normal(X.shape[1]) * 0.5 + rng.logistic(size=m) > 0
+    result = chainrule.fit(X, y, alpha=0.1 / m, method="newton-cg")
+    assert result.reason == "converged"
+    assert result.reads <= 130
+
+
+def test_a_whole_arrow_has_every_column():
+    def made(heavy, light):
+        return Preconditioner(
+            np.ones(4), Arrow(np.array(heavy), np.array(light, dtype=int), np.eye(2), np.ones(1), np.ones((1, 2)))
+        )
+
+    assert not Preconditioner(np.ones(4)).is_whole
+    assert made([0, 1, 2, 3], []).is_whole
+    assert made([0, 2, 4], [1, 3]).is_whole  # 4 is the bias
+    assert not made([0, 2, 3, 4], []).is_whole
