@@ -698,5 +698,5 @@ def test_a_frame_of_plain_numbers_is_a_matrix():
     assert np.array_equal(made.w, again.w)
     assert made.feature_names == again.feature_names
     assert (made.copies, again.copies, fit(pd.DataFrame(X), y, alpha=0.1).copies) == (1, 0, 0)
-    with pytest.raises(InputError, match="X must have two dimensions"):
+    with pytest.raises(InputError, match="reshape"):
         fit(frame["f"], y)
