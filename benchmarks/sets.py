@@ -12,6 +12,8 @@ from datasets import load
 from designs import Labels, Workload, rows_of
 from scipy import sparse
 
+from chainrule.data.missing import ENOUGH
+
 SETS = (
     "adult", "allstar", "anes96", "breast_cancer", "caravan", "challenger", "crash_deaths", "credit_data", "default", "digits",
     "dna", "endometrial", "fair", "fertility", "fine_foods", "flights_3m", "french_or_german", "german_credit", "grants",
@@ -23,7 +25,6 @@ SETS = (
 )  # fmt: skip
 CHOOSING, MEASURED = SETS[::2], SETS[1::2]  # positions 1, 3, ... and 2, 4, ...
 WIDE, RARE = 500, 0.1  # columns and share of numbers that aren't 0: such numbers stay sparse, divided by their largest
-MARKED = 10  # least rows of each class with a missing value that get a mark
 DENSE = 150  # columns, below which a sparse matrix with a fifth of its numbers not 0 becomes an array
 
 
@@ -96,7 +97,7 @@ def matrix(name: str, size: float = 1.0) -> Workload:
 def filled(column: Any, codes: Labels) -> Any:
     """Fill in a column's missing values where too few rows of a class lack one: ours makes no mark of these."""
     lost = column.isna()
-    if not lost.any() or np.bincount(codes[lost], minlength=2).min() >= MARKED:
+    if not lost.any() or np.bincount(codes[lost], minlength=2).min() >= ENOUGH:
         return column
     return column.fillna(column.mode()[0] if column.dtype == "category" else column.mean())
 

@@ -21,8 +21,7 @@ inline std::int64_t to_eight(std::int64_t count) { return (count + 7) / 8 * 8; }
 
 // Rows of a piece: a power of two, few enough that its numbers stay in the L2 cache. Dense rows are read in short pieces, since memory is
 // idle while their losses are computed and their rows are added one after the other; columns in longer pieces, however many they are, since
-// each column starts anew.
-// Without blocks, a piece stays in the L1 cache.
+// each column starts anew. Without blocks, a piece stays in the L1 cache.
 inline std::int64_t rows_of_piece(const Job& job) {
   std::int64_t bytes = 64, rows = job.n_blocks ? kBlockRows : Odds::most, least = 64;
   for (std::int64_t k = 0; k < job.n_blocks; ++k) {

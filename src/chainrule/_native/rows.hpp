@@ -231,7 +231,7 @@ class DenseRows {
       double* const copy = memory_ + k * step_;
       const char* const at = static_cast<const char*>(row_[k]);
       if (at <= whole_until_)
-        store(copy, first_lanes(n_) ? load(reinterpret_cast<const double*>(at)) : V{});
+        store(copy, lanes() < n_ ? load(reinterpret_cast<const double*>(at)) : V{});
       else
         block_.is_float32 ? copy_row<float>(at, copy) : copy_row<double>(at, copy);
       row_[k] = copy;
@@ -239,11 +239,11 @@ class DenseRows {
     for (std::int64_t k = rows; rows && k < to_eight(rows); ++k) row_[k] = row_[rows - 1];
   }
 
-  // A mask of the first lanes.
-  static I first_lanes(std::int64_t count) {
+  // 0, 1, ..., kWide - 1
+  static I lanes() {
     I lane = {};
     for (int l = 0; l < kWide; ++l) lane[l] = l;
-    return lane < count;
+    return lane;
   }
 
   std::int64_t offset(std::int64_t c) const { return c < whole_ || n_ < kWide ? c * kWide : n_ - kWide; }
@@ -282,20 +282,18 @@ class DenseRows {
   template <typename T, typename To, typename Seen>
   void pack_rows(const T* const* row, const double* root, const MatrixLayout& layout, std::int64_t step, To* panel, Seen seen) const {
     // Copied, since for all the compiler knows, a store to the panel might change them.
-    const std::int64_t lanes = kLanes<To>, n = n_, strips = layout.strips, bias = lanes - layout.in_short;
-    I lane = {};  // of a vector, counted from the bias
-    for (int l = 0; l < kWide; ++l) lane[l] = l;
-    lane -= bias;
-    for (int k = 0; k < 8; ++k, panel += lanes) {
+    const std::int64_t width = kLanes<To>, n = n_, strips = layout.strips, bias = width - layout.in_short;
+    const I lane = lanes() - bias;  // of a vector, counted from the bias
+    for (int k = 0; k < 8; ++k, panel += width) {
       const T* const x = row[k];
       const V times = splat(root[k]);
       // After the bias, in the short strip's last lanes, are the last columns.
-      for (std::int64_t h = 0; h < lanes; h += kWide) {
+      for (std::int64_t h = 0; h < width; h += kWide) {
         const V one = (lane + h == 0) ? times : V{};
-        store(panel + h, (lane + h > 0) ? times * seen(x, n - lanes + h) : one);
+        store(panel + h, (lane + h > 0) ? times * seen(x, n - width + h) : one);
       }
       for (std::int64_t strip = 1; strip < strips; ++strip)
-        for (std::int64_t h = 0; h < lanes; h += kWide) store(panel + step * strip + h, times * seen(x, lanes * (strip - 1) + h));
+        for (std::int64_t h = 0; h < width; h += kWide) store(panel + step * strip + h, times * seen(x, width * (strip - 1) + h));
     }
   }
 

@@ -11,15 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.encoding import CODINGS, blocks_of, learn
 from chainrule.data.frames import fields_of, is_frame, plain_matrix
-from chainrule.data.inputs import (
-    check_index,
-    check_size,
-    check_weights,
-    column_names,
-    encode_labels,
-    matrix,
-    was_copied,
-)
+from chainrule.data.inputs import check_index, check_size, check_weights, column_names, encode_labels, matrix
 from chainrule.data.kinds import Kinds, Told, check_references, columns_as
 from chainrule.data.missing import Treatment
 from chainrule.data.rows import Rows
@@ -73,11 +65,7 @@ def rows_of(
         rows = _of_table(told, codes, check_weights(sample_weight, codes), coding, n_threads, treatment)
         check_references(rows.encodings or (), reference)
         return rows, classes
-    if plain is None:
-        blocks, names, copies = (sparse if hasattr(X, "tocsr") else dense)(X, feature_names)
-    else:
-        blocks, names, copies = dense(plain, X.columns if feature_names is None else feature_names)
-        copies = max(copies, int(was_copied(X, plain)))
+    blocks, names, copies = sparse(X, feature_names) if hasattr(X, "tocsr") else dense(X, feature_names, given=plain)
     codes, classes = encode_labels(y, blocks.m)
     return Rows.of(blocks, codes, check_weights(sample_weight, codes), names, n_threads, copies=copies), classes
 
@@ -106,10 +94,10 @@ def _as_columns(X: Any, feature_names: Sequence[str] | None) -> dict[str, NDArra
 
 
 def dense(
-    X: ArrayLike, feature_names: Sequence[str] | None, least_rows: int = 2
+    X: ArrayLike, feature_names: Sequence[str] | None, least_rows: int = 2, given: NDArray[Any] | None = None
 ) -> tuple[Blocks, tuple[str, ...], int]:
-    """Use a matrix; return its design, its columns' names, and how many copies that took."""
-    array, names, copies = matrix(X, feature_names, least_rows)
+    """Use a matrix; return its design, its columns' names, and how many copies that took. given : as in `matrix`."""
+    array, names, copies = matrix(X, feature_names, least_rows, given)
     return Blocks.dense(array), names, copies
 
 

@@ -105,10 +105,8 @@ def _plain(X: Any) -> tuple[bool, NDArray[np.floating] | None]:
     if not (_is_pandas(X) and all(map(_is_plain, X.dtypes))):
         return False, None
     types = set(X.dtypes)
-    if all(of.kind != "f" for of in types):
-        return True, None
     if len(types) > 1 or not types <= {np.dtype(np.float64), np.dtype(np.float32)}:
-        return not X.isna().to_numpy().any(), None
+        return all(of.kind != "f" for of in types) or not X.isna().to_numpy().any(), None
     array = X.to_numpy()
     with np.errstate(over="ignore", invalid="ignore"):  # a sum that isn't NaN shows faster that no number is
         is_whole = not np.isnan(array.sum()) or not np.isnan(array).any()

@@ -21,19 +21,20 @@ LARGEST_LIMIT = 2**63 - 1  # of reads or epochs
 
 
 def matrix(
-    X: ArrayLike, feature_names: Sequence[str] | None, least_rows: int = 2
+    X: ArrayLike, feature_names: Sequence[str] | None, least_rows: int = 2, given: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.floating], tuple[str, ...], int]:
-    """Return X as a 2-D float64 or float32 array, its columns' names, and how many copies that took (0 or 1)."""
+    """Return X as a 2-D float64 or float32 array, its columns' names, and how many copies that took (0 or 1).
+
+    given : X as an array, if that is made already.
+    """
     columns = getattr(X, "columns", None)
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise InputError("X has masked elements: fill them in, or drop their rows")
     try:
-        array = np.asarray(X)
-        copies = int(was_copied(X, array))
-        usable = array.dtype in (np.float64, np.float32) and array.flags.aligned and array.dtype.isnative
-        whole = all(stride % array.dtype.itemsize == 0 for stride in array.strides)
-        if not (usable and whole):
-            array, copies = _as_numbers(array), 1
+        given = np.asarray(X) if given is None else given
+        usable = given.dtype in (np.float64, np.float32) and given.flags.aligned and given.dtype.isnative
+        whole = all(stride % given.dtype.itemsize == 0 for stride in given.strides)
+        array = given if usable and whole else _as_numbers(given)
     except (ValueError, TypeError, OverflowError):
         raise InputError("X must be numbers: encode text and category columns, and fill in None and NA") from None
     if array.ndim != 2:
@@ -41,6 +42,7 @@ def matrix(
         raise InputError(f"X must have two dimensions, rows and columns, not {array.ndim}: {way}")
     m, n = array.shape
     check_size(m, n, least_rows)
+    copies = int(array is not given or was_copied(X, given))
     return array, column_names(feature_names if feature_names is not None else columns, n), copies
 
 
@@ -79,8 +81,7 @@ def was_copied(given: Any, array: NDArray[Any]) -> bool:
         return not np.shares_memory(given, array) if given.size else False
     # A frame of one block gives views; one of several gives a new array each time, of which a column is no view.
     rows = getattr(given, "iloc", None)
-    first = None if rows is None else rows[:, :1] if given.ndim == 2 else rows[:1]
-    return first is None or not np.may_share_memory(np.asarray(first), array)
+    return rows is None or not np.may_share_memory(np.asarray(rows[:, :1]), array)
 
 
 @lru_cache(maxsize=4)
