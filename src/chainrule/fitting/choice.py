@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from chainrule.data.rows import Rows
-from chainrule.data.rows.costs import BLOCK, block_of, hessian_steps
+from chainrule.data.rows.costs import BLOCK, FEW_COLUMNS, block_of, hessian_steps
 from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.methods import DESCENT, NEWTON, NEWTON_CG, Method, owner_of
@@ -20,8 +20,7 @@ MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, 
 MAX_ROW_SPACE = 3000  # most rows for which a wide X is factored
 # Above these, a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
 CG_COLUMNS, CG_READS, ANY_READS = {"dense": 1000, "sparse": 300}, 7.0, 50.0
-# With fewer rows per column Newton takes no samples (`solvers.plan`), and from CG_PRODUCTS = m n^2 on newton-cg is faster.
-SAMPLED_ROWS, CG_PRODUCTS = 4 * ROWS_PER_COLUMN, 3e10
+SAMPLED_ROWS = 4 * ROWS_PER_COLUMN  # per column; with fewer, Newton takes no samples (`solvers.plan`), and newton-cg is faster
 NEWTON_PRODUCTS = 1e12  # of a Hessian: a few seconds
 IN_ROW_SPACE = replace(NEWTON, function="conjugate.optimize_in_row_space")
 OF_FEW_ROWS = replace(NEWTON, function="few_rows.optimize_few_rows")
@@ -63,18 +62,14 @@ class Shape:
     @property
     def is_many(self) -> bool:
         """Whether there are so many columns that a Hessian takes longer than the reads it saves."""
+        # With a weak penalty newton-cg may take hundreds of reads, and without a block of all columns.
         if self.is_dense:
-            return self.n > CG_COLUMNS["dense"]
-        # Without a block of all columns, or with a weak penalty, newton-cg may take hundreds of reads.
+            is_costly = self.n > FEW_COLUMNS and self.m <= SAMPLED_ROWS * self.n and self.strength >= WEAK
+            return self.n > CG_COLUMNS["dense"] or is_costly
         is_quick = self.block >= min(self.n, BLOCK) and self.strength >= WEAK
         worth = CG_READS if is_quick else ANY_READS
         costly = self.hessian_steps > worth or self.n > MAX_NEWTON_COLUMNS
         return self.n > CG_COLUMNS["sparse"] and costly
-
-    @property
-    def is_costly(self) -> bool:
-        """Whether Newton would make several Hessians of all rows, each taking tenths of a second."""
-        return self.is_dense and self.m <= SAMPLED_ROWS * self.n and self.m * self.n**2 >= CG_PRODUCTS
 
     @property
     def is_wide(self) -> bool:
@@ -100,7 +95,7 @@ def choose_method(spec: FitSpec, shape: Shape) -> tuple[Method, str]:
         return newton if spec.asked is NEWTON else spec.asked, _why_asked(spec)
     if shape.is_wide:
         return newton, f"in the space of the {shape.m:,} rows, which are fewer than the {n:,} columns"
-    if shape.has_penalty and (shape.is_costly or shape.is_many):
+    if shape.has_penalty and shape.is_many:
         return (
             NEWTON_CG,
             f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",

@@ -72,16 +72,17 @@ def by_products(problem: Problem, start: tuple[Vector, float], **more: Any) -> E
     rows, options = problem.rows, problem.options
     objective = problem.objective()
     most = DEFAULT_READS if options.max_reads is None else options.max_reads
+    tol = options.tol if is_native(options.loss) else INNER * options.tol
     refusal = "the objective is not finite: use a smaller w0, smaller numbers in X, or a larger penalty"
     try:
         outcome = run_solver(
             problem,
             objective,
-            NewtonCG(np.append(*start)),
+            NewtonCG(np.append(*start), tol),
             refusal=refusal,
             max_steps=10 * DEFAULT_READS,
             max_reads=rows.reads + most,
-            tol=options.tol if is_native(options.loss) else INNER * options.tol,
+            tol=tol,
             **more,
         )
     except TooLarge:

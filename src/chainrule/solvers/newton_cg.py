@@ -13,6 +13,7 @@ from chainrule.certificate import Bound, bound_by_dual
 from chainrule.certificate.bounds import TINY
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import theta_of
+from chainrule.data.rows.costs import MOST_COLUMNS, hessian_steps
 from chainrule.data.rows.moments import learn_spreads
 from chainrule.kernels.blas import lapack
 from chainrule.kernels.reading import Secant
@@ -21,6 +22,7 @@ from chainrule.objective import PAIRWISE, DataObjective, Evaluation, Objective
 from chainrule.solvers.downhill import Downhill, conjugate_at, step_from
 from chainrule.solvers.loop import State
 from chainrule.solvers.pairs import PAIRS, Pair, corrected, pair_of
+from chainrule.solvers.plan import NOISE
 from chainrule.solvers.preconditioner import Preconditioner
 
 Vector = NDArray[np.float64]
@@ -35,6 +37,7 @@ NEAR = 1.0  # largest change of z for which the last Newton step is taken unchec
 STALE = 16.0  # z is read again when its drift is this many times the drift just after a read
 LEAST_NOISE = 0.01  # of F: more noise than this means a point far from the optimum
 OUTWARD = 1.0 + 1e-12
+FEWEST = 5  # steps that tell a pace
 LARGEST = 1e50  # length of a row, whose fourth power doesn't overflow
 
 
@@ -51,7 +54,8 @@ class CGState(State):
     evaluation : its gradient is predicted by the last read's secant, in w with b at its optimum. curvature : (n + 1,), that
     read's. pairs : of the last steps, with changes of that gradient. bound : what is proven.
     drift : largest possible difference between z and the z of (w, b) in any row. fresh : drift just after a read.
-    is_due : whether the preconditioner needs a new sample before the next step.
+    is_due : whether the preconditioner needs a new sample before the next step. taken, first : the steps since it got its
+    last arrow, and the bound then.
     """
 
     on: DataObjective
@@ -66,6 +70,8 @@ class CGState(State):
     largest: float
     reach: float
     is_due: bool = False
+    taken: int = 0
+    first: float = math.inf
     hessian_rows: ClassVar = "none: a point of the dual problem, from all rows"
 
     @property
@@ -130,9 +136,12 @@ class NewtonCG:
     ----------
     start : (size,)
         In the fit's units.
+    tol : float
+        The bound to reach. It decides whether the Hessian of all columns is worth its cost.
     """
 
     start: Vector
+    tol: float = math.inf
     needs = Objective
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -163,10 +172,12 @@ class NewtonCG:
             z = on.rows.scores(state.w, state.b)
             largest = _largest(z, on.rows.s is None or on.rows.is_kept)
             state = replace(state, z=z, drift=state.fresh, largest=largest)
-        if state.is_due:
-            made = state.preconditioner.with_sample(on, state.z, state.evaluation.objective)
-            # A new block knows more of the curvature than steps from points far behind.
-            state = replace(state, preconditioner=made, is_due=False, pairs=state.pairs if made.arrow is None else ())
+        if (slow := self._is_slow(on, state)) or state.is_due:
+            make = state.preconditioner.with_all if slow else state.preconditioner.with_sample
+            state = replace(state, preconditioner=make(on, state.z, state.evaluation.objective), is_due=False)
+            if state.preconditioner.arrow is not None:
+                # It knows more of the curvature than steps from points far behind.
+                state = replace(state, pairs=(), taken=0, first=state.gap)
         v, gradient, near = np.empty(on.size), state.evaluation.gradient[:-1], state.preconditioner
         v_w = np.negative(corrected(gradient, state.pairs, near.solve, scaled=not near.is_whole), out=v[:-1])
         weight = float(state.curvature[-1])
@@ -178,6 +189,15 @@ class NewtonCG:
             state.line[0] = state.line[2] = 0.0
             return replace(_moved(on, state, along.without_step()), pairs=())
         return _moved(on, state, along, *_search(on, state, along), pair)
+
+
+    def _is_slow(self, on: DataObjective, state: CGState) -> bool:
+        """Whether the steps since the last arrow, and those still to come at their pace, each took longer than the Hessian."""
+        cost, gap, tol = hessian_steps(on.rows, whole=True), state.gap, max(self.tol, NOISE)
+        if state.taken < max(cost, FEWEST) or on.n_features > MOST_COLUMNS or gap <= tol:
+            return False
+        fall = math.log(state.first / gap) if gap < state.first < math.inf else 0.0
+        return math.log(gap / tol) * state.taken > cost * fall
 
 
 @dataclass(frozen=True)
@@ -258,7 +278,7 @@ def _moved(
     F = value + of_penalty
     bound = _proven(on, state.reach, gradient[:-1], found, along, of_penalty, drift, t)
     made, fall = state.preconditioner, state.evaluation.objective - F
-    is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective
+    is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective and not made.of_all
     return CGState(
         theta,
         Evaluation(F, gradient, value, found.correct / on.weight, on.norm(gradient)),
@@ -274,6 +294,8 @@ def _moved(
         found.largest,
         state.reach,
         is_due,
+        state.taken + 1,
+        state.first if state.first < math.inf or bound is None else bound.gap,
     )
 
 

@@ -46,7 +46,7 @@ class Arrow:
         block[np.diag_indices(len(block))] *= 1.0 + LIFT
         left = block.copy("F") if len(light) else block
         root, coupling = np.empty(len(light)), np.empty((len(light), len(heavy)))
-        width = 2 * BLOCK - k
+        width = max(2 * BLOCK - k, 1)
         for first in range(0, len(light), width):
             part = slice(first, min(first + width, len(light)))
             below = on.hessian_block(h, np.append(heavy[:k], light[part]), first=True)[k:-1]
@@ -74,11 +74,13 @@ class Preconditioner:
     """M: the Hessian's exact diagonal, for columns centred with curvature as weights, and a sample's arrow of some columns.
 
     inverse : (n,), of the diagonal. arrow : None without one. objective : F at the point of the sample.
+    of_all : whether the arrow is of all rows and columns.
     """
 
     inverse: Vector
     arrow: Arrow | None = None
     objective: float = math.inf
+    of_all: bool = False
 
     @classmethod
     def of_read(cls, on: DataObjective, read: Secant) -> Preconditioner:
@@ -98,6 +100,11 @@ class Preconditioner:
         """Whether the arrow has all columns, so that its size is right; a diagonal's is not."""
         arrow, n = self.arrow, len(self.inverse)
         return arrow is not None and len(arrow.light) + np.count_nonzero(arrow.heavy < n) == n
+
+    def with_all(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
+        """Make the arrow of all rows and columns, at the rows' z, where F is `objective`."""
+        arrow = Arrow.of(on, on.curvatures(z), np.arange(on.n_features), np.arange(0))
+        return Preconditioner(self.inverse, arrow, objective, of_all=True)
 
     def with_sample(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
         """Add an arrow from a sample of the rows, at the z of all rows, where F is `objective`."""

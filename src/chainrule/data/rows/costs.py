@@ -12,6 +12,7 @@ MOST = 0.25  # largest share of the rows in the sample: their numbers and curvat
 BY_BLAS = 25.0  # products that BLAS computes in the time of one in a read
 LITTLE = 1e7  # products that take a few milliseconds, always allowed
 LEAST_ROWS = 40  # per column of the block; with fewer, the block is worse than none
+MOST_COLUMNS = 10_000  # of a block of all columns: its matrix and factor take 1.6 GB
 FEWEST = 200  # least columns of a block from a sample; 166 saved no read on text
 STEP = 3e5  # numbers that are read in the time of a step's Python
 FEW_COLUMNS, FEW_NUMBERS = 128, 2e7  # columns, and numbers in the reads that a Hessian costs: a few milliseconds
