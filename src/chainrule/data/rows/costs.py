@@ -36,7 +36,7 @@ def hessian_reads(rows: Rows, whole: bool = False) -> float:
         return 1.0 + mean_terms(rows) / 2 + matrix_reads(rows, whole)
     categories, terms = len(rows.design.categories), rows.design.terms
     numbers = 1 + terms - categories
-    sums = categories * (categories - 1) / 2 + categories * numbers / 8 + numbers * numbers / 16
+    sums = categories * (categories - 1) / 2 + categories * numbers / 8 + numbers * numbers / 64
     return 1.0 + sums / terms + matrix_reads(rows, whole)
 
 
