@@ -11,7 +11,7 @@ from chainrule.data.rows import costs
 from chainrule.kernels.reading import What
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
-from chainrule.solvers import preconditioner
+from chainrule.solvers import NewtonCG, preconditioner
 from chainrule.solvers.plan import plan
 from chainrule.solvers.preconditioner import Arrow, Preconditioner
 
@@ -186,3 +186,59 @@ def test_a_whole_arrow_has_every_column():
     assert made([0, 1, 2, 3], []).is_whole
     assert made([0, 2, 4], [1, 3]).is_whole  # 4 is the bias
     assert not made([0, 2, 3, 4], []).is_whole
+
+
+def factors(rng, m, n):
+    """Columns of about one size driven by n factors of very different sizes: the diagonal is far from the Hessian."""
+    scores = rng.standard_normal((m, n)) * np.geomspace(10.0, 0.1, n)
+    X = scores @ np.linalg.qr(rng.standard_normal((n, n)))[0]
+    return X, (scores @ rng.standard_normal(n) / 10 + rng.logistic(size=m) > 0).astype(int)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_with_all_rows_and_columns_it_is_the_hessian(fit_intercept, rng):
+    """With b at its optimum: M (H_ww - H_wb H_bw/H_bb)^-1 v = v."""
+    X, y = factors(rng, 900, 150)
+    on = objective_of(X, y, 1e-3, fit_intercept)
+    z = rng.standard_normal(900)
+    h = on.curvatures(z)
+    made = Preconditioner(np.ones(150)).with_all(on, z, 0.5)
+    assert made.is_whole
+    H = X.T @ (h[:, np.newaxis] * X) / 900 + 1e-3 * np.eye(150)
+    if fit_intercept:
+        of_b = X.T @ h / 900
+        H -= np.outer(of_b, of_b) / h.mean()
+    v = rng.standard_normal(150)
+    np.testing.assert_allclose(made.solve(H @ v), v, rtol=1e-8, atol=1e-8)
+
+
+def test_slow_steps_end_in_a_hessian_and_cost_at_most_about_as_much_again(monkeypatch, rng):
+    m, n = 4_000, 200
+    X, y = factors(rng, m, n)
+    result = chainrule.fit(X, y, alpha=1 / m)
+    assert result.method == "newton-cg"
+    monkeypatch.setattr(NewtonCG, "_is_slow", lambda *_: False)
+    alone = chainrule.fit(X, y, alpha=1 / m, method="newton-cg", max_reads=1000)
+    monkeypatch.undo()
+    cost = costs.hessian_reads(rows_of(X, y)[0])
+    assert alone.reads > 5 * cost  # it is slow
+    assert result.reads <= 4 * cost + 10
+    exact = chainrule.fit(X, y, alpha=1 / m, method="newton", tol=1e-14)
+    for fit in (result, alone):
+        assert -1e-15 <= fit.objective - exact.objective <= fit.certificate.gap <= fit.tol
+        assert (np.abs(fit.w - exact.w) <= fit.certificate.coef + exact.certificate.coef).all()
+
+
+def test_quick_steps_make_no_hessian(monkeypatch, rng):
+    m, n = 4_000, 200
+    X = rng.standard_normal((m, n))
+    y = X @ rng.standard_normal(n) / 20 + rng.logistic(size=m) > 0
+    monkeypatch.setattr(Preconditioner, "with_all", lambda *_: pytest.fail("a Hessian was made"))
+    assert chainrule.fit(X, y, alpha=30 / m, method="newton-cg").reason == "converged"
+
+
+def test_threads_change_no_bit_of_a_hessian_of_all_columns(rng):
+    X, y = factors(rng, 5_000, 300)
+    fits = [chainrule.fit(X, y, alpha=1 / 5_000, method="newton-cg", n_threads=k) for k in (1, 2, 3)]
+    assert len({fit.w.tobytes() for fit in fits}) == 1
+    assert len({(fit.b, fit.reads, fit.certificate.gap) for fit in fits}) == 1

@@ -20,7 +20,9 @@ MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, 
 MAX_ROW_SPACE = 3000  # most rows for which a wide X is factored
 # Above these, a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
 CG_COLUMNS, CG_READS, ANY_READS = {"dense": 1000, "sparse": 300}, 7.0, 50.0
-SAMPLED_ROWS = 4 * ROWS_PER_COLUMN  # per column; with fewer, Newton takes no samples (`solvers.plan`), and newton-cg is faster
+SAMPLED_ROWS = (
+    4 * ROWS_PER_COLUMN
+)  # per column; with fewer, Newton takes no samples (`solvers.plan`), and newton-cg is faster
 NEWTON_PRODUCTS = 1e12  # of a Hessian: a few seconds
 IN_ROW_SPACE = replace(NEWTON, function="conjugate.optimize_in_row_space")
 OF_FEW_ROWS = replace(NEWTON, function="few_rows.optimize_few_rows")
@@ -62,10 +64,9 @@ class Shape:
     @property
     def is_many(self) -> bool:
         """Whether there are so many columns that a Hessian takes longer than the reads it saves."""
-        # With a weak penalty newton-cg may take hundreds of reads, and without a block of all columns.
         if self.is_dense:
-            is_costly = self.n > FEW_COLUMNS and self.m <= SAMPLED_ROWS * self.n and self.strength >= WEAK
-            return self.n > CG_COLUMNS["dense"] or is_costly
+            return self.n > (FEW_COLUMNS if self.m <= SAMPLED_ROWS * self.n else CG_COLUMNS["dense"])
+        # With a weak penalty newton-cg may take hundreds of reads, and without a block of all columns.
         is_quick = self.block >= min(self.n, BLOCK) and self.strength >= WEAK
         worth = CG_READS if is_quick else ANY_READS
         costly = self.hessian_steps > worth or self.n > MAX_NEWTON_COLUMNS

@@ -85,7 +85,7 @@ def fit(
     fit_intercept : bool
         False keeps b = 0.
     method : str
-        "newton": the optimum in a few reads. "newton-cg": no Hessian, one read per step, for many columns with a penalty.
+        "newton": the optimum in a few reads. "newton-cg": a read per step, with a penalty; a Hessian only where steps are slow.
         "gradient-descent": the article's updates, each recorded. "sgd": stochastic gradient descent, an update for each
         mini-batch. "auto": newton or newton-cg; gradient descent if learning_rate or epochs is given; sgd if batch_size,
         schedule or resume is given.

@@ -1,4 +1,4 @@
-"""newton-cg, for many columns: one read per step, and a bound from the same read."""
+"""newton-cg, for many columns: one read per step, a bound from the same read, and a Hessian only where steps are slow."""
 
 from __future__ import annotations
 
@@ -189,7 +189,6 @@ class NewtonCG:
             state.line[0] = state.line[2] = 0.0
             return replace(_moved(on, state, along.without_step()), pairs=())
         return _moved(on, state, along, *_search(on, state, along), pair)
-
 
     def _is_slow(self, on: DataObjective, state: CGState) -> bool:
         """Whether the steps since the last arrow, and those still to come at their pace, each took longer than the Hessian."""
