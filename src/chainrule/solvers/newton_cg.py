@@ -175,7 +175,7 @@ class NewtonCG:
         if (slow := self._is_slow(on, state)) or state.is_due:
             make = state.preconditioner.with_all if slow else state.preconditioner.with_sample
             state = replace(state, preconditioner=make(on, state.z, state.evaluation.objective), is_due=False)
-            if state.preconditioner.arrow is not None:
+            if slow or state.preconditioner.arrow is not None:
                 # It knows more of the curvature than steps from points far behind.
                 state = replace(state, pairs=(), taken=0, first=state.gap)
         v, gradient, near = np.empty(on.size), state.evaluation.gradient[:-1], state.preconditioner

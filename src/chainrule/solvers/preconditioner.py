@@ -104,7 +104,7 @@ class Preconditioner:
     def with_all(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
         """Make the arrow of all rows and columns, at the rows' z, where F is `objective`."""
         arrow = Arrow.of(on, on.curvatures(z), np.arange(on.n_features), np.arange(0))
-        return Preconditioner(self.inverse, arrow, objective, of_all=True)
+        return Preconditioner(self.inverse, arrow, objective, of_all=arrow is not None)
 
     def with_sample(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
         """Add an arrow from a sample of the rows, at the z of all rows, where F is `objective`."""
