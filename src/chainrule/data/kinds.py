@@ -323,18 +323,18 @@ def _counted_rows(field: Field) -> tuple[int, int] | None:
     """Return the least and largest of whole numbers that differ in all rows and are half of those between; None for others."""
     if field.reads or field.part or field.levels is not None or field.rows <= MANY_LEVELS:
         return None
-    if not _all_differ(part_values(field.parts[0], slice(0, FIRST_LOOK))):
+    first = part_values(field.parts[0], slice(0, FIRST_LOOK))
+    if not (first == np.floor(first)).all() or len(np.unique(first)) < len(first):
         return None
     values, there = _values(field)
-    if not (there.all() and np.isfinite(values).all()):
+    if not (there.all() and (values == np.floor(values)).all() and np.isfinite(values).all()):
         return None
-    low, high = int(values.min()), int(values.max())
-    return (low, high) if high - low < 2 * field.rows and _all_differ(values) else None
-
-
-def _all_differ(values: NDArray[Any]) -> bool:
-    """Whether all are whole numbers, and no two are alike."""
-    return bool((values == np.floor(values)).all()) and len(np.unique(values)) == len(values)
+    low, high = values.min(), values.max()
+    if high - low >= 2 * field.rows:
+        return None
+    seen = np.zeros(int(high - low) + 1, dtype=np.bool_)
+    seen[(values - low).astype(np.intp)] = True
+    return (int(low), int(high)) if np.count_nonzero(seen) == len(values) else None
 
 
 def _distinct(field: Field) -> tuple[int, int]:
