@@ -146,6 +146,7 @@ def test_few_whole_numbers_may_be_categories(values, is_named):
         (np.r_[np.arange(1.0, 90.0), 1e300], False),
         (np.r_[-(2**63), np.arange(88), 2**63 - 1], False),
         (np.arange(1, 91) + 0.5, False),
+        (np.arange(-120, 120).astype(np.int8), True),  # their range is more than an int8
         (np.arange(1, 21), False),  # too few rows to tell
     ],
 )

@@ -329,11 +329,12 @@ def _counted_rows(field: Field) -> tuple[int, int] | None:
     values, there = _values(field)
     if not (there.all() and (values == np.floor(values)).all() and np.isfinite(values).all()):
         return None
-    low, high = values.min(), values.max()
+    wide = values.astype(np.longdouble)  # holds every integer of 64 bits
+    low, high = wide.min(), wide.max()
     if high - low >= 2 * field.rows:
         return None
     seen = np.zeros(int(high - low) + 1, dtype=np.bool_)
-    seen[(values - low).astype(np.intp)] = True
+    seen[(wide - low).astype(np.intp)] = True
     return (int(low), int(high)) if np.count_nonzero(seen) == len(values) else None
 
 
