@@ -192,12 +192,17 @@ Doubles decode(const Job& job, const Doubles& sums) {
   Doubles out(static_cast<std::size_t>(layout.terms * (job.n + 1)));
   for (std::int64_t b = 0; b < job.n_blocks; ++b) {
     const Block& block = job.blocks[b];
-    for (std::int64_t k = 0; k < block.slots; ++k) {
-      const double fold = job.fold ? job.fold[block.at + k] : 1.0;
-      double* to = out.data() + block.at + k;
-      for (std::int64_t t = 0; t < layout.terms; ++t, to += job.n + 1)
-        *to = sums[static_cast<std::size_t>(layout.of(block, k, t))] * fold * (t % each < job.linear() ? 1.0 : fold);
-    }
+    const std::int64_t step = layout.of(block, 1, 0) - layout.of(block, 0, 0), together = 512;  // slots that stay in the L1 cache
+    const double* const fold = job.fold ? job.fold + block.at : nullptr;
+    for (std::int64_t first = 0; first < block.slots; first += together)
+      for (std::int64_t t = 0; t < layout.terms; ++t) {
+        const std::int64_t end = std::min(first + together, block.slots);
+        const double* const from = sums.data() + layout.of(block, 0, t);
+        double* const to = out.data() + t * (job.n + 1) + block.at;
+        for (std::int64_t k = first; k < end; ++k) to[k] = from[step * k];
+        for (std::int64_t k = first; fold && k < end; ++k) to[k] *= fold[k];
+        for (std::int64_t k = first; fold && t % each >= job.linear() && k < end; ++k) to[k] *= fold[k];
+      }
   }
   for (std::int64_t t = 0; t < layout.terms; ++t)
     out[static_cast<std::size_t>(t * (job.n + 1) + job.n)] = sums[static_cast<std::size_t>(layout.bias + t)];

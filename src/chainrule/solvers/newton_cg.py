@@ -192,8 +192,11 @@ class NewtonCG:
 
     def _is_slow(self, on: DataObjective, state: CGState) -> bool:
         """Whether the steps since the last arrow, and those still to come at their pace, each took longer than the Hessian."""
-        cost, gap, tol = hessian_steps(on.rows, whole=True), state.gap, max(self.tol, NOISE)
-        if state.taken < max(cost, FEWEST) or on.n_features > MOST_COLUMNS or gap <= tol:
+        gap, tol = state.gap, max(self.tol, NOISE)
+        if state.taken < FEWEST or on.n_features > MOST_COLUMNS or gap <= tol:
+            return False
+        cost = hessian_steps(on.rows, whole=True)
+        if state.taken < cost:
             return False
         fall = math.log(state.first / gap) if gap < state.first < math.inf else 0.0
         return math.log(gap / tol) * state.taken > cost * fall

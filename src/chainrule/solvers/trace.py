@@ -107,4 +107,4 @@ class TraceRecorder:
         if self.stride > 1:
             more = f"more would not fit in {self.max_bytes >> 20} MB"
             note = f"the trace keeps one epoch in {self.stride}, and the last: {more}"
-        return Trace(columns, theta[:, :-1].copy(), theta[:, -1].copy(), self.stride, note)
+        return Trace(columns, theta[:, :-1], theta[:, -1], self.stride, note)
