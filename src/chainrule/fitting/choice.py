@@ -20,9 +20,7 @@ MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, 
 MAX_ROW_SPACE = 3000  # most rows for which a wide X is factored
 # Above these, a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
 CG_COLUMNS, CG_READS, ANY_READS = {"dense": 1000, "sparse": 300}, 7.0, 50.0
-SAMPLED_ROWS = (
-    4 * ROWS_PER_COLUMN
-)  # per column; with fewer, Newton takes no samples (`solvers.plan`), and newton-cg is faster
+SAMPLED_ROWS = 4 * ROWS_PER_COLUMN  # per column: with fewer, Newton takes no samples, and newton-cg is faster
 NEWTON_PRODUCTS = 1e12  # of a Hessian: a few seconds
 IN_ROW_SPACE = replace(NEWTON, function="conjugate.optimize_in_row_space")
 OF_FEW_ROWS = replace(NEWTON, function="few_rows.optimize_few_rows")
