@@ -26,7 +26,7 @@ ROW_PRODUCTS = 1e10  # m^2 n, up to which the rows' space is found in a few seco
 
 @np.errstate(over="ignore", invalid="ignore")  # as in `optimize`
 def optimize_few_rows(problem: Problem) -> Ending:
-    """Look for separation first: newton-cg finds the optimum under the ridge that is returned then, without a Hessian.
+    """Look for separation first: newton-cg finds the optimum under the ridge that is returned then.
 
     If that point doesn't separate the classes, Newton goes on. Raises InputError if there are too many columns for it.
     """

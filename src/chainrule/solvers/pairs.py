@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chainrule.kernels.blas import lapack
 
 Vector = NDArray[np.float64]
-PAIRS = 20  # most pairs that make a direction without a Hessian
+PAIRS = 20  # most pairs that correct a direction
 Pair = tuple[Vector, Vector, float]  # a step, the change of the gradient along it, and their product, which is positive
 
 
