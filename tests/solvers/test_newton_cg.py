@@ -100,6 +100,7 @@ class Exact:
         a = theta[:k]
         w = self.X.T * mp.matrix(a) if self.is_wide else a
         self.w = [v / k for v, k in zip(w, self.scale, strict=True)]
+        self.b = (theta[k] if self.intercept else mp.mpf(0)) - mp.fdot(self.w, self.center)
 
 
 def is_true(result, X, y, s):
@@ -112,6 +113,7 @@ def is_true(result, X, y, s):
     if c.optimum_at_least > 0:
         assert abs(F - mp.mpf(result.objective)) <= 1.01 * (result.objective - c.gap - c.optimum_at_least) + 1e-16
     assert all(abs(mp.mpf(float(v)) - e) <= c for v, e, c in zip(result.w, exact.w, c.coef, strict=True))
+    assert abs(mp.mpf(float(result.b)) - exact.b) <= c.intercept
 
 
 # --- problems --------------------------------------------------------------------------------------------------------
@@ -448,3 +450,18 @@ def test_a_bound_by_f_itself_is_of_the_point_after_its_way_to_the_users_units():
         options = {"alpha": 1e-30, "standardize": "center", "tol": 1e-13, "max_reads": reads}
         result, _ = run(X, y, None, **options)
         is_true(result, X, y, None)
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_intercept_is_bounded_too(storage, weighted, rng):
+    m, n = 500, 40
+    X = rng.standard_normal((m, n)) + rng.normal(size=n)
+    y = (X @ rng.standard_normal(n) / 6 - 1 + rng.logistic(size=m) > 0).astype(int)
+    s = rng.choice([0.0, 1.0, 3.0], m) if weighted else None
+    for tol in (1e-2, 1e-4, 1e-8, 1e-12):
+        result, _ = run(stored(X, storage), y, s, alpha=1 / m, tol=tol)
+        exact, _ = run(X, y, s, alpha=1 / m, tol=1e-15, method="newton")
+        assert abs(result.b - exact.b) <= result.certificate.intercept + exact.certificate.intercept
+    longest = np.sqrt(np.square(X).sum(axis=1).max())
+    assert result.certificate.intercept <= 2.0 * longest * result.certificate.coef.max()

@@ -197,7 +197,7 @@ def factors(rng, m, n):
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_with_all_rows_and_columns_it_is_the_hessian(fit_intercept, rng):
-    """With b at its optimum: M (H_ww - H_wb H_bw/H_bb)^-1 v = v."""
+    """With its diagonal lifted, and b at its optimum: M^-1 (H_ww - H_wb H_bw/H_bb) v = v."""
     X, y = factors(rng, 900, 150)
     on = objective_of(X, y, 1e-3, fit_intercept)
     z = rng.standard_normal(900)
@@ -205,9 +205,10 @@ def test_with_all_rows_and_columns_it_is_the_hessian(fit_intercept, rng):
     made = Preconditioner(np.ones(150)).with_all(on, z, 0.5)
     assert made.is_whole
     H = X.T @ (h[:, np.newaxis] * X) / 900 + 1e-3 * np.eye(150)
+    H[np.diag_indices(150)] *= 1.0 + preconditioner.LIFT
     if fit_intercept:
         of_b = X.T @ h / 900
-        H -= np.outer(of_b, of_b) / h.mean()
+        H -= np.outer(of_b, of_b) / (h.mean() * (1.0 + preconditioner.LIFT))
     v = rng.standard_normal(150)
     np.testing.assert_allclose(made.solve(H @ v), v, rtol=1e-8, atol=1e-8)
 

@@ -78,6 +78,9 @@ def bound_by_dual(
     pull: float = 0.0,
     loss: float = 0.0,
     objective: float = math.inf,
+    h_b: float = 0.0,
+    reach: float = 0.0,
+    bend: float = 1.0,
 ) -> Bound:
     """Bound F - F* by any feasible point p of the dual problem.
 
@@ -85,8 +88,12 @@ def bound_by_dual(
 
         F(w, b) - F* <= |rho|^2/(2 alpha) + (1/S) sum s KL(p_i || g_i)
 
-    (the Fenchel dual of F; Boyd and Vandenberghe 2004, Convex Optimization, section 5.5). |w - w*| <= sqrt(2 gap/alpha);
-    for b there is no bound.
+    (the Fenchel dual of F; Boyd and Vandenberghe 2004, Convex Optimization, section 5.5). |w - w*| <= sqrt(2 gap/alpha).
+    Since sum s (p - y) = 0, |dF_db| <= (1/S) sum s |g - p| <= sqrt(mean KL/2) (Pinsker's and Jensen's inequalities), and
+
+        |b - b*| <= -log(1 - r)/k + R |w - w*|,    r = k |dF_db|/h_b < 1
+
+    as in `bound_by_penalty`: the best b for w, and how far it moves on the way to w*.
 
     Parameters
     ----------
@@ -102,6 +109,8 @@ def bound_by_dual(
         (1/S) sum over a class of s |p - y| |x| (at most max |x|), and the mean log-loss.
     objective : float
         An upper bound on F at the point: since F* >= 0, F - F* is at most this.
+    h_b, reach, bend : float
+        A lower bound on (1/S) sum s d2L_dz2 at the point, 0 if none is known; R, the longest row; k, with |l'''| <= k l''.
     """
     length = (math.sqrt(float(rho @ rho) + TINY) + e_rho + imbalance * pull) * (1.0 + (len(rho) + 8) * UNIT)
     noise_length = e_rho + imbalance * pull
@@ -110,7 +119,8 @@ def bound_by_dual(
     gap = objective if not gap < objective else gap  # NaN if sums overflow
     radius = math.sqrt(2.0 * gap / alpha) * (1.0 + OUTWARD)
     coef = np.full(len(rho) + 1, radius)
-    coef[-1] = np.inf
+    r = bend * math.sqrt(0.5 * max(kl + rounding, 0.0)) * (1.0 + OUTWARD) / h_b if h_b > 0.0 else math.inf
+    coef[-1] = (r * radius_ratio(r) / bend + reach * radius) * (1.0 + OUTWARD) if r < 1.0 else math.inf
     return Bound(gap, 0.0, radius, coef, 0.0, length, noise_length * noise_length / (2.0 * alpha) + rounding)
 
 

@@ -329,13 +329,13 @@ def _counted_rows(field: Field) -> tuple[int, int] | None:
     values, there = _values(field)
     if not (there.all() and (values == np.floor(values)).all() and np.isfinite(values).all()):
         return None
-    wide = values.astype(np.longdouble)  # holds every integer of 64 bits
-    low, high = wide.min(), wide.max()
+    low, high = int(values.min()), int(values.max())
     if high - low >= 2 * field.rows:
         return None
-    seen = np.zeros(int(high - low) + 1, dtype=np.bool_)
-    seen[(wide - low).astype(np.intp)] = True
-    return (int(low), int(high)) if np.count_nonzero(seen) == len(values) else None
+    values = values.astype(np.int64) if values.dtype.kind == "i" else values  # else differences of int8 might overflow
+    seen = np.zeros(high - low + 1, dtype=np.bool_)
+    seen[(values - values.min()).astype(np.intp)] = True
+    return (low, high) if np.count_nonzero(seen) == len(values) else None
 
 
 def _distinct(field: Field) -> tuple[int, int]:

@@ -62,9 +62,10 @@ class Shape:
     @property
     def is_many(self) -> bool:
         """Whether there are so many columns that a Hessian takes longer than the reads it saves."""
-        if self.is_dense:
-            return self.n > (FEW_COLUMNS if self.m <= SAMPLED_ROWS * self.n else CG_COLUMNS["dense"])
         # With a weak penalty newton-cg may take hundreds of reads, and without a block of all columns.
+        if self.is_dense:
+            is_quick = self.m <= SAMPLED_ROWS * self.n and self.strength >= WEAK
+            return self.n > (FEW_COLUMNS if is_quick else CG_COLUMNS["dense"])
         is_quick = self.block >= min(self.n, BLOCK) and self.strength >= WEAK
         worth = CG_READS if is_quick else ANY_READS
         costly = self.hessian_steps > worth or self.n > MAX_NEWTON_COLUMNS

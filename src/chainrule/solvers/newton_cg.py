@@ -173,11 +173,12 @@ class NewtonCG:
             largest = _largest(z, on.rows.s is None or on.rows.is_kept)
             state = replace(state, z=z, drift=state.fresh, largest=largest)
         if (slow := self._is_slow(on, state)) or state.is_due:
-            make = state.preconditioner.with_all if slow else state.preconditioner.with_sample
-            state = replace(state, preconditioner=make(on, state.z, state.evaluation.objective), is_due=False)
-            if slow or state.preconditioner.arrow is not None:
-                # It knows more of the curvature than steps from points far behind.
-                state = replace(state, pairs=(), taken=0, first=state.gap)
+            before = state.preconditioner
+            made = (before.with_all if slow else before.with_sample)(on, state.z, state.evaluation.objective)
+            state = replace(state, preconditioner=made, is_due=False)
+            if slow or made is not before:
+                # An arrow knows more of the curvature than steps from points far behind.
+                state = replace(state, pairs=state.pairs if made is before else (), taken=0, first=state.gap)
         v, gradient, near = np.empty(on.size), state.evaluation.gradient[:-1], state.preconditioner
         v_w = np.negative(corrected(gradient, state.pairs, near.solve, scaled=not near.is_whole), out=v[:-1])
         weight = float(state.curvature[-1])
@@ -193,7 +194,7 @@ class NewtonCG:
     def _is_slow(self, on: DataObjective, state: CGState) -> bool:
         """Whether the steps since the last arrow, and those still to come at their pace, each took longer than the Hessian."""
         gap, tol = state.gap, max(self.tol, NOISE)
-        if state.taken < FEWEST or on.n_features > MOST_COLUMNS or gap <= tol:
+        if on.n_features > MOST_COLUMNS or gap <= tol or state.taken < FEWEST:
             return False
         cost = hessian_steps(on.rows, whole=True)
         if state.taken < cost:
@@ -278,7 +279,8 @@ def _moved(
     drift = state.drift + error + 2.0 * UNIT * (of_w + of_v)
     value, of_penalty = found.loss / on.weight, on.penalty.value(w)
     F = value + of_penalty
-    bound = _proven(on, state.reach, gradient[:-1], found, along, of_penalty, drift, t)
+    moved = of_v + abs(t) * abs(float(v[-1])) + abs(shift) + drift
+    bound = _proven(on, state.reach, gradient[:-1], found, along, of_penalty, drift, t, moved)
     made, fall = state.preconditioner, state.evaluation.objective - F
     is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective and not made.of_all
     return CGState(
@@ -372,6 +374,7 @@ def _proven(
     of_penalty: float,
     drift: float,
     t: float,
+    moved: float,
 ) -> Bound | None:
     """Bound F - F* by the dual point: |rho|^2/(2 alpha) plus the divergence, with what rounding and clipping may add.
 
@@ -404,6 +407,9 @@ def _proven(
         pull=reach * larger / S,
         loss=loss,
         objective=loss + of_penalty * OUTWARD,
+        h_b=float(along.read.curvature[-1]) / S * math.exp(-on.loss.bend * moved) * (1.0 - depth * UNIT),
+        reach=reach,
+        bend=on.loss.bend,
     )
     length = rounding + of_rounding * reach * larger / S
     return replace(bound, noise=length * length / (2.0 * alpha) + bent + of_rounding * found.loss / S)

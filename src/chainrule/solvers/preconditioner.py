@@ -19,7 +19,7 @@ Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 RARE_SHARE = 8  # at most one row in 8 is added for its rare levels
-LIFT = 1e-12  # relative increase of the block's diagonal
+LIFT = 1e-9  # relative increase of the block's diagonal: keeps steps short along collinear columns
 LEAST = 1e-300  # least curvature
 
 
@@ -74,7 +74,7 @@ class Preconditioner:
     """M: the Hessian's exact diagonal, for columns centred with curvature as weights, and a sample's arrow of some columns.
 
     inverse : (n,), of the diagonal. arrow : None without one. objective : F at the point of the sample.
-    of_all : whether the arrow is of all rows and columns.
+    of_all : whether the arrow was made of all rows and columns because steps were slow, and is kept until they are again.
     """
 
     inverse: Vector
@@ -102,9 +102,9 @@ class Preconditioner:
         return arrow is not None and len(arrow.light) + np.count_nonzero(arrow.heavy < n) == n
 
     def with_all(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
-        """Make the arrow of all rows and columns, at the rows' z, where F is `objective`."""
+        """Make the arrow of all rows and columns at the rows' z, where F is `objective`; stay as it is if there is no factor."""
         arrow = Arrow.of(on, on.curvatures(z), np.arange(on.n_features), np.arange(0))
-        return Preconditioner(self.inverse, arrow, objective, of_all=arrow is not None)
+        return self if arrow is None else Preconditioner(self.inverse, arrow, objective, of_all=True)
 
     def with_sample(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
         """Add an arrow from a sample of the rows, at the z of all rows, where F is `objective`."""

@@ -31,7 +31,7 @@ def mean_terms(rows: Rows) -> float:
 def hessian_reads(rows: Rows, whole: bool = False) -> float:
     """Time of a read with the Hessian and its factor; whole : without a head."""
     if rows.is_dense:
-        return 3.0 + rows.n_features / 40
+        return 3.0 + rows.n_features / 40 + rows.n_features**2 / (72.0 * rows.n_rows)
     if rows.design.csr is not None:
         return 1.0 + mean_terms(rows) / 2 + matrix_reads(rows, whole)
     categories, terms = len(rows.design.categories), rows.design.terms
