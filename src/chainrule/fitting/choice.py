@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from chainrule.data.rows import Rows
-from chainrule.data.rows.costs import BLOCK, FEW_COLUMNS, block_of, hessian_steps
+from chainrule.data.rows.costs import BLOCK, FEW_COLUMNS, MAX_NEWTON_COLUMNS, block_of, hessian_steps
 from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.methods import DESCENT, NEWTON, NEWTON_CG, Method, owner_of
@@ -15,7 +15,6 @@ from chainrule.fitting.spec import FitSpec
 from chainrule.penalties import ElasticNet
 from chainrule.solvers.plan import ROWS_PER_COLUMN, WEAK
 
-MAX_NEWTON_COLUMNS = 10_000  # beyond, auto chooses a method without a Hessian
 MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, two factors, an inverse
 MAX_ROW_SPACE = 3000  # most rows for which a wide X is factored
 # Above these, a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).

@@ -13,7 +13,7 @@ from chainrule.certificate import Bound, bound_by_dual
 from chainrule.certificate.bounds import TINY
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import theta_of
-from chainrule.data.rows.costs import MOST_COLUMNS, hessian_steps
+from chainrule.data.rows.costs import MAX_NEWTON_COLUMNS, hessian_steps
 from chainrule.data.rows.moments import learn_spreads
 from chainrule.kernels.blas import lapack
 from chainrule.kernels.reading import Secant
@@ -194,7 +194,7 @@ class NewtonCG:
     def _is_slow(self, on: DataObjective, state: CGState) -> bool:
         """Whether the steps since the last arrow, and those still to come at their pace, each took longer than the Hessian."""
         gap, tol = state.gap, max(self.tol, NOISE)
-        if on.n_features > MOST_COLUMNS or gap <= tol or state.taken < FEWEST:
+        if on.n_features > MAX_NEWTON_COLUMNS or gap <= tol or state.taken < FEWEST:
             return False
         cost = hessian_steps(on.rows, whole=True)
         if state.taken < cost:

@@ -102,7 +102,7 @@ class Preconditioner:
         return arrow is not None and len(arrow.light) + np.count_nonzero(arrow.heavy < n) == n
 
     def with_all(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
-        """Make the arrow of all rows and columns at the rows' z, where F is `objective`; stay as it is if there is no factor."""
+        """Make the arrow of all rows and columns at the rows' z, where F is `objective`; without a factor stay as it is."""
         arrow = Arrow.of(on, on.curvatures(z), np.arange(on.n_features), np.arange(0))
         return self if arrow is None else Preconditioner(self.inverse, arrow, objective, of_all=True)
 
