@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.data.rows import Units
+from chainrule.data.rows.costs import MAX_NEWTON_COLUMNS
 from chainrule.diagnosis.few_rows import separated_by
 from chainrule.errors import InputError
 from chainrule.findings import Finding
-from chainrule.fitting.choice import MAX_NEWTON_COLUMNS, NEWTON_PRODUCTS
+from chainrule.fitting.choice import NEWTON_PRODUCTS
 from chainrule.fitting.conjugate import by_products, optimize_in_row_space
 from chainrule.fitting.degenerate import ridge_by_newton, unproven, with_ridge
 from chainrule.fitting.optimize import optimize, prepare
