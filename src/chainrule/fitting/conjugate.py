@@ -16,6 +16,7 @@ from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import certify_point
 from chainrule.fitting.returned import UserPoint, certified
+from chainrule.fitting.spec import default_tol
 from chainrule.fitting.task import how_it_ended, run_solver
 from chainrule.kernels.blas import gram
 from chainrule.losses import is_native
@@ -78,7 +79,7 @@ def by_products(problem: Problem, start: tuple[Vector, float], **more: Any) -> E
         outcome = run_solver(
             problem,
             objective,
-            NewtonCG(np.append(*start), tol),
+            NewtonCG(np.append(*start), min(tol, default_tol(rows.n_rows))),
             refusal=refusal,
             max_steps=10 * DEFAULT_READS,
             max_reads=rows.reads + most,

@@ -153,7 +153,12 @@ class FitSpec:
     def on_rows(self, m: int, sum_weights: float) -> FitSpec:
         """Fill in the default tol for m rows, and the alpha that C means for their weights."""
         alpha = self.alpha if self.C is None else strength(None, self.C, sum_weights, self.front)
-        return replace(self, alpha=alpha, tol=self.tol if self.has_tol else min(LARGEST_TOL, 1e-6 / m))
+        return replace(self, alpha=alpha, tol=self.tol if self.has_tol else default_tol(m))
+
+
+def default_tol(m: int) -> float:
+    """Return the tol for m rows, if none is given."""
+    return min(LARGEST_TOL, 1e-6 / m)
 
 
 def _learning_rate(front: Front, given: float | str | None) -> float | None:

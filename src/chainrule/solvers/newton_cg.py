@@ -137,7 +137,8 @@ class NewtonCG:
     start : (size,)
         In the fit's units.
     tol : float
-        The bound to reach. It decides whether the Hessian of all columns is worth its cost.
+        A bound to reach, the same for all looser ones, so that these take no more reads. It decides whether the Hessian of all
+        columns is worth its cost.
     """
 
     start: Vector
