@@ -207,6 +207,8 @@ class DataObjective(Objective):
         """Make an evaluation at weights w from the sums over the strata."""
 
         def total(name: str) -> Any:
+            if not self.is_sample:
+                return getattr(read[0], name)
             first, *more = [s.multiplier * getattr(sums, name) for s, sums in zip(self.strata, read, strict=True)]
             return sum(more, start=first)
 

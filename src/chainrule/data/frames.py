@@ -102,9 +102,9 @@ def plain_matrix(X: Any) -> NDArray[np.floating] | None:
 
 def _plain(X: Any) -> tuple[bool, NDArray[np.floating] | None]:
     """Whether X is a pandas frame of plain numbers, none of them missing; and its numbers, if all are of one type of floats."""
-    if not (_is_pandas(X) and all(map(_is_plain, X.dtypes))):
+    types = set(X.dtypes) if _is_pandas(X) else set()
+    if not types or not all(map(_is_plain, types)):
         return False, None
-    types = set(X.dtypes)
     if len(types) > 1 or not types <= {np.dtype(np.float64), np.dtype(np.float32)}:
         return all(of.kind != "f" for of in types) or not X.isna().to_numpy().any(), None
     array = X.to_numpy()

@@ -81,7 +81,7 @@ def was_copied(given: Any, array: NDArray[Any]) -> bool:
         return not np.shares_memory(given, array) if given.size else False
     # A frame of one block gives views; one of several gives a new array each time, of which a column is no view.
     rows = getattr(given, "iloc", None)
-    return rows is None or not np.may_share_memory(np.asarray(rows[:, :1]), array)
+    return rows is None or not np.may_share_memory(np.asarray(rows[:, 0]), array)
 
 
 @lru_cache(maxsize=4)

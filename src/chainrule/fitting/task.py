@@ -141,12 +141,14 @@ class Task:
         start : (n + 1,), a point near the optimum, from which no samples are needed; the fit's own start by default.
         """
         problem, rows, options = self.problem, self.problem.rows, self.problem.options
-        costs = (hessian_reads(rows), class_counts(rows), matrix_reads(rows))
         objective = problem.objective(penalty)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         in_core = is_few(rows) and objective.given is None
         tol = min(options.tol, LOOSEST)
-        sizes = plan(rows.n_rows, rows.n_features, tol, *costs) if start is None and not in_core else (rows.n_rows,)
+        sizes: tuple[int, ...] = (rows.n_rows,)
+        if start is None and not in_core:
+            costs = (hessian_reads(rows), class_counts(rows), matrix_reads(rows))
+            sizes = plan(rows.n_rows, rows.n_features, tol, *costs)
         start = theta_of(*self.units.to_fit(*problem.start)) if start is None else start
         solver = Newton(start, sizes, tol, most, patient, in_core)
         outcome = run_solver(

@@ -201,13 +201,11 @@ class Triangle:
 
     def solve(self, v: Vector) -> Vector:
         """Compute A^-1 v."""
-        x, _ = lapack().dpotrs(self.L, v, lower=1)
-        return np.asarray(x)
+        return self.forward(self.forward(v), trans=1)
 
     def forward(self, v: Vector, trans: int = 0) -> Vector:
         """Compute L^-1 v; trans=1: L'^-1 v."""
-        x, _ = lapack().dtrtrs(self.L, v, lower=1, trans=trans)
-        return np.asarray(x)
+        return np.asarray(lapack().dtrsv(self.L, v, lower=1, trans=trans))
 
     @cached_property
     def inverse(self) -> Matrix:

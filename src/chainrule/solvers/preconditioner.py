@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rare, rare_rows
 from chainrule.data.rows.costs import BLOCK, BY_BLAS, WORTH, block_of, mean_terms
-from chainrule.kernels.blas import cholesky, lapack
+from chainrule.kernels.blas import cholesky
+from chainrule.kernels.bordered import Triangle
 from chainrule.kernels.reading import Secant
 from chainrule.objective import DataObjective
 
@@ -27,12 +28,12 @@ LEAST = 1e-300  # least curvature
 class Arrow:
     """[[A, B], [B', D]] over columns `heavy` (the bias last) and `light`, D diagonal: factored by A - B D^-1 B'.
 
-    factor : lower Cholesky factor (k, k). root (light,) : D^(1/2). coupling (light, k) : D^(-1/2) B'.
+    factor : of k columns. root (light,) : D^(1/2). coupling (light, k) : D^(-1/2) B'.
     """
 
     heavy: Index
     light: Index
-    factor: Matrix
+    factor: Triangle
     root: Vector
     coupling: Matrix
 
@@ -57,16 +58,15 @@ class Arrow:
         factor = cholesky(left)
         if factor is None and len(light):
             factor, light, root, coupling = cholesky(block), light[:0], root[:0], coupling[:0]
-        return None if factor is None else cls(heavy, light, factor, root, coupling)
+        return None if factor is None else cls(heavy, light, Triangle(factor), root, coupling)
 
     def solve(self, r: Vector, v: Vector) -> None:
         """Solve with right-hand side r (n,) in these columns; fills their entries of v (n,)."""
-        r = np.append(r, 0.0)
-        of_light = r[self.light] / self.root
-        x, _ = lapack().dpotrs(self.factor, r[self.heavy] - of_light @ self.coupling, lower=1)
+        k, right, of_light = int(np.searchsorted(self.heavy, len(r))), np.zeros(len(self.heavy)), r[self.light] / self.root
+        right[:k] = r[self.heavy[:k]]
+        x = self.factor.solve(right - of_light @ self.coupling)
         v[self.light] = (of_light - self.coupling @ x) / self.root
-        inside = self.heavy < len(v)
-        v[self.heavy[inside]] = x[inside]
+        v[self.heavy[:k]] = x[:k]
 
 
 @dataclass(frozen=True)

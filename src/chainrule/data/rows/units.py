@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
+_EXPONENT = 0x7FF << 52  # the bits of a float64 that, alone, are the power of two below it
+
 
 def theta_of(w: Vector, b: float) -> Vector:
     """Return (w, b) as one vector (n + 1,); NumPy's `append` takes ten times as long."""
@@ -68,12 +70,12 @@ def units_of(x: Matrix, centred: bool) -> Units:
     # A column that looks constant is centred exactly, as the mean's rounding would look like a deviation.
     center = np.where(low == high, x[0], center)
     x -= center
-    sd = np.sqrt(np.einsum("ij,ij->j", x, x) / len(x)) / p
+    sd = np.sqrt(np.add.reduce(x * x, axis=0) / len(x)) / p
     scale = 1.0 / power_of_two(np.where(sd > 0, sd, np.where(size > 0, size, 1.0)))
     return Units(center / p if centred else np.zeros(x.shape[1]), scale)
 
 
 def power_of_two(size: Vector) -> Vector:
     """For each positive size the power of two p with size p in [1, 2); 1 for 0; p itself stays a normal number."""
-    exponent = np.minimum(np.maximum(1 - np.frexp(size)[1], -1000), 1000)
-    return np.where(size > 0, np.ldexp(1.0, exponent), 1.0)
+    bits = np.minimum(np.maximum(size, 2.0**-1000), 2.0**1000).view(np.int64) & _EXPONENT
+    return np.where(size > 0, 1.0 / bits.view(np.float64), 1.0)
