@@ -133,7 +133,7 @@ class DataObjective(Objective):
     ) -> None:
         self.rows, self.fit_intercept, self.loss = rows, fit_intercept, loss
         self.penalty = ridge(0.0, rows.n_features) if penalty is None else penalty
-        self.column_scale = np.ones(rows.n_features) if column_scale is None else column_scale
+        self.column_scale = column_scale
         self.given = None if is_native(loss) else _called(loss)
         self.strata = (Stratum(rows, 1.0),) if strata is None else strata
         self.n_features, self.size = rows.n_features, rows.n_features + 1
@@ -319,11 +319,8 @@ class DataObjective(Objective):
 
     def norm(self, gradient: Vector) -> Any:
         """Compute `Evaluation.grad_norm` for a gradient (n + 1,), or for k gradients (k, n + 1)."""
-        return np.abs(gradient / self._norm_scale).max(axis=-1)
-
-    @cached_property
-    def _norm_scale(self) -> Vector:
-        return theta_of(self.column_scale, 1.0)
+        scaled = gradient if self.column_scale is None else gradient / theta_of(self.column_scale, 1.0)
+        return np.abs(scaled).max(axis=-1)
 
     @cached_property
     def weight(self) -> float:

@@ -41,9 +41,9 @@ class Facts:
 
     @classmethod
     def of(cls, rows: Rows) -> Facts:
-        """Measure the columns: on all rows if these are at most 32,768 or their moments are known, else on 8,192."""
+        """Measure the columns: on all rows if these are at most 32,768 or they were measured already, else on 8,192."""
         some = rows
-        if "moments" not in rows.learned and rows.n_visited > MOST_ROWS:
+        if not {"moments", "spreads"} & rows.learned.keys() and rows.n_visited > MOST_ROWS:
             places = spread_rows(rows.n_visited, SAMPLE)
             some = rows.take(places if rows.s is None else np.flatnonzero(rows.is_kept)[places])
         mean, sd = means_and_deviations(some)

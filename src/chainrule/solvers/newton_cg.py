@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from chainrule.certificate import Bound, bound_by_dual
 from chainrule.certificate.bounds import TINY
 from chainrule.certificate.rounding import UNIT
-from chainrule.data.rows import theta_of
 from chainrule.data.rows.costs import MAX_NEWTON_COLUMNS, hessian_steps
 from chainrule.data.rows.moments import learn_spreads
 from chainrule.kernels.blas import lapack
@@ -228,8 +227,9 @@ class Line:
         of_b = of_b if on.fit_intercept else (0.0, 0.0)
         pulls = (of_b[0] / weight, of_b[1] / weight) if weight > 0.0 else (0.0, 0.0)
         add, share, v_w = lapack().daxpy, 1.0 / on.weight, v[:-1]
-        gradient, change = theta_of(on.ridge * w, of_b[0] * share), theta_of(on.ridge * v_w, of_b[1] * share)
-        of_w, of_v = gradient[:-1], change[:-1]
+        gradient, change = np.empty(on.size), np.empty(on.size)
+        of_w, of_v = np.multiply(on.ridge, w, out=gradient[:-1]), np.multiply(on.ridge, v_w, out=change[:-1])
+        gradient[-1], change[-1] = of_b[0] * share, of_b[1] * share
         forms, sizes = (float(w @ of_w), float(w @ of_v), float(v_w @ of_v)), (_length(of_w), _length(of_v))
         for to, sums, pull in ((of_w, read.gradient, pulls[0]), (of_v, read.change, pulls[1])):
             add(sums[:-1], to, a=share)
