@@ -34,24 +34,18 @@ class Sparse {
   }
 
   void add(const Piece& piece, const Terms& terms, double* sums) const {
-    const std::int64_t linear = terms.linear, square = terms.square, all = terms.all, count = terms.count();
+    const std::int64_t linear = terms.linear, square = terms.square, all = terms.all;
     double* const to = sums + terms.first;
-    if (all == 1 && linear == 1) {
-      add_rows(piece, terms, [to](const double* f, std::int64_t j, double x) { to[j] = multiply_add(*f, x, to[j]); });
-    } else if (all == 4 && linear == 3 && square == 1) {
-      add_rows(piece, terms, [to](const double* f, std::int64_t j, double x) {
-        double* const at = to + 4 * j;
-        const double by[4] = {x, x, x, x * x};
-        double sum[4];  // all before one is stored, so that they are computed together
-        for (int t = 0; t < 4; ++t) sum[t] = multiply_add(f[t], by[t], at[t]);
-        for (int t = 0; t < 4; ++t) at[t] = sum[t];
-      });
-    } else {
-      add_rows(piece, terms, [&](const double* f, std::int64_t j, double x) {
-        double* const at = to + all * j;
-        for (std::int64_t t = 0; t < count; ++t) at[t] = multiply_add(terms.is_square(t) ? f[t] * x : f[t], x, at[t]);
-      });
-    }
+    if (all == 1 && linear == 1) return add_terms<1, 0>(piece, terms, to);
+    if (all == 3 && linear == 2) return add_terms<2, 1>(piece, terms, to);
+    if (all == 4 && linear == 3) return add_terms<3, 1>(piece, terms, to);
+    add_rows(piece, terms, [=, points = terms.points](const double* f, std::int64_t j, double x) {
+      double* at = to + all * j;
+      for (std::int64_t p = 0; p < points; ++p) {
+        for (std::int64_t t = 0; t < linear; ++t, ++at, ++f) *at = multiply_add(*f, x, *at);
+        for (std::int64_t t = 0; t < square; ++t, ++at, ++f) *at = multiply_add(*f, x * x, *at);
+      }
+    });
   }
 
   // One row after the other.
@@ -66,6 +60,12 @@ class Sparse {
       over_elements(row, [&](std::int64_t j, double x) { norm = multiply_add(q[j] * x, x, norm); });
       norms[i] += norm;
     });
+  }
+
+  // put(slot, x as viewed) for the elements of row i of the piece.
+  template <typename Put>
+  void over_row(const Piece& piece, std::int64_t i, const Put& put) const {
+    over_rows(piece, i, i + 1, [&](std::int64_t, const auto& row) { over_elements(row, put); });
   }
 
   // Of the stored elements, as given; the Python interface adds the zeros that are not stored.
@@ -98,8 +98,8 @@ class Sparse {
   }
 
   template <typename T, typename Column, typename Act>
-  void over_typed_rows(const Piece& piece, const Act& act) const {
-    for (std::int64_t i = 0; i < piece.rows; ++i) {
+  void over_typed_rows(const Piece& piece, std::int64_t first, std::int64_t end, const Act& act) const {
+    for (std::int64_t i = first; i < end; ++i) {
       const std::int64_t at = piece.row(i), from = start(at);
       act(i, Row<T, Column>{reinterpret_cast<const T*>(block_.data) + from, static_cast<const Column*>(block_.indices) + from,
                             start(at + 1) - from});
@@ -107,10 +107,16 @@ class Sparse {
   }
   template <typename Act>
   void over_rows(const Piece& piece, const Act& act) const {
+    over_rows(piece, 0, piece.rows, act);
+  }
+  template <typename Act>
+  void over_rows(const Piece& piece, std::int64_t i, std::int64_t end, const Act& act) const {
     if (block_.is_float32)
-      block_.wide_indices ? over_typed_rows<float, std::int64_t>(piece, act) : over_typed_rows<float, std::int32_t>(piece, act);
+      block_.wide_indices ? over_typed_rows<float, std::int64_t>(piece, i, end, act)
+                          : over_typed_rows<float, std::int32_t>(piece, i, end, act);
     else
-      block_.wide_indices ? over_typed_rows<double, std::int64_t>(piece, act) : over_typed_rows<double, std::int32_t>(piece, act);
+      block_.wide_indices ? over_typed_rows<double, std::int64_t>(piece, i, end, act)
+                          : over_typed_rows<double, std::int32_t>(piece, i, end, act);
   }
 
   // act(column, x as viewed) for a row's stored elements, and for those not stored in columns far from 0.
@@ -163,6 +169,17 @@ class Sparse {
         });
       }
       for (int d = 0; d < D; ++d) z[d * most_ + i] += (a[0][d] + a[1][d]) + (a[2][d] + a[3][d]);
+    });
+  }
+
+  // L sums of x and Q of x^2, of one point. All of a column are computed before one is stored, so that this is done together.
+  template <int L, int Q>
+  void add_terms(const Piece& piece, const Terms& terms, double* to) const {
+    add_rows(piece, terms, [to](const double* f, std::int64_t j, double x) {
+      double* const at = to + (L + Q) * j;
+      double sum[L + Q];
+      for (int t = 0; t < L + Q; ++t) sum[t] = multiply_add(f[t], t < L ? x : x * x, at[t]);
+      for (int t = 0; t < L + Q; ++t) at[t] = sum[t];
     });
   }
 
