@@ -39,7 +39,7 @@ def given(rng, stored, m):
 
 @pytest.mark.parametrize("name", STORAGES)
 def test_threads_change_no_bit(name, rng):
-    m = 9 * BLOCK_ROWS + 333
+    m = (2 if name == "csr of many columns" else 9) * BLOCK_ROWS + 333
     stored = STORAGES[name](rng, m)
     at, view = given(rng, stored, m), view_of(rng, stored)
     expected = everything(stored.design, *at, view=view)

@@ -249,12 +249,6 @@ class Codes {
 
   bool look_at(const Piece& piece, BadCode& bad) { return fetch_codes(block_, piece, codes_, bad); }
 
-  // As of sparse rows.
-  template <typename Put>
-  void over_row(const Piece&, std::int64_t i, const Put& put) const {
-    put(codes_[i], 1.0);
-  }
-
   void dot(const Piece& piece, std::int64_t first, std::int64_t count, double* z) const {
     for (std::int64_t d = 0; d < count; ++d, z += most_) {
       const double* const w = job_.w + (first + d) * job_.n + block_.at;

@@ -110,19 +110,17 @@ struct Job {
   double* h_out;                 // (P, m): curvature, without the weights; or null
   double* r_out;                 // (2, m): r of this direction: kSecant; or null
   unsigned what;
-  const std::int64_t* numbers;  // slots in the matrix, ascending
+  const std::int64_t* numbers;  // slots in the matrix, ascending: of dense rows, numbers and indicators
   std::int64_t n_numbers;
   std::int64_t head_at, head;  // consecutive ones of these without products with each other: the first, and how many
-  bool packed;                 // whether the matrix is made of rows of all slots, levels and sparse columns among them
 
   bool has(unsigned flags) const { return what & flags; }
   // Numbers that are multiplied by x, and by x^2, for each point.
   std::int64_t linear() const { return has(kSecant) ? 3 : (has(kGradient) ? outputs : 0) + (has(kProduct) ? 1 : 0) + (has(kSums) ? 1 : 0); }
   std::int64_t square() const { return has(kSquares | kSecant) ? 1 : 0; }
   std::int64_t terms() const { return points * (linear() + square()); }
-  // Whether the matrix is summed beside the terms, row by row; if not, it is made separately.
+  // Whether all slots are numbers; if not, the matrix is made separately.
   bool of_numbers() const {
-    if (packed) return true;
     for (std::int64_t k = 0; k < n_blocks; ++k)
       if (blocks[k].interleaved()) return false;
     return true;

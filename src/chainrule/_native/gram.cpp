@@ -1,8 +1,9 @@
 // The matrix of designs with categories or sparse columns: sum c x~ x~' of some slots and the bias.
 //
 // Categories are tables of weights (gram.hpp): small ones in short leaves of rows, large ones one by one. With sparse columns, everything
-// is elements of rows: blocks of rows are packed times sqrt(c), each row in ascending order with the bias last, and listed by column.
-// Then the matrix is summed in the L1 cache, one row at a time: for each element of its column, the rest of that element's row.
+// is elements of rows, times sqrt(c), each row in ascending order with the bias last. If there are few columns, the products of a row's
+// elements are added to the whole matrix. If there are many, blocks of rows are packed and listed by column, and the matrix is summed in
+// the L1 cache, one row at a time: for each element of its column, the rest of that element's row.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -228,6 +229,12 @@ void settle_pair(const GramJob& job, GramPair pair, const GramCells& cells) {
         }
 }
 
+// Keeps the first of the bad codes that threads find.
+void keep_first(const BadCode& found, std::mutex& mutex, BadCode& bad) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (bad.row < 0 || found.row < bad.row || (found.row == bad.row && found.column < bad.column)) bad = found;
+}
+
 bool add_tables(const Kernels& kernels, const Job& job, const Plan& plan, Range range, double* matrix, int threads,
                 const Interrupted& interrupted, BadCode& bad) {
   const auto n_numbers = static_cast<std::int64_t>(plan.numbers.size());
@@ -253,10 +260,7 @@ bool add_tables(const Kernels& kernels, const Job& job, const Plan& plan, Range 
   Tree tree(plan.leaf_doubles, plan.leaf_doubles);
   Spare scratches(kernels.gram_scratch(gram));
   std::mutex mutex;
-  const auto refuse = [&](const BadCode& found) {
-    const std::lock_guard<std::mutex> lock(mutex);
-    if (bad.row < 0 || found.row < bad.row || (found.row == bad.row && found.column < bad.column)) bad = found;
-  };
+  const auto refuse = [&](const BadCode& found) { keep_first(found, mutex, bad); };
   // Large tables first: they take longest.
   run_pieces(n_pairs + n_tables + (has_leaves ? leaves : 0), threads, asks, [&](std::int64_t piece, Watch& watch) {
     Doubles scratch = scratches.take(), sums;
@@ -309,6 +313,7 @@ bool add_tables(const Kernels& kernels, const Job& job, const Plan& plan, Range 
 
 // --- elements ----------------------------------------------------------------------------------------------------------
 
+constexpr std::int64_t kFewColumns = 512;
 constexpr std::int64_t kLeastRows = 16384, kMostRows = 131072;  // of a block of rows
 constexpr std::int64_t kPacks = 16;                             // of a block, each made by one thread
 constexpr std::int64_t kColumnsAtOnce = 4;                      // rows of the matrix that a thread takes at a time
@@ -379,6 +384,40 @@ void over_elements(const Block& block, std::int64_t row, BadCode& bad, const Act
   act(block.at, x);
 }
 
+// Adds row i's elements times sqrt(c), in ascending order of their places, and the bias; nothing of a row of weight 0.
+void add_row(const Job& job, const Places& place, const Places& far, std::int64_t i, BadCode& bad, std::vector<Element>& out) {
+  const double s = job.s ? job.s[i] : 1.0;
+  if (s == 0.0) return;
+  const double root = std::sqrt(job.h ? s * job.h[i] : s);
+  const std::size_t begin = out.size();
+  std::int64_t last = -1, n_far = 0;
+  bool ascends = true;
+  const auto put = [&](std::int64_t slot, double seen) {
+    const std::int64_t at = place[static_cast<std::size_t>(slot)];
+    if (at < 0) return;
+    ascends = ascends && at > last;
+    last = at;
+    out.push_back({root * (job.fold ? seen * job.fold[slot] : seen), at});
+  };
+  for (std::int64_t b = 0; b < job.n_blocks; ++b)
+    over_elements(job.blocks[b], job.index ? job.index[i] : i, bad, [&](std::int64_t slot, double x) {
+      if (job.lift) x *= job.lift[slot];
+      if (job.shift && job.shift[slot] != 0.0) {
+        n_far += job.blocks[b].form == Block::kSparse && place[static_cast<std::size_t>(slot)] >= 0;
+        x -= job.shift[slot];
+      }
+      put(slot, x);
+    });
+  // Elements that sparse columns far from 0 don't store.
+  for (std::size_t f = 0; n_far < static_cast<std::int64_t>(far.size()) && f < far.size(); ++f) {
+    const auto is_there = [&](const Element& element) { return element.place == place[static_cast<std::size_t>(far[f])]; };
+    if (std::none_of(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), is_there)) put(far[f], -job.shift[far[f]]);
+  }
+  const auto from = out.begin() + static_cast<std::ptrdiff_t>(begin);
+  if (!ascends) std::sort(from, out.end(), [](const Element& a, const Element& b) { return a.place < b.place; });
+  out.push_back({root, job.n_numbers});
+}
+
 void pack(const Job& job, const Places& place, const Places& far, std::int64_t first, std::int64_t end, Pack& to) {
   const std::int64_t k = job.n_numbers;
   std::vector<Element>& out = to.elements;
@@ -387,37 +426,9 @@ void pack(const Job& job, const Places& place, const Places& far, std::int64_t f
   to.start.assign(static_cast<std::size_t>(k) + 3, 0);
   std::int32_t* const counts = to.start.data() + 2;
   for (std::int64_t i = first; i < end; ++i) {
-    const double s = job.s ? job.s[i] : 1.0;
-    if (s == 0.0) continue;
-    const double root = std::sqrt(job.h ? s * job.h[i] : s);
-    const std::size_t begin = out.size();
-    std::int64_t last = -1, n_far = 0;
-    bool ascends = true;
-    const auto put = [&](std::int64_t slot, double seen) {
-      const std::int64_t at = place[static_cast<std::size_t>(slot)];
-      if (at < 0) return;
-      ascends = ascends && at > last;
-      last = at;
-      out.push_back({root * (job.fold ? seen * job.fold[slot] : seen), at});
-    };
-    for (std::int64_t b = 0; b < job.n_blocks; ++b)
-      over_elements(job.blocks[b], job.index ? job.index[i] : i, to.bad, [&](std::int64_t slot, double x) {
-        if (job.lift) x *= job.lift[slot];
-        if (job.shift && job.shift[slot] != 0.0) {
-          n_far += job.blocks[b].form == Block::kSparse && place[static_cast<std::size_t>(slot)] >= 0;
-          x -= job.shift[slot];
-        }
-        put(slot, x);
-      });
-    // Elements that sparse columns far from 0 don't store.
-    for (std::size_t f = 0; n_far < static_cast<std::int64_t>(far.size()) && f < far.size(); ++f) {
-      const auto is_there = [&](const Element& element) { return element.place == place[static_cast<std::size_t>(far[f])]; };
-      if (std::none_of(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), is_there)) put(far[f], -job.shift[far[f]]);
-    }
-    const auto from = out.begin() + static_cast<std::ptrdiff_t>(begin);
-    if (!ascends) std::sort(from, out.end(), [](const Element& a, const Element& b) { return a.place < b.place; });
-    out.push_back({root, k});
-    for (auto element = out.begin() + static_cast<std::ptrdiff_t>(begin); element != out.end(); ++element) ++counts[element->place];
+    std::size_t element = out.size();
+    add_row(job, place, far, i, to.bad, out);
+    for (; element < out.size(); ++element) ++counts[out[element].place];
   }
   // Cumulative counts, shifted by one place, are the starts of the columns' lists; filling a list moves its start to the next one's.
   for (std::int64_t j = 1; j <= k; ++j) counts[j] += counts[j - 1];
@@ -452,6 +463,40 @@ bool mirror(double* matrix, std::int64_t side, int threads, const Interrupted& i
   });
 }
 
+// Whether the matrix stays in the L2 cache while rows' products are added to it.
+bool is_few(const Job& job) { return !job.head && job.n_numbers <= kFewColumns; }
+
+// Of few columns: each row's products straight to a table, in short leaves of rows.
+bool add_products(const Job& job, const Places& place, const Places& far, Range range, double* matrix, int threads,
+                  const Interrupted& interrupted, BadCode& bad) {
+  const std::int64_t side = job.n_numbers + 1, rows = table_rows(side), leaves = (range.end - range.first - 1) / rows + 1;
+  Tree tree(side * side, side * side);
+  std::mutex mutex;
+  const auto add = [&](std::int64_t leaf, Watch& watch) {
+    Doubles table = tree.take_buffer();
+    std::fill(table.begin(), table.end(), 0.0);
+    std::vector<Element> row;
+    BadCode found;
+    const std::int64_t first = range.first + leaf * rows, end = std::min(range.end, first + rows);
+    for (std::int64_t i = first; i < end && found.row < 0; ++i) {
+      if (i % kBlockRows == 0 && watch.stops()) return;
+      row.clear();
+      add_row(job, place, far, i, found, row);
+      for (auto a = row.begin(); a != row.end(); ++a) {
+        const double x = a->x;
+        double* const to = table.data() + a->place * side;
+        for (auto b = a; b != row.end(); ++b) to[b->place] += x * b->x;
+      }
+    }
+    if (found.row >= 0) return keep_first(found, mutex, bad);
+    tree.add({0, leaf, std::move(table)});
+  };
+  if (!run_pieces(leaves, threads, interrupted, add) || bad.row >= 0) return false;
+  const Doubles table = tree.root();
+  std::copy(table.begin(), table.end(), matrix);
+  return mirror(matrix, side, threads, interrupted);
+}
+
 bool add_elements(const Job& job, Range range, double* matrix, int threads, const Interrupted& interrupted, BadCode& bad) {
   const Shape shape(job);
   const std::int64_t side = shape.side, k = side - 1;
@@ -462,6 +507,7 @@ bool add_elements(const Job& job, Range range, double* matrix, int threads, cons
       const std::int64_t slot = job.blocks[b].at + j;
       if (job.shift[slot] != 0.0 && place[static_cast<std::size_t>(slot)] >= 0) far.push_back(slot);
     }
+  if (is_few(job)) return add_products(job, place, far, range, matrix, threads, interrupted, bad);
   const std::int64_t rows = element_rows(side), each = rows / kPacks;
   std::vector<Pack> packs(static_cast<std::size_t>(kPacks));
   for (std::int64_t first = range.first; first < range.end; first += rows) {
@@ -506,8 +552,8 @@ std::int64_t gram_leaf_rows(std::int64_t side) {
 
 std::int64_t gram_depth(const Job& job, std::int64_t rows) {
   const std::int64_t side = job.n_numbers + 1, leaf = std::min(rows, gram_leaf_rows(side));
-  if (is_elementwise(job)) return std::min(leaf, element_rows(side)) + (leaf - 1) / element_rows(side) + 1;
-  return std::min(leaf, table_rows(side)) + (leaf - 1) / table_rows(side) + 1;
+  const std::int64_t rows_of = is_elementwise(job) && !is_few(job) ? element_rows(side) : table_rows(side);
+  return std::min(leaf, rows_of) + (leaf - 1) / rows_of + 1;
 }
 
 std::vector<Subtree> gram(const Kernels& kernels, const Job& job, Range range, int threads, const Interrupted& interrupted, BadCode& bad) {

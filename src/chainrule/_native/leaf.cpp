@@ -67,14 +67,8 @@ class Read {
     double** const vectors[] = {&at_.matrix, &at_.weight, &at_.loss, &at_.curvature, &at_.given};
     for (double** vector : vectors) *vector = carver.take(piece_.most);
     at_.sums = job.has(kAlong | kFeasible) ? carver.take(feasible::kSize * piece_.most) : nullptr;
-    panel_size_ = job.has(kHessian) ? MatrixLayout(job.n_numbers, job.has(kHessian32)).strips * kStripStep<double> : 0;  // or float32
-    panel_ = carver.take(panel_size_);
-    const bool scatters = panel_size_ && has_interleaved_;
-    lane_ = scatters ? carver.take_as<std::int64_t>(job.n) : nullptr;
-    if (!carver.memory || !scatters) return;
-    for (std::int64_t j = 0; j < job.n; ++j) lane_[j] = -1;
-    for (std::int64_t c = 0; c < job.n_numbers; ++c) lane_[job.numbers[c]] = job.has(kHessian32) ? lane_of<float>(c) : lane_of<double>(c);
-    clear_panel();
+    panel_ = job.has(kHessian) ? carver.take(MatrixLayout(job.n_numbers, job.has(kHessian32)).strips * kStripStep<double>)
+                               : nullptr;  // as many bytes in float32
   }
 
   bool leaf(std::int64_t first, std::int64_t end, double* sums, double* matrix, BadCode& bad) {
@@ -256,21 +250,6 @@ class Read {
     else
       add_panel(panel_, in_panel_, layout, ahead, matrix);
     in_panel_ = 0;
-    if (lane_) clear_panel();
-  }
-
-  // Levels and sparse elements are then put to their places alone.
-  void clear_panel() const {
-    for (std::int64_t k = 0; k < panel_size_; ++k) panel_[k] = 0.0;
-  }
-
-  // Where the first row of the panel has column c of the matrix: from the first whole strip on, or in strip 0 after the bias.
-  template <typename T>
-  std::int64_t lane_of(std::int64_t c) const {
-    constexpr std::int64_t lanes = kLanes<T>;
-    const MatrixLayout layout(job_.n_numbers, sizeof(T) == 4);
-    const std::int64_t whole = (layout.strips - 1) * lanes, bias = lanes - layout.in_short;
-    return c < whole ? kStripStep<T> * (1 + c / lanes) + c % lanes : bias + 1 + (c - whole);
   }
 
   template <typename T>
@@ -287,7 +266,11 @@ class Read {
     if (n_readers_ == 1 && readers_[0].kind == Reader::kNumbers)
       return pack_columns(*static_cast<const Numbers*>(readers_[0].memory), i, layout, panel);
     const std::int64_t whole = (layout.strips - 1) * lanes, bias = lanes - layout.in_short;
-    const auto place = [&](std::int64_t k, std::int64_t c) { return panel + lane_of<T>(c) + lanes * (in_panel_ + k); };
+    // Where a row stores column c: from `whole` on, in strip 0 after the bias.
+    const auto place = [&](std::int64_t k, std::int64_t c) {
+      return c < whole ? panel + kStripStep<T> * (1 + c / lanes) + lanes * (in_panel_ + k) + c % lanes
+                       : panel + lanes * (in_panel_ + k) + bias + 1 + (c - whole);
+    };
     for (int k = 0; k < 8; ++k) {
       T* const row = panel + lanes * (in_panel_ + k);
       for (std::int64_t lane = 0; lane < bias; ++lane) row[lane] = 0;
@@ -363,17 +346,8 @@ class Read {
         for (std::int64_t l = 0; l < kWide; ++l) *place(k + l, j) = static_cast<T>(x[l]);
       }
   }
-  // Levels or sparse columns.
   template <typename T, typename Other, typename Place, typename Whole>
-  void pack_block(const Other& reader, const Block& of, std::int64_t i, std::int64_t, std::int64_t, const Place&, const Whole&) {
-    for (std::int64_t k = 0; k < 8 && i + k < piece_.rows; ++k) {
-      T* const row = reinterpret_cast<T*>(panel_) + kLanes<T> * (in_panel_ + k);
-      reader.over_row(piece_, i + k, [&](std::int64_t slot, double x) {
-        const std::int64_t at = lane_[of.at + slot];
-        if (at >= 0) row[at] = static_cast<T>(root_[k] * (x * fold<T>(of.at + slot)));
-      });
-    }
-  }
+  void pack_block(const Other&, const Block&, std::int64_t, std::int64_t, std::int64_t, const Place&, const Whole&) {}
 
   // For float32 only: in float64, the finished matrix is multiplied by the fold.
   template <typename T>
@@ -394,8 +368,6 @@ class Read {
   std::int64_t together_;
   Points at_{};
   double *by_row_, *panel_;
-  std::int64_t panel_size_;
-  std::int64_t* lane_;  // of each slot in the panel's first row, or -1; null if all slots are numbers
   std::int64_t in_panel_ = 0;
   double root_[8];
 };

@@ -144,8 +144,6 @@ class Buffer {
   Py_buffer view_;
 };
 
-constexpr std::int64_t kPacked = 80;  // slots, up to which zeros cost little in the matrix
-
 // Column blocks, not copied. Their memory is held as long as this lives.
 class Design {
  public:
@@ -158,9 +156,6 @@ class Design {
   std::int64_t m() const { return m_; }
   std::int64_t slots() const { return slots_; }
   const std::vector<Block>& blocks() const { return blocks_; }
-
-  // Whether sparse rows have so few columns that the matrix is made sooner of whole rows, zeros and all.
-  bool is_packed() const { return is_sparse_ && slots_ <= kPacked; }
 
   void add_rows(nb::handle X) {
     const Buffer& buffer = buffers_.emplace_back(X);
@@ -229,7 +224,6 @@ class Design {
     block.at = slots_;
     block.slots = slots;
     slots_ += slots;
-    is_sparse_ |= block.form == Block::kSparse;
     blocks_.push_back(block);
   }
 
@@ -264,7 +258,6 @@ class Design {
   }
 
   std::int64_t m_, slots_ = 0;
-  bool is_sparse_ = false;
   std::deque<Buffer> buffers_;
   std::deque<std::vector<Part>> parts_;
   std::vector<Block> blocks_;
@@ -302,7 +295,6 @@ struct Given {
     job.y = lent<const std::uint8_t>(y, job.m, "y");
     job.s = lent(s, job.m, "s");
     job.points = job.outputs = 1;
-    job.packed = design.is_packed();
     return job;
   }
   Seen seen(const std::vector<Block>& blocks, std::int64_t n) const {
@@ -738,7 +730,6 @@ NB_MODULE(_core, module) {
   nb::class_<Design>(module, "Design")
       .def(nb::init<std::int64_t>(), "m"_a)
       .def("add_rows", &Design::add_rows, "X"_a)
-      .def_prop_ro("is_packed", &Design::is_packed)
       .def("add_sparse", &Design::add_sparse, "data"_a, "indices"_a, "indptr"_a, "n"_a)
       .def("add_column", &Design::add_column, "form"_a, "column"_a, "levels"_a, "fill"_a, "missing"_a, "of_codes"_a, "parts"_a)
       .def_prop_ro("m", &Design::m)

@@ -62,12 +62,6 @@ class Sparse {
     });
   }
 
-  // put(slot, x as viewed) for the elements of row i of the piece.
-  template <typename Put>
-  void over_row(const Piece& piece, std::int64_t i, const Put& put) const {
-    over_rows(piece, i, i + 1, [&](std::int64_t, const auto& row) { over_elements(row, put); });
-  }
-
   // Of the stored elements, as given; the Python interface adds the zeros that are not stored.
   void add_extremes(const Piece& piece, double* low, double* high) const {
     over_rows(piece, [&](std::int64_t, const auto& row) {
@@ -98,8 +92,8 @@ class Sparse {
   }
 
   template <typename T, typename Column, typename Act>
-  void over_typed_rows(const Piece& piece, std::int64_t first, std::int64_t end, const Act& act) const {
-    for (std::int64_t i = first; i < end; ++i) {
+  void over_typed_rows(const Piece& piece, const Act& act) const {
+    for (std::int64_t i = 0; i < piece.rows; ++i) {
       const std::int64_t at = piece.row(i), from = start(at);
       act(i, Row<T, Column>{reinterpret_cast<const T*>(block_.data) + from, static_cast<const Column*>(block_.indices) + from,
                             start(at + 1) - from});
@@ -107,16 +101,10 @@ class Sparse {
   }
   template <typename Act>
   void over_rows(const Piece& piece, const Act& act) const {
-    over_rows(piece, 0, piece.rows, act);
-  }
-  template <typename Act>
-  void over_rows(const Piece& piece, std::int64_t i, std::int64_t end, const Act& act) const {
     if (block_.is_float32)
-      block_.wide_indices ? over_typed_rows<float, std::int64_t>(piece, i, end, act)
-                          : over_typed_rows<float, std::int32_t>(piece, i, end, act);
+      block_.wide_indices ? over_typed_rows<float, std::int64_t>(piece, act) : over_typed_rows<float, std::int32_t>(piece, act);
     else
-      block_.wide_indices ? over_typed_rows<double, std::int64_t>(piece, i, end, act)
-                          : over_typed_rows<double, std::int32_t>(piece, i, end, act);
+      block_.wide_indices ? over_typed_rows<double, std::int64_t>(piece, act) : over_typed_rows<double, std::int32_t>(piece, act);
   }
 
   // act(column, x as viewed) for a row's stored elements, and for those not stored in columns far from 0.

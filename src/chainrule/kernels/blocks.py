@@ -300,13 +300,8 @@ class Blocks:
 
     @cached_property
     def of_numbers_alone(self) -> bool:
-        """Whether there are neither categories nor sparse rows."""
+        """Whether there are neither categories nor sparse rows, whose Hessian is a separate read."""
         return not any(isinstance(block, (CategoryColumn, Csr)) for block in self.blocks)
-
-    @property
-    def has_matrix_beside(self) -> bool:
-        """Whether a Hessian comes from the same read as the gradient: of numbers alone, or of sparse rows with few columns."""
-        return self.of_numbers_alone or self.native.is_packed
 
     @property
     def unit(self) -> float:

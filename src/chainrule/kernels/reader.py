@@ -202,7 +202,7 @@ def sums_of(partial: Partial) -> list[Sums]:
     scalars, terms, counts, extremes, norm, matrix = partial.native.result()
     scalars = scalars.reshape(points, _SCALARS)
     terms = design.coefficients(terms).reshape(points, -1, design.n + 1)
-    if what == What.HESSIAN and not design.has_matrix_beside:
+    if what == What.HESSIAN and not design.of_numbers_alone:
         scalars[:, 2] = matrix[-1, -1]  # no sums were read
     if partial.head is not None:
         matrix = Bordered(matrix, partial.head, design.n + 1)

@@ -133,7 +133,7 @@ class NewtonState(State):
         if self.z is not None and self.factored.is_of_all(self.theta):
             # A new Hessian at every step: the number of digits doubles.
             steps = math.log2(max(math.log(max(tol, NOISE)) / math.log(min(gap, 0.1)), 1.0))
-            steps *= 1.0 if self.on.rows.design.has_matrix_beside else 2.0  # levels' matrix is a read of its own
+            steps *= 1.0 if self.on.rows.design.of_numbers_alone else 2.0  # levels' matrix is a read of its own
         return max(1, math.ceil(steps)) + (self.z is None)
 
     def is_slow(self, tol: float) -> bool:

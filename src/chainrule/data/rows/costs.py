@@ -33,9 +33,7 @@ def hessian_reads(rows: Rows, whole: bool = False) -> float:
     if rows.is_dense:
         return 3.0 + rows.n_features / 40 + rows.n_features**2 / (72.0 * rows.n_rows)
     if rows.design.csr is not None:
-        terms = mean_terms(rows)
-        rest = 2.0 + rows.n_features**2 / (110.0 * max(terms, 1.0)) if rows.design.has_matrix_beside else terms / 2
-        return 1.0 + rest + matrix_reads(rows, whole)
+        return 1.0 + mean_terms(rows) / 2 + matrix_reads(rows, whole)
     categories, terms = len(rows.design.categories), rows.design.terms
     numbers = 1 + terms - categories
     sums = categories * (categories - 1) / 2 + categories * numbers / 8 + numbers * numbers / 64

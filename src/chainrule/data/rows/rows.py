@@ -210,7 +210,7 @@ class Rows:
             As in `kernels.read`.
         """
         self.count_read()
-        if what & What.HESSIAN and not self.design.has_matrix_beside:
+        if what & What.HESSIAN and not self.design.of_numbers_alone:
             self.count_read()
             what &= ~What.HESSIAN32
         outer, ratio = self.outer, self.outer[:-1]
@@ -247,7 +247,7 @@ class Rows:
 
     def gram(self, h: Vector, columns: Index) -> Matrix:
         """Sum s h x~ x~' over the rows for some columns (k,) and the bias, (k + 1, k + 1), in the fit's units: a read."""
-        self.count_read(len(columns) / self.n_features if self.design.has_matrix_beside else 1.0)
+        self.count_read(len(columns) / self.n_features if self.design.of_numbers_alone else 1.0)
         order = np.argsort(columns, kind="stable")
         matrix = reader.gram(self.design, h, np.asarray(columns)[order], **self.how)
         if not self._is_plain:
