@@ -69,11 +69,10 @@ Found look(const Block& csr, std::int64_t nnz, std::int64_t first, std::int64_t 
 
 template <typename I>
 std::optional<Check> check_as(const Block& csr, std::int64_t m, std::int64_t nnz, int threads, const std::function<bool()>& interrupted) {
-  constexpr std::int64_t kRows = 16384;
-  const std::int64_t pieces = (m + kRows - 1) / kRows;
+  const std::int64_t pieces = (m + kBlockRows - 1) / kBlockRows;
   std::vector<Found> found(static_cast<std::size_t>(pieces));
   const auto look_at = [&](std::int64_t piece, Watch&) {
-    found[static_cast<std::size_t>(piece)] = look<I>(csr, nnz, piece * kRows, std::min((piece + 1) * kRows, m));
+    found[static_cast<std::size_t>(piece)] = look<I>(csr, nnz, piece * kBlockRows, std::min((piece + 1) * kBlockRows, m));
   };
   if (!run_pieces(pieces, threads, interrupted, look_at)) return std::nullopt;
   Check check;

@@ -45,7 +45,7 @@ def _guessed(rows: Rows, centred: bool) -> Units:
         return units
     if rows.design.csr is not None:
         return _of_sparse(rows, rows.design.csr, places) if centred else units
-    x = np.array(rows.numbers(places, None if len(numbers) == rows.n_features else numbers), order="C")
+    x = np.array(rows.numbers(places, None if len(numbers) == rows.n_features else numbers), order="F")
     if not np.isfinite(x).all():
         refuse_non_finite(rows)
     found = units_of(x, centred)
