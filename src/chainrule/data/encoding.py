@@ -62,7 +62,8 @@ class Learnt:
         for k, column in enumerate(self.columns):
             if column.levels:
                 of_level = self.level_rows[k]
-                found += [(count, float(len(of_level) == 1), 1.0) for count in of_level[not column.all_levels :]]
+                alone = float(len(of_level) == 1)
+                found += [(count, alone, 1.0) for count in of_level[not column.all_levels :].tolist()]
                 continue
             if not column.constant:
                 found.append((0.0, *self.extremes[k]))

@@ -178,7 +178,7 @@ def _field(name: str, column: Any, sort: bool) -> Field:
         values = values if is_read else values.astype(np.float64)
         return Field(name, (Part(values, len(values)),), copied=is_sparse or not is_read)
     if hasattr(dtype, "categories") and hasattr(column, "array"):
-        given = [(list(dtype.categories), [Part(np.asarray(column.array.codes), len(column))])]
+        given = [(dtype.categories.tolist(), [Part(np.asarray(column.array.codes), len(column))])]
         return replace(_category(name, given, sort), declared=True)
     is_unordered = str(dtype) == "Categorical"  # polars doesn't order their levels
     field = _arrow_field(name, as_arrow(name, column, dtype), sort or is_unordered)

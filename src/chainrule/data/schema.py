@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, count
+from itertools import count
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -134,8 +134,9 @@ def feature_names(columns: Iterable[Column]) -> tuple[str, ...]:
     """Give the coefficients unique names, (n,): a second `a=b` becomes `a=b (2)`."""
     taken: dict[str, None] = {}
     for wanted in (name for column in columns for name in column.design_names()):
-        names = chain([wanted], (f"{wanted} ({k})" for k in count(2)))
-        taken[next(name for name in names if name not in taken)] = None
+        if wanted in taken:
+            wanted = next(name for name in (f"{wanted} ({k})" for k in count(2)) if name not in taken)
+        taken[wanted] = None
     return tuple(taken)
 
 

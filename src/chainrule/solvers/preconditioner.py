@@ -62,7 +62,8 @@ class Arrow:
 
     def solve(self, r: Vector, v: Vector) -> None:
         """Solve with right-hand side r (n,) in these columns; fills their entries of v (n,)."""
-        k, right, of_light = int(np.searchsorted(self.heavy, len(r))), np.zeros(len(self.heavy)), r[self.light] / self.root
+        right, of_light = np.zeros(len(self.heavy)), r[self.light] / self.root
+        k = int(np.searchsorted(self.heavy, len(r)))  # without the bias
         right[:k] = r[self.heavy[:k]]
         x = self.factor.solve(right - of_light @ self.coupling)
         v[self.light] = (of_light - self.coupling @ x) / self.root
