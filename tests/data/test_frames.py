@@ -217,6 +217,11 @@ def test_labels_of_any_kind(values):
     assert found.feature_names == (*(f"c={level}" for level in [*map(str, c.categories), *lost][1:]), "x")
 
 
+def test_numbers_of_float32_keep_their_names():
+    c = pd.Categorical(pd.array([0.1, 0.2, 0.7], dtype="Float32").take(np.arange(M) % 3))
+    assert fitted(pd.DataFrame({"c": c, "x": numbers()})).feature_names == ("c=0.2", "c=0.7", "x")
+
+
 def test_one_level_has_no_coefficient():
     one = pd.Categorical(["a"] * M)
     assert fitted(pd.DataFrame({"c": one, "x": numbers()})).feature_names == ("x",)

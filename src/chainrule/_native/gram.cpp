@@ -464,12 +464,20 @@ bool mirror(double* matrix, std::int64_t side, int threads, const Interrupted& i
 }
 
 // Whether the matrix stays in the L2 cache while rows' products are added to it.
-bool is_few(const Job& job) { return !job.head && job.n_numbers <= kFewColumns; }
+bool is_few(const Job& job) { return job.n_numbers <= kFewColumns; }
+
+// Rows of a leaf of such a matrix: its products must cost more than the matrix.
+std::int64_t product_rows(std::int64_t side) {
+  std::int64_t rows = kBlockRows;
+  while (rows < 4 * side) rows *= 2;
+  return rows;
+}
 
 // Of few columns: each row's products straight to a table, in short leaves of rows.
 bool add_products(const Job& job, const Places& place, const Places& far, Range range, double* matrix, int threads,
                   const Interrupted& interrupted, BadCode& bad) {
-  const std::int64_t side = job.n_numbers + 1, rows = table_rows(side), leaves = (range.end - range.first - 1) / rows + 1;
+  const Shape shape(job);
+  const std::int64_t side = shape.side, rows = product_rows(side), leaves = (range.end - range.first - 1) / rows + 1;
   Tree tree(side * side, side * side);
   std::mutex mutex;
   const auto add = [&](std::int64_t leaf, Watch& watch) {
@@ -479,7 +487,7 @@ bool add_products(const Job& job, const Places& place, const Places& far, Range 
     BadCode found;
     const std::int64_t first = range.first + leaf * rows, end = std::min(range.end, first + rows);
     for (std::int64_t i = first; i < end && found.row < 0; ++i) {
-      if (i % kBlockRows == 0 && watch.stops()) return;
+      if ((i - first) % kBlockRows == 0 && watch.stops()) return;
       row.clear();
       add_row(job, place, far, i, found, row);
       for (auto a = row.begin(); a != row.end(); ++a) {
@@ -493,8 +501,12 @@ bool add_products(const Job& job, const Places& place, const Places& far, Range 
   };
   if (!run_pieces(leaves, threads, interrupted, add) || bad.row >= 0) return false;
   const Doubles table = tree.root();
-  std::copy(table.begin(), table.end(), matrix);
-  return mirror(matrix, side, threads, interrupted);
+  for (std::int64_t a = 0; a < side; ++a) {
+    const double* const row = table.data() + a * side;
+    std::copy(row + std::max(a, shape.head), row + side, shape.row(matrix, a) + std::max(a - shape.head, std::int64_t{0}));
+    if (a < shape.head) shape.diagonal(matrix)[a] = row[a];
+  }
+  return mirror(shape.row(matrix, shape.head), shape.width, threads, interrupted);
 }
 
 bool add_elements(const Job& job, Range range, double* matrix, int threads, const Interrupted& interrupted, BadCode& bad) {
@@ -552,8 +564,9 @@ std::int64_t gram_leaf_rows(std::int64_t side) {
 
 std::int64_t gram_depth(const Job& job, std::int64_t rows) {
   const std::int64_t side = job.n_numbers + 1, leaf = std::min(rows, gram_leaf_rows(side));
-  const std::int64_t rows_of = is_elementwise(job) && !is_few(job) ? element_rows(side) : table_rows(side);
-  return std::min(leaf, rows_of) + (leaf - 1) / rows_of + 1;
+  // More than in the leaves of few columns' products, so that it holds for both.
+  if (is_elementwise(job)) return std::min(leaf, element_rows(side)) + (leaf - 1) / element_rows(side) + 1;
+  return std::min(leaf, table_rows(side)) + (leaf - 1) / table_rows(side) + 1;
 }
 
 std::vector<Subtree> gram(const Kernels& kernels, const Job& job, Range range, int threads, const Interrupted& interrupted, BadCode& bad) {

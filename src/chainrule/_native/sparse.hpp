@@ -43,7 +43,7 @@ class Sparse {
       double* at = to + all * j;
       for (std::int64_t p = 0; p < points; ++p) {
         for (std::int64_t t = 0; t < linear; ++t, ++at, ++f) *at = multiply_add(*f, x, *at);
-        for (std::int64_t t = 0; t < square; ++t, ++at, ++f) *at = multiply_add(*f, x * x, *at);
+        for (std::int64_t t = 0; t < square; ++t, ++at, ++f) *at = multiply_add(*f * x, x, *at);
       }
     });
   }
@@ -166,7 +166,7 @@ class Sparse {
     add_rows(piece, terms, [to](const double* f, std::int64_t j, double x) {
       double* const at = to + (L + Q) * j;
       double sum[L + Q];
-      for (int t = 0; t < L + Q; ++t) sum[t] = multiply_add(f[t], t < L ? x : x * x, at[t]);
+      for (int t = 0; t < L + Q; ++t) sum[t] = multiply_add(t < L ? f[t] : f[t] * x, x, at[t]);
       for (int t = 0; t < L + Q; ++t) at[t] = sum[t];
     });
   }

@@ -102,9 +102,10 @@ def plain_matrix(X: Any) -> NDArray[np.floating] | None:
 
 def _plain(X: Any) -> tuple[bool, NDArray[np.floating] | None]:
     """Whether X is a pandas frame of plain numbers, none of them missing; and its numbers, if all are of one type of floats."""
-    types = set(X.dtypes) if _is_pandas(X) else set()
-    if not types or not all(map(_is_plain, types)):
+    dtypes = list(X.dtypes) if _is_pandas(X) else []
+    if not dtypes or not all(map(_is_plain, dtypes)):
         return False, None
+    types = set(dtypes)
     if len(types) > 1 or not types <= {np.dtype(np.float64), np.dtype(np.float32)}:
         return all(of.kind != "f" for of in types) or not X.isna().to_numpy().any(), None
     array = X.to_numpy()
@@ -178,7 +179,9 @@ def _field(name: str, column: Any, sort: bool) -> Field:
         values = values if is_read else values.astype(np.float64)
         return Field(name, (Part(values, len(values)),), copied=is_sparse or not is_read)
     if hasattr(dtype, "categories") and hasattr(column, "array"):
-        given = [(dtype.categories.tolist(), [Part(np.asarray(column.array.codes), len(column))])]
+        of = dtype.categories  # of text, `tolist` takes a twentieth of the time; it would widen a Float32
+        levels = of.tolist() if of.dtype.kind == "O" else list(of)
+        given = [(levels, [Part(np.asarray(column.array.codes), len(column))])]
         return replace(_category(name, given, sort), declared=True)
     is_unordered = str(dtype) == "Categorical"  # polars doesn't order their levels
     field = _arrow_field(name, as_arrow(name, column, dtype), sort or is_unordered)

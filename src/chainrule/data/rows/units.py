@@ -77,5 +77,6 @@ def units_of(x: Matrix, centred: bool) -> Units:
 
 def power_of_two(size: Vector) -> Vector:
     """For each positive size the power of two p with size p in [1, 2); 1 for 0; p itself stays a normal number."""
+    size = np.asarray(size, dtype=np.float64)
     bits = np.minimum(np.maximum(size, 2.0**-1000), 2.0**1000).view(np.int64) & _EXPONENT
     return np.where(size > 0, 1.0 / bits.view(np.float64), 1.0)
