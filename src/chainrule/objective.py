@@ -389,17 +389,21 @@ class DataObjective(Objective):
         zeros, of_ones = np.bincount(self.rows.y, weights=self.rows.s, minlength=2).tolist()
         return zeros, of_ones
 
-    def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, norms: bool = False) -> Secant:
-        """Read all rows along v (n + 1,) from z (m,): return sums over rows, fill u (m,) and r (2, m) (`kernels.secant`)."""
-        return self.rows.secant(z, v, u, r, norms)
+    def secant(
+        self, z: Vector, v: Vector, u: Vector, r: Matrix, h: Vector | None = None, norms: bool = False
+    ) -> Secant:
+        """Read all rows along v (n + 1,) from z (m,): return sums, fill u (m,), r (2, m) and h (m,) (`kernels.secant`)."""
+        return self.rows.secant(z, v, u, r, h=h, norms=norms)
 
     def along(self, z: Vector, u: Vector, t: float, shift: float) -> Along:
         """Sum the loss and its derivatives in (t, shift) over the rows at z + t u + shift: no read."""
         return along(z, u, self.rows.y, self.rows.s, t, shift, threads=self.rows.threads)
 
-    def feasible(self, z: Vector, u: Vector, r: Matrix, t: float, shift: float, pull: float) -> Feasible:
+    def feasible(
+        self, z: Vector, u: Vector, r: Matrix, h: Vector, t: float, shift: float, pull: float
+    ) -> Feasible:
         """Move z to z + t u + shift, in place, and measure the dual point there (`kernels.feasible`): no read."""
-        return feasible(z, u, r, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
+        return feasible(z, u, r, h, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
 
     def _parts(self) -> Iterator[tuple[Stratum, slice]]:
         """Yield each stratum with the places of its rows among all rows read."""

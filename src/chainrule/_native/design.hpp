@@ -24,7 +24,7 @@ enum What : unsigned {
   kExtremes = 128,  // smallest and largest x, as given
   kCounts = 256,    // rows in which a sparse column stores an element, or which have a level
   kNorms = 512,     // the largest sum_j q_j x~_j^2
-  kSecant = 1024,   // at given z and along a direction: sums of dL_dz x~, of its change, of c x~ and c x~^2
+  kSecant = 1024,   // at given z and along a direction: sums of dL_dz x~ and of its change; c of kSums and kSquares is s d2L_dz2
   kAlong = 2048,    // from z and u alone: the loss at z + t u + step and its derivatives
   kFeasible = 4096  // from z and u alone: the dual point of a step
 };
@@ -101,7 +101,7 @@ struct Job {
   const double* b;               // (P outputs)
   const double* row_weights;     // (P, m), times s; or null
   const double* q;               // weights of the norms (n + 1)
-  const double* h;               // weights of the rows in a read without a loss, times s; or null
+  const double* h;               // weights of the rows in a read without a loss, times s, or null; for kFeasible, curvatures
   const double* z;               // given z of every row: kSecant, kAlong, kFeasible
   const double* u;               // its change along a direction: kAlong, kFeasible
   const double* r;               // (2, m): dL_dz, and its change from z to z + u, without the weights: kFeasible
@@ -116,8 +116,10 @@ struct Job {
 
   bool has(unsigned flags) const { return what & flags; }
   // Numbers that are multiplied by x, and by x^2, for each point.
-  std::int64_t linear() const { return has(kSecant) ? 3 : (has(kGradient) ? outputs : 0) + (has(kProduct) ? 1 : 0) + (has(kSums) ? 1 : 0); }
-  std::int64_t square() const { return has(kSquares | kSecant) ? 1 : 0; }
+  std::int64_t linear() const {
+    return (has(kSecant) ? 2 : has(kGradient) ? outputs : 0) + (has(kProduct) ? 1 : 0) + (has(kSums) ? 1 : 0);
+  }
+  std::int64_t square() const { return has(kSquares) ? 1 : 0; }
   std::int64_t terms() const { return points * (linear() + square()); }
   // Whether all slots are numbers; if not, the matrix is made separately.
   bool of_numbers() const {
@@ -136,7 +138,7 @@ namespace along {
 enum { kLoss, kSlopeT, kSlopeB, kBendTT, kBendTB, kBendBB, kSize };
 }
 namespace feasible {
-enum { kLoss, kCorrect, kDivergence, kClipped, kOnes, kZeros, kMoved, kSize };  // and the largest |z'|, as the norm
+enum { kLoss, kCorrect, kDivergence, kClipped, kOnes, kZeros, kMoved, kBend, kSize };  // and the largest |z'|, as the norm
 }
 
 // Places of a leaf's sums, in doubles: scalars, the terms' own sums (the bias's), the slots', counts; then what is combined by max.

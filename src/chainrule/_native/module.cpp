@@ -409,7 +409,7 @@ Found read_design(const Design& design, unsigned what, nb::object y, nb::object 
   need(kNorms, job.q, "norms need q");
   need(kSecant, job.z, "a secant needs z");
   need(kAlong | kFeasible, job.z && job.u, "a step needs z and u");
-  need(kFeasible, job.r, "a dual point needs r");
+  need(kFeasible, job.r && job.h, "a dual point needs r and h");
   need(kHessian, points == 1 && outputs == 1, "a matrix is made at one point, of one output");
   if (job.h_out && !job.y) throw std::invalid_argument("curvatures need y");
   if (job.loss == LossKind::kGiven && outputs > 1) throw std::invalid_argument("a given loss has one output");

@@ -136,10 +136,12 @@ inline void point_weights(const Job& job, const Piece& piece, const Points& at, 
   }
 }
 
-// At given z, with u = x~.v in the place of z: the gradient's residual, its change along u, and the curvature, twice.
+// At given z, with u = x~.v in the place of z: the gradient's residual, its change along u, and, for kSums and kSquares, the curvature.
 inline void point_secant(const Job& job, const Piece& piece, const Points& at, double* scalars) {
   Sum8 loss, correct, weight;
   const double* const given = piece.seen(job.z, at.given);
+  double* const curvature = job.has(kSums) ? at.terms + 2 * at.most : nullptr;
+  double* const square = job.has(kSquares) ? at.terms + job.linear() * at.most : nullptr;
   Odds odds, there;
   for (std::int64_t i = 0; i < piece.padded; i += 8) {
     if (i % Odds::most == 0) {
@@ -163,10 +165,12 @@ inline void point_secant(const Job& job, const Piece& piece, const Points& at, d
       store(at.weight + k, change);
       store(at.terms + k, s * found.residual);
       store(at.terms + at.most + k, s * change);
-      store(at.terms + 2 * at.most + k, h);
-      store(at.terms + 3 * at.most + k, h);
+      store(at.matrix + k, found.curvature);
+      if (curvature) store(curvature + k, h);
+      if (square) store(square + k, h);
     }
   }
+  if (job.h_out) piece.give(at.matrix, job.h_out);
   if (job.r_out) {
     piece.give(at.loss, job.r_out);
     piece.give(at.weight, job.r_out + job.m);
@@ -214,6 +218,7 @@ inline void point_along(const Job& job, const Piece& piece, const Points& at, do
 inline double point_feasible(const Job& job, const Piece& piece, const Points& at, double* scalars) {
   step_along(job, piece, at);
   const double *const r = piece.seen(job.r, at.z), *const change = piece.seen(job.r + job.m, at.given);
+  const double* const curvature = piece.seen(job.h, at.curvature);
   Odds odds;
   odds.look_at_loss(at.other, piece.padded);
   V largest = {};
@@ -222,8 +227,7 @@ inline double point_feasible(const Job& job, const Piece& piece, const Points& a
     const V s = load(piece.s + k), label = load(piece.label + k), sign = splat(1.0) - splat(2.0) * label, next = load(at.other + k);
     const Logistic found = Logistic::at(next, odds, k, label);
     // All for the wrong class: D = (1 - 2y) d, its part of the dual point, and R, its part of g'.
-    const V rk = load(r + k), wrong = size_of(rk), h = wrong - wrong * wrong;
-    const V free = sign * (multiply_add(splat(job.t), load(change + k), rk) - splat(job.pull) * h);
+    const V free = sign * (multiply_add(splat(job.t), load(change + k), load(r + k)) - splat(job.pull) * load(curvature + k));
     const V D = smaller((free > splat(0.0)) ? free : splat(0.0), splat(1.0));
     const V R = found.wrong, other = found.rest;
     // From the side on which nothing large cancels: 1 - D is exact for D >= 1/2.
@@ -242,6 +246,7 @@ inline double point_feasible(const Job& job, const Piece& piece, const Points& a
     put(feasible::kOnes, ones);
     put(feasible::kZeros, sD - ones);
     put(feasible::kMoved, s * size);
+    put(feasible::kBend, s * found.curvature);
     const V far = (s > splat(0.0)) ? size_of(next) : splat(0.0);
     largest = (far > largest) ? far : largest;
   }

@@ -37,6 +37,7 @@ class Sparse {
     const std::int64_t linear = terms.linear, square = terms.square, all = terms.all;
     double* const to = sums + terms.first;
     if (all == 1 && linear == 1) return add_terms<1, 0>(piece, terms, to);
+    if (all == 2 && linear == 2) return add_terms<2, 0>(piece, terms, to);
     if (all == 3 && linear == 2) return add_terms<2, 1>(piece, terms, to);
     if (all == 4 && linear == 3) return add_terms<3, 1>(piece, terms, to);
     add_rows(piece, terms, [=, points = terms.points](const double* f, std::int64_t j, double x) {

@@ -251,6 +251,7 @@ def secant(
     *,
     u: Vector,
     r: Matrix | None = None,
+    h: Vector | None = None,
     norms: bool = False,
     **given: Unpack[Seen],
 ) -> Secant:
@@ -268,25 +269,31 @@ def secant(
         Filled with every row's x~.v; v_b for a row of weight 0.
     r : (2, m) float64, optional
         Filled with dL_dz of every row of positive weight, and with its change from z to z + u.
+    h : (m,) float64, optional
+        Filled with g (1 - g) at z of every row of positive weight; `curvature` and `diagonal` are then read too.
     norms : bool
         Also the largest sum of squares of a row.
 
     The change has full relative accuracy, however small u is.
     """
+    curved = What(0) if h is None else What.SUMS | What.SQUARES
     found = call(
         design,
-        What.SECANT | (What.NORMS if norms else What(0)),
+        What.SECANT | curved | (What.NORMS if norms else What(0)),
         w=design.slots(v[:-1]),
         b=np.array([v[-1]], dtype=np.float64),
         z=z,
         z_out=u,
         r_out=r,
+        h_out=h,
         q=design.slots(np.append(np.ones(design.n), 0.0)) if norms else None,
         **given,
     )
     scalars, terms, _, _, norm, _ = found.result()
-    gradient, change, curvature, diagonal = design.coefficients(terms)
-    diagonal[-1] = curvature[-1]
+    gradient, change, *more = design.coefficients(terms)
+    curvature, diagonal = more or (None, None)
+    if diagonal is not None:
+        diagonal[-1] = curvature[-1]
     loss, correct, weight = scalars[:3].tolist()
     return Secant(loss, correct, weight, gradient, change, curvature, diagonal, 0.0 if norm == -np.inf else float(norm))
 

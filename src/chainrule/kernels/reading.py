@@ -109,8 +109,8 @@ class Secant:
     loss, correct, weight : at z, as in `Sums`.
     gradient : sum s dL_dz(z) x~, (n + 1,), the bias last.
     change : sum s (dL_dz(z + u) - dL_dz(z)) x~, (n + 1,), with u = x~.v.
-    curvature : sum s h x~, (n + 1,), with h = g (1 - g) at z: its last element is sum s h.
-    diagonal : sum s h x~^2, (n + 1,).
+    curvature : sum s h x~, (n + 1,), with h = g (1 - g) at z: its last element is sum s h. Or None.
+    diagonal : sum s h x~^2, (n + 1,). Or None.
     norm : the largest sum_j x_j^2 of a row of positive weight, the bias not among them, if asked for.
     """
 
@@ -119,8 +119,8 @@ class Secant:
     weight: float
     gradient: Vector
     change: Vector
-    curvature: Vector
-    diagonal: Vector
+    curvature: Vector | None
+    diagonal: Vector | None
     norm: float
 
     def over(self, ratio: Vector) -> Secant:
@@ -129,8 +129,8 @@ class Secant:
             self,
             gradient=self.gradient / ratio,
             change=self.change / ratio,
-            curvature=self.curvature / ratio,
-            diagonal=self.diagonal / ratio**2,
+            curvature=None if self.curvature is None else self.curvature / ratio,
+            diagonal=None if self.diagonal is None else self.diagonal / ratio**2,
             norm=self.norm / float(ratio.min()) ** 2,
         )
 

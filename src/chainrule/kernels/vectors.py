@@ -49,7 +49,7 @@ class Feasible:
         part of g' underflows and p's does not; it can be far too large if |c| is many times g' or 1 - g'.
     clipped : sum s |d - d before it was clipped|.
     ones, zeros : sum s |d| over the rows with y = 1, and over those with y = 0.
-    moved : sum s |c|.
+    moved : sum s |c|. bend : sum s g' (1 - g').
     largest : the largest |z'| of a row of positive weight, 0 without such a row.
     """
 
@@ -60,6 +60,7 @@ class Feasible:
     ones: float
     zeros: float
     moved: float
+    bend: float
     largest: float
 
 
@@ -77,6 +78,7 @@ def feasible(
     z: Vector,
     u: Vector,
     r: Matrix,
+    h: Vector,
     y: Labels,
     s: Vector | None,
     t: float,
@@ -87,13 +89,13 @@ def feasible(
 ) -> Feasible:
     """Make the dual point of a step, and overwrite z with z' = z + t u + shift.
 
-    With r[0] = dL_dz at z, r[1] its change from z to z + u (as `secant` gives both) and h = |r[0]| (1 - |r[0]|), the point is
-    p = y + d with d = r[0] + t r[1] - pull h, clipped so that 0 <= (1 - 2y) d <= 1. Arguments and errors as in `along`; z must
-    be writable, r is (2, m) float64. The divergence is bounded by its series, whose terms are all positive:
+    With r[0] = dL_dz at z, r[1] its change from z to z + u and h the curvatures at any point (as `secant` gives them), the
+    point is p = y + d with d = r[0] + t r[1] - pull h, clipped so that 0 <= (1 - 2y) d <= 1. Arguments and errors as in
+    `along`; z must be writable, r is (2, m) float64, h (m,). The divergence is bounded by its series, whose terms are all positive:
     k(x) = (1 + x) log(1 + x) - x is at most x^2/2 for x >= 0, and at most x^2/2 + |x|^3/2 for -1 <= x < 0;
     KL(p || g) = g k(c/g) + (1 - g) k(-c/(1 - g)).
     """
-    scalars, norm = _read(What.FEASIBLE, threads, z=z, u=u, r=r, y=y, s=s, t=t, step=shift, pull=pull, z_out=z)
+    scalars, norm = _read(What.FEASIBLE, threads, z=z, u=u, r=r, h=h, y=y, s=s, t=t, step=shift, pull=pull, z_out=z)
     return Feasible(*[*scalars, norm])
 
 

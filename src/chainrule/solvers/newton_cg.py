@@ -48,10 +48,10 @@ class TooLarge(ArithmeticError):
 class CGState(State):
     """State on rows.
 
-    z : (m,), updated at each step without a read. line : (3, m), from the last read: x~.v, dL_dz and its change along v
-    (`kernels.secant`). The next step overwrites z and line.
-    evaluation : its gradient is predicted by the last read's secant, in w with b at its optimum. curvature : (n + 1,), that
-    read's. pairs : of the last steps, with changes of that gradient. bound : what is proven.
+    z : (m,), updated at each step without a read. line : (4, m): x~.v, dL_dz and its change along v, of the last read, and the
+    curvatures of the last read that asked for them (`kernels.secant`). The next step overwrites z and line.
+    evaluation : its gradient is predicted by the last read's secant, in w with b at its optimum. curvature : (n + 1,), the
+    sums with these curvatures. pairs : of the last steps, with changes of that gradient. bound : what is proven.
     drift : largest possible difference between z and the z of (w, b) in any row. fresh : drift just after a read.
     is_due : whether the preconditioner needs a new sample before the next step. taken, first : the steps since it got its
     last arrow, and the bound then.
@@ -175,15 +175,20 @@ class NewtonCG:
         if (slow := self._is_slow(on, state)) or state.is_due:
             before = state.preconditioner
             made = (before.with_all if slow else before.with_sample)(on, state.z, state.evaluation.objective)
-            state = replace(state, preconditioner=made, is_due=False)
-            if slow or made is not before:
+            state = replace(state, preconditioner=made)
+            if slow or made.arrow is not before.arrow:
                 # An arrow knows more of the curvature than steps from points far behind.
-                state = replace(state, pairs=state.pairs if made is before else (), taken=0, first=state.gap)
+                same = made.arrow is before.arrow
+                state = replace(state, pairs=state.pairs if same else (), taken=0, first=state.gap)
         v, gradient, near = np.empty(on.size), state.evaluation.gradient[:-1], state.preconditioner
         v_w = np.negative(corrected(gradient, state.pairs, near.solve, scaled=not near.is_whole), out=v[:-1])
         weight = float(state.curvature[-1])
         v[-1] = -float(state.curvature[:-1] @ v_w) / weight if on.fit_intercept and weight > 0.0 else 0.0
-        along = Line.of(on, state.w, v, on.secant(state.z, v, state.line[0], state.line[1:]))
+        h = state.line[3] if state.is_due else None
+        read = on.secant(state.z, v, state.line[0], state.line[1:3], h)
+        if read.curvature is not None:
+            state = replace(state, curvature=read.curvature, preconditioner=near.with_diagonal(on, read), is_due=False)
+        along = Line.of(on, state.w, v, read, state.curvature)
         pair = pair_of(v_w, along.change[:-1])
         if not float(along.gradient[:-1] @ v_w) < 0.0 or not np.isfinite(along.change).all():
             # The predicted gradient misled: start again from the exact one, which bounds this point too.
@@ -221,9 +226,9 @@ class Line:
     sizes: tuple[float, float]
 
     @classmethod
-    def of(cls, on: DataObjective, w: Vector, v: Vector, read: Secant) -> Line:
-        """Turn a read's sums over the rows into derivatives of F at weights w (n,)."""
-        of_b, weight = (float(read.gradient[-1]), float(read.change[-1])), float(read.curvature[-1])
+    def of(cls, on: DataObjective, w: Vector, v: Vector, read: Secant, curvature: Vector) -> Line:
+        """Turn a read's sums over the rows into derivatives of F at weights w (n,). curvature : (n + 1,), of `CGState`."""
+        of_b, weight = (float(read.gradient[-1]), float(read.change[-1])), float(curvature[-1])
         of_b = of_b if on.fit_intercept else (0.0, 0.0)
         pulls = (of_b[0] / weight, of_b[1] / weight) if weight > 0.0 else (0.0, 0.0)
         add, share, v_w = lapack().daxpy, 1.0 / on.weight, v[:-1]
@@ -233,7 +238,7 @@ class Line:
         forms, sizes = (float(w @ of_w), float(w @ of_v), float(v_w @ of_v)), (_length(of_w), _length(of_v))
         for to, sums, pull in ((of_w, read.gradient, pulls[0]), (of_v, read.change, pulls[1])):
             add(sums[:-1], to, a=share)
-            add(read.curvature[:-1], to, a=-pull * share)
+            add(curvature[:-1], to, a=-pull * share)
         return cls(v, read, gradient, change, pulls, forms, sizes)
 
     def without_step(self) -> Line:
@@ -245,8 +250,10 @@ class Line:
 
 def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
     """Read the rows at a point whose z is given."""
-    line, v = np.empty((3, on.n_rows)), np.zeros(on.size)
-    read = on.secant(z, v, line[0], line[1:], norms=True)
+    line, v = np.empty((4, on.n_rows)), np.zeros(on.size)
+    read = on.secant(z, v, line[0], line[1:3], line[3], norms=True)
+    assert read.curvature is not None
+    assert read.diagonal is not None
     reach = math.sqrt(read.norm + TINY) * OUTWARD
     if not reach < LARGEST:
         raise TooLarge
@@ -257,7 +264,7 @@ def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
     made, none = Preconditioner.of_read(on, read), Evaluation(math.inf, v)
     largest = _largest(z, on.rows.s is None or on.rows.is_kept)
     state = CGState(theta, none, on, z, line, read.curvature, (), made, None, drift, drift, largest, reach)
-    return _moved(on, state, Line.of(on, theta[:-1], v, read))
+    return _moved(on, state, Line.of(on, theta[:-1], v, read, read.curvature))
 
 
 def _moved(
@@ -269,19 +276,18 @@ def _moved(
     pair: tuple[Pair, ...] = (),
 ) -> CGState:
     """Move to theta + t v, shift b, and bound F - F* there. pair : of the step, if any. Overwrites `along.gradient`."""
-    v, read = along.v, along.read
+    v = along.v
     theta, gradient = state.theta + t * v, lapack().daxpy(along.change, along.gradient, a=t)
     theta[-1] += shift
     w, b = theta[:-1], float(theta[-1])
-    found = on.feasible(state.z, state.line[0], state.line[1:], t, shift, along.pulls[0] + t * along.pulls[1])
+    found = on.feasible(state.z, state.line[0], state.line[1:3], state.line[3], t, shift, along.pulls[0] + t * along.pulls[1])
     of_w, of_v = state.reach * _length(w), abs(t) * state.reach * _length(v[:-1])
     error = _rounding(on, of_v, abs(t) * float(v[-1]))
     error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(shift) + abs(b))
     drift = state.drift + error + 2.0 * UNIT * (of_w + of_v)
     value, of_penalty = found.loss / on.weight, on.penalty.value(w)
     F = value + of_penalty
-    moved = of_v + abs(t) * abs(float(v[-1])) + abs(shift) + drift
-    bound = _proven(on, state.reach, gradient[:-1], found, along, of_penalty, drift, t, moved)
+    bound = _proven(on, state.reach, gradient[:-1], found, along, of_penalty, drift, t)
     made, fall = state.preconditioner, state.evaluation.objective - F
     is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective and not made.of_all
     return CGState(
@@ -290,9 +296,9 @@ def _moved(
         on,
         state.z,
         state.line,
-        read.curvature,
+        state.curvature,
         (state.pairs + pair)[-PAIRS:],
-        Preconditioner.of_read(on, read) if is_due else made,
+        made,
         bound,
         drift,
         _rounding(on, of_w, b),
@@ -375,7 +381,6 @@ def _proven(
     of_penalty: float,
     drift: float,
     t: float,
-    moved: float,
 ) -> Bound | None:
     """Bound F - F* by the dual point: |rho|^2/(2 alpha) plus the divergence, with what rounding and clipping may add.
 
@@ -408,7 +413,7 @@ def _proven(
         pull=reach * larger / S,
         loss=loss,
         objective=loss + of_penalty * OUTWARD,
-        h_b=float(along.read.curvature[-1]) / S * math.exp(-on.loss.bend * moved) * (1.0 - depth * UNIT),
+        h_b=found.bend / S * math.exp(-on.loss.bend * drift) * (1.0 - depth * UNIT),
         reach=reach,
         bend=on.loss.bend,
     )

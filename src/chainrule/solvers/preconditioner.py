@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,9 @@ class Preconditioner:
 
     @classmethod
     def of_read(cls, on: DataObjective, read: Secant) -> Preconditioner:
-        """Make the diagonal from a read."""
+        """Make the diagonal from a read of curvatures."""
+        assert read.curvature is not None
+        assert read.diagonal is not None
         weight = float(read.curvature[-1])
         diagonal = np.square(read.curvature[:-1])  # of the means: b is at its optimum at each step
         diagonal *= -1.0 / weight if on.fit_intercept and weight > 0.0 else 0.0
@@ -95,6 +97,10 @@ class Preconditioner:
         np.maximum(diagonal, LEAST, out=diagonal)
         diagonal += on.ridge
         return cls(np.reciprocal(diagonal, out=diagonal))
+
+    def with_diagonal(self, on: DataObjective, read: Secant) -> Preconditioner:
+        """Take the diagonal from a read, and keep the arrow."""
+        return replace(self, inverse=Preconditioner.of_read(on, read).inverse)
 
     @property
     def is_whole(self) -> bool:
@@ -112,7 +118,7 @@ class Preconditioner:
         n, m = on.n_features, on.n_rows
         size, k = block_of(on.rows)
         if not k:
-            return self
+            return replace(self, objective=objective)
         is_part = size < m
         looks = is_part and n - m // RARE_SHARE <= k
         rare = rare_rows(on.rows, size / m, m // RARE_SHARE) if looks else Rare.none()

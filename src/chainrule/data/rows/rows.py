@@ -231,12 +231,12 @@ class Rows:
             squares=None if sums.squares is None else sums.squares / ratio**2,
         )
 
-    def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, norms: bool = False) -> Secant:
-        """Read along v (n + 1,) from given z (m,), in the fit's units; fills u (m,), r (2, m) as `kernels.secant` does."""
+    def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, **more: Any) -> Secant:
+        """Read along v (n + 1,) from given z (m,), in the fit's units; fills u (m,), r (2, m); `more` as in `kernels.secant`."""
         self.count_read()
         if self._is_plain:
-            return reader.secant(self.design, z, v, y=self.y, u=u, r=r, norms=norms, **self.how)
-        return reader.secant(self.design, z, v / self.outer, y=self.y, u=u, r=r, norms=norms, **self.how).over(
+            return reader.secant(self.design, z, v, y=self.y, u=u, r=r, **more, **self.how)
+        return reader.secant(self.design, z, v / self.outer, y=self.y, u=u, r=r, **more, **self.how).over(
             self.outer
         )
 
