@@ -133,10 +133,10 @@ def table(rng: np.random.Generator, before: ModuleType | None, threads: int, ker
 def vectors(rng: np.random.Generator, before: ModuleType | None, threads: int, kernel: str) -> Iterator[Case]:
     m = 2_000_000
     z, u, y = 2 * rng.normal(size=m), rng.normal(size=m), labels(rng, m)
-    kept, r = z.copy(), residuals(z, u, y)
+    kept, r, h = z.copy(), residuals(z, u, y), rng.random(m) / 4
     jobs: dict[str, Job] = {
         "along": lambda: along(z, u, y, None, 0.5, 0.1, threads=threads),
-        "dual": lambda: feasible(kept, u, r, y, None, 1e-9, 0.0, 0.0, threads=threads),
+        "dual": lambda: feasible(kept, u, r, h, y, None, 1e-9, 0.0, 0.0, threads=threads),
     }
     if before:
         jobs["before: along"] = lambda: before.along(z, u, y, None, 0.5, 0.1, threads, kernel)

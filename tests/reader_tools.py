@@ -418,7 +418,7 @@ def everything(design, y, s, z, v, q, index=None, threads=1, view=None, matrix=T
     sums = read(design, what, y=y, w=v[:-1], b=0.2, z=scores, h=h, q=q, **how)
     found = [scores, h, *there(sums)]
     found += [product(design, h, v, t=t, **how), t, diagonal(design, h, **how), *there(read(design, MOMENTS, **how))]
-    found += [*vars(secant(design, z, v, y=y, u=u, **how)).values(), u]
+    found += [*vars(secant(design, z, v, y=y, u=u, h=np.full(m, np.nan), **how)).values(), u]
     if matrix:
         found += [gram(design, h, None, **how), gram(design, None, np.arange(0, design.n, 2), **how)]
     classes = np.stack([y == 0, y == 1]).astype(float)

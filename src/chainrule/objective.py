@@ -399,9 +399,7 @@ class DataObjective(Objective):
         """Sum the loss and its derivatives in (t, shift) over the rows at z + t u + shift: no read."""
         return along(z, u, self.rows.y, self.rows.s, t, shift, threads=self.rows.threads)
 
-    def feasible(
-        self, z: Vector, u: Vector, r: Matrix, h: Vector, t: float, shift: float, pull: float
-    ) -> Feasible:
+    def feasible(self, z: Vector, u: Vector, r: Matrix, h: Vector, t: float, shift: float, pull: float) -> Feasible:
         """Move z to z + t u + shift, in place, and measure the dual point there (`kernels.feasible`): no read."""
         return feasible(z, u, r, h, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
 

@@ -118,7 +118,7 @@ def test_sums_are_within_their_depth(name, kind, rng):
             assert_bounded(diagonal(design, h, s=s), [(0.1, k, k) for k in x1], s, depth, "diagonal")
             assert_bounded(read(design, MOMENTS, s=s).sums, [(k,) for k in X], s, depth, "moments")
 
-            found = secant(design, z, np.zeros(n + 1), y=y, s=s, u=u)
+            found = secant(design, z, np.zeros(n + 1), y=y, s=s, u=u, h=np.empty(m))
             assert_bounded(found.loss, [(loss,)], s, depth, "loss of a secant")
             assert_bounded(found.gradient, [(r, k) for k in x1], s, depth, "gradient of a secant")
             assert_bounded(found.curvature, [(curved, k) for k in x1], s, depth, "curvature")

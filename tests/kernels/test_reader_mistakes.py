@@ -249,7 +249,14 @@ def test_a_secant_that_does_not_fit_is_refused(name, rng):
     n, y, frozen = stored.design.n, rng.integers(0, 2, 20).astype(np.uint8), np.empty(20)
     frozen_r = np.empty((2, 20))
     frozen.flags.writeable = frozen_r.flags.writeable = False
-    good = {"z": np.zeros(20), "v": np.ones(n + 1), "y": y, "u": np.empty(20), "r": np.empty((2, 20))}
+    good = {
+        "z": np.zeros(20),
+        "v": np.ones(n + 1),
+        "y": y,
+        "u": np.empty(20),
+        "r": np.empty((2, 20)),
+        "h": np.empty(20),
+    }
     secant(stored.design, **good)
     for change, says in (
         ({"z": np.zeros(19)}, "z must have 20 elements"),
@@ -268,6 +275,8 @@ def test_a_secant_that_does_not_fit_is_refused(name, rng):
         ({"r": np.empty((2, 20), "f4")}, "r must be a contiguous"),
         ({"r": np.empty((20, 2)).T}, "r must be a contiguous"),
         ({"r": frozen_r}, "r must be .*written to"),
+        ({"h": np.empty(19)}, "h must have 20 elements"),
+        ({"h": frozen}, "h must be .*written to"),
         ({"view": View(np.zeros(n + 1), np.ones(n + 1))}, f"there must be {n} elements|center must have|p must have"),
         ({"index": np.full(20, 20)}, "index names a row"),
         ({"index": np.full(20, -1)}, "index names a row"),

@@ -72,16 +72,23 @@ def check(rng, stored, index=None, threads=1):
     X = stored.X if index is None else stored.X[index]
     for weights in (None, s):
         for view in (None, view_of(rng, stored)):
-            u, usual, r = np.full(m, np.nan), np.full(m, np.nan), np.full((2, m), np.nan)
+            u, usual, h, r = *np.full((3, m), np.nan), np.full((2, m), np.nan)
             how = {"s": weights, "view": view, "index": index, "threads": threads}
-            found = secant(stored.design, z, v, y=y, u=u, r=r, norms=True, **how)
+            found = secant(stored.design, z, v, y=y, u=u, r=r, h=h, norms=True, **how)
             assert_secant(found, u, X, y, weights, z, v, view)
             read(stored.design, What.LOSS, w=v[:-1], b=v[-1], z=usual, **how)
             assert np.array_equal(u, usual)
+            shorter = secant(stored.design, z, v, y=y, u=usual, **how)
+            assert np.array_equal(u, usual)
+            assert shorter.curvature is shorter.diagonal is None
+            for one in ("loss", "correct", "weight", "gradient", "change"):
+                assert np.array_equal(getattr(shorter, one), getattr(found, one)), one
             kept = np.ones(m, bool) if weights is None else weights > 0
             assert np.isnan(r[:, ~kept]).all()
             z_kept, u_kept, y_kept = z[kept], u[kept], y[kept]
-            assert np.array_equal(r[0, kept], pointwise(z_kept, y_kept)[1])
+            _, of_r, of_h = pointwise(z_kept, y_kept)
+            assert np.array_equal(r[0, kept], of_r)
+            assert np.array_equal(h[kept], of_h)
             change = change_at(z_kept, u_kept).astype(float)
             # z + u is rounded, and with it the sigmoid at it.
             slack = 1e-13 * (1 + np.abs(z_kept) + np.abs(u_kept)) * np.abs(change) + np.finfo(float).tiny
@@ -111,7 +118,7 @@ def test_the_change_of_one_row_is_right_however_small_or_large(kernel, u):
         DenseRows(np.eye(m)),
     ):
         got, of_rows = np.empty(m), np.empty((2, m))
-        found = secant(Blocks([block], m, m), z, np.append(np.full(m, u), 0.0), y=y, u=got, r=of_rows)
+        found = secant(Blocks([block], m, m), z, np.append(np.full(m, u), 0.0), h=np.empty(m), y=y, u=got, r=of_rows)
         assert np.array_equal(of_rows, [found.gradient[:-1], found.change[:-1]])
         assert np.all(got == u)
         expected = change_at(z, u)
@@ -161,14 +168,26 @@ def test_rows_of_weight_0_and_repeats(name, rng):
     s = rng.integers(0, 3, m).astype(float)
     index = np.repeat(np.arange(m), s.astype(int))
     dirty, view = spoiled(stored, s == 0, rng), view_of(rng, stored)
-    one = secant(dirty.design, np.where(s == 0, np.nan, z), v, y=y, s=s, u=np.empty(m), norms=True, view=view)
-    many = secant(stored.design, z[index], v, y=y[index], u=np.empty(len(index)), norms=True, view=view, index=index)
+    one = secant(
+        dirty.design, np.where(s == 0, np.nan, z), v, h=np.empty(m), y=y, s=s, u=np.empty(m), norms=True, view=view
+    )
+    many = secant(
+        stored.design,
+        z[index],
+        v,
+        h=np.empty(len(index)),
+        y=y[index],
+        u=np.empty(len(index)),
+        norms=True,
+        view=view,
+        index=index,
+    )
     X1 = np.abs(np.column_stack([seen_as(stored.X, view), np.ones(m)]))
     for name, value in vars(one).items():
         terms = s @ X1**2 if name == "diagonal" else s @ X1 if np.ndim(value) else abs(value)
         near(value, getattr(many, name), terms, name, 1e-12)
     u = np.empty(m)
-    nothing = secant(dirty.design, np.full(m, np.nan), v, y=y, s=np.zeros(m), u=u, norms=True)
+    nothing = secant(dirty.design, np.full(m, np.nan), v, h=np.empty(m), y=y, s=np.zeros(m), u=u, norms=True)
     assert all(not np.any(value) for value in vars(nothing).values())
     assert np.all(u == v[-1])
 
@@ -180,7 +199,7 @@ def test_nothing_outside_its_rows_is_touched(name, rng):
         y, _, z, v = point_of(rng, stored, m)
         wide, around = np.full(m + 16, np.nan), np.full(m + 16, np.nan)
         around[8 : m + 8] = z
-        found = secant(stored.design, around[8 : m + 8], v, y=y, u=wide[8 : m + 8], norms=True)
+        found = secant(stored.design, around[8 : m + 8], v, h=np.empty(m), y=y, u=wide[8 : m + 8], norms=True)
         assert np.isnan(wide[:8]).all()
         assert np.isnan(wide[m + 8 :]).all()
         assert_secant(found, wide[8 : m + 8], stored.X, y, None, z, v)
@@ -192,7 +211,7 @@ def test_what_is_not_finite_shows_in_the_sums(rng):
     for bad in (np.nan, np.inf):
         X[17, 0] = bad
         for design in (Blocks.dense(X), Blocks.dense(np.asfortranarray(X)), Blocks.sparse(csr_of(X))):
-            found = secant(design, z, v, y=y, u=np.empty(50))
+            found = secant(design, z, v, h=np.empty(50), y=y, u=np.empty(50))
             assert not np.isfinite(found.gradient[0])
             assert not np.isfinite(found.diagonal[0])
 
@@ -210,7 +229,7 @@ def test_a_norm_that_is_not_a_number_shows(place, rng):
 def test_the_smallest_tables(kinds):
     row = csr_of(np.array([[2.0]]), kinds)
     one, u = np.array([1], np.uint8), np.empty(1)
-    found = secant(Blocks.sparse(row), np.zeros(1), np.array([0.5, 0.25]), y=one, u=u, norms=True)
+    found = secant(Blocks.sparse(row), np.zeros(1), np.array([0.5, 0.25]), h=np.empty(1), y=one, u=u, norms=True)
     assert u == 1.25
     assert found.gradient.tolist() == [-1.0, -0.5]
     assert found.curvature.tolist() == [0.5, 0.25]
@@ -218,7 +237,7 @@ def test_the_smallest_tables(kinds):
     assert found.norm == 4
     empty = Csr(np.array([], kinds[0]), np.array([], kinds[1]), np.zeros(10, kinds[2]), 3)
     y, u = np.arange(9, dtype=np.uint8) % 2, np.empty(9)
-    found = secant(Blocks.sparse(empty), np.ones(9), np.ones(4), y=y, u=u, norms=True)
+    found = secant(Blocks.sparse(empty), np.ones(9), np.ones(4), h=np.empty(9), y=y, u=u, norms=True)
     assert_secant(found, u, np.zeros((9, 3)), y, None, np.ones(9), np.ones(4))
 
 
@@ -237,8 +256,8 @@ def test_lanes_of_many_blocks_and_long_leaves(kernel, rng):
         y, s = rng.integers(0, 2, m).astype(np.uint8), rng.choice([0.0, 0.3, 1.0, 7.0], m)
         z, v = rng.choice([0.1, 3.0, 40.0, 1e4], m) * rng.normal(size=m), rng.normal(size=table.n + 1)
         u, again = np.empty(m), np.empty(m)
-        found = secant(table, z, v, y=y, s=s, u=u, norms=True)
-        assert same(found, secant(table, z, v, y=y, s=s, u=again, norms=True, threads=3))
+        found = secant(table, z, v, h=np.empty(m), y=y, s=s, u=u, norms=True)
+        assert same(found, secant(table, z, v, h=np.empty(m), y=y, s=s, u=again, norms=True, threads=3))
         assert np.array_equal(u, again)
         _, r, h = pointwise(z, y)
         after = pointwise(z + u, y)[1]
@@ -258,9 +277,9 @@ def test_a_secant_of_a_column_far_from_0_is_that_of_the_centred_one(rng):
     y, s, z, v = point_of(rng, stored, 900)
     center = np.full(4, 3e5)
     plain = Blocks([NumberColumn((Part(X[:, j] - 3e5, 900),), j) for j in range(4)], 900, 4)
-    one = secant(plain, z, v, y=y, s=s, u=np.empty(900))
+    one = secant(plain, z, v, h=np.empty(900), y=y, s=s, u=np.empty(900))
     view = View(center, np.ones(4))
-    other = secant(Blocks.sparse(csr_of(X)), z, v, y=y, s=s, u=np.empty(900), view=view)
+    other = secant(Blocks.sparse(csr_of(X)), z, v, h=np.empty(900), y=y, s=s, u=np.empty(900), view=view)
     X1 = np.abs(np.column_stack([X - 3e5, np.ones(900)]))
     for name in ("gradient", "change", "curvature"):
         near(getattr(one, name), getattr(other, name), s @ X1, name)

@@ -52,7 +52,7 @@ def entropy(D, t):
 def moved_z(z, u, t, shift):
     """Doubles z' that a pass writes."""
     z = z.copy()
-    feasible(z, u, np.zeros((2, len(z))), np.zeros(len(z), np.uint8), None, t, shift, 0.0)
+    feasible(z, u, np.zeros((2, len(z))), np.zeros(len(z)), np.zeros(len(z), np.uint8), None, t, shift, 0.0)
     return z
 
 
@@ -105,16 +105,17 @@ def test_along_gives_derivatives_of_the_loss(rng):
 def test_the_dual_point_agrees_with_its_twin(kernel, rng, t, shift, pull):
     z, u, y, s = edges(rng)
     after = moved_z(z, u, t, shift)
-    names = ("loss", "clipped", "ones", "zeros", "moved")
+    names = ("loss", "clipped", "ones", "zeros", "moved", "bend")
     terms, slack, largest, correct = {name: [] for name in names}, 0.0, 0.0, 0.0
     written = z.copy()
-    found = feasible(written, u, residuals(z, u, y), y, s, t, shift, pull)
+    h = 0.25 * rng.random(len(z))
+    found = feasible(written, u, residuals(z, u, y), h, y, s, t, shift, pull)
     assert np.array_equal(written, np.where(s > 0, after, z))  # rows of weight 0 stay where they are
     with mpmath.workdps(50):
-        for at, there, to, label, weight in zip(z, z + u, after, y, s, strict=True):
+        for at, there, to, bent, label, weight in zip(z, z + u, after, h, y, s, strict=True):
             sign = 1.0 - 2.0 * label
             before, e = sigmoid(sign * at), sigmoid(sign * there) - sigmoid(sign * at)
-            curved = pull * sign * sigmoid(at) * sigmoid(-at)
+            curved = pull * sign * mpmath.mpf(bent)
             free = before + mpmath.mpf(t) * e - curved
             D = min(max(free, 0), 1)
             slack += weight * (
@@ -126,6 +127,7 @@ def test_the_dual_point_agrees_with_its_twin(kernel, rng, t, shift, pull):
                 label * D,
                 (1 - label) * D,
                 D - sigmoid(sign * to),
+                sigmoid(to) * sigmoid(-to),
             )
             for name, term in zip(names, row, strict=True):
                 terms[name].append(weight * abs(term))
@@ -142,7 +144,8 @@ def one_row(z, u, label, t, pull):
     """A row's sums, its z', and D = (1 - 2y) d to the bit."""
     written = np.array([z])
     y = np.array([label], np.uint8)
-    found = feasible(written, np.array([u]), residuals(np.array([z]), np.array([u]), y), y, None, t, 0.0, pull)
+    r = residuals(np.array([z]), np.array([u]), y)
+    found = feasible(written, np.array([u]), r, np.abs(r[0]) * (1 - np.abs(r[0])), y, None, t, 0.0, pull)
     return found, float(written[0]), found.ones + found.zeros
 
 
@@ -187,51 +190,59 @@ def test_where_nothing_moves_nothing_diverges(kernel):
 def test_rows_of_weight_0_count_nothing(kernel, rng):
     z, u, y, s = ordinary(rng, 3000)
     kept = s > 0
-    r = residuals(z, u, y)
-    dirty = z.copy(), u.copy(), r.copy()
+    r, h = residuals(z, u, y), 0.25 * rng.random(len(z))
+    dirty = z.copy(), u.copy(), r.copy(), h.copy()
     junk = [np.nan, np.inf, 1e308, -np.inf]
-    for vector in (dirty[0], dirty[1], *dirty[2]):
+    for vector in (dirty[0], dirty[1], *dirty[2], dirty[3]):
         vector[~kept] = rng.choice(junk, (~kept).sum())
     assert along(*dirty[:2], y, s, 0.7, 0.1) == along(np.where(kept, z, 5.0), np.where(kept, u, 5.0), y, s, 0.7, 0.1)
     clean = np.where(kept, z, 5.0)
     before = dirty[0].copy()
     assert feasible(*dirty, y, s, 0.7, 0.1, 1e-3) == feasible(
-        clean, np.where(kept, u, 5.0), np.where(kept, r, 0.5), y, s, 0.7, 0.1, 1e-3
+        clean, np.where(kept, u, 5.0), np.where(kept, r, 0.5), np.where(kept, h, 0.1), y, s, 0.7, 0.1, 1e-3
     )
     assert np.array_equal(dirty[0][~kept], before[~kept], equal_nan=True)
     assert np.array_equal(dirty[0][kept], clean[kept])
     nothing = feasible(
-        np.full(5, np.nan), np.full(5, np.inf), np.full((2, 5), np.nan), y[:5], np.zeros(5), 1.0, 0.0, 0.1
+        np.full(5, np.nan),
+        np.full(5, np.inf),
+        np.full((2, 5), np.nan),
+        np.full(5, np.nan),
+        y[:5],
+        np.zeros(5),
+        1.0,
+        0.0,
+        0.1,
     )
     assert set(vars(nothing).values()) == {0.0}
 
 
 def test_what_is_not_a_number_proves_nothing(kernel, rng):
     z, u, y, _ = ordinary(rng, 200)
-    for vector in range(4):
-        given = [z.copy(), u.copy(), *residuals(z, u, y)]
+    for vector in range(5):
+        given = [z.copy(), u.copy(), *residuals(z, u, y), np.full(200, 0.1)]
         given[vector][77] = np.nan
-        found = feasible(given[0], given[1], np.array(given[2:]), y, None, 0.5, 0.1, 0.01)
+        found = feasible(given[0], given[1], np.array(given[2:4]), given[4], y, None, 0.5, 0.1, 0.01)
         assert found.divergence == np.inf or np.isnan(found.clipped)
 
 
 def test_weights_count_rows_so_many_times(rng):
     z, u, y, _ = ordinary(rng, 700)
     s = rng.integers(0, 4, 700)
-    r = residuals(z, u, y)
-    many_z, many_u, many_y, many_r = (np.repeat(vector, s, axis=-1) for vector in (z, u, y, r))
+    r, h = residuals(z, u, y), 0.25 * rng.random(700)
+    many_z, many_u, many_y, many_r, many_h = (np.repeat(vector, s, axis=-1) for vector in (z, u, y, r, h))
     assert list(vars(along(z, u, y, s.astype(float), 0.4, 0.1)).values()) == pytest.approx(
         list(vars(along(many_z, many_u, many_y, None, 0.4, 0.1)).values()), rel=1e-12, abs=1e-10
     )
-    assert list(vars(feasible(z, u, r, y, s.astype(float), 0.4, 0.1, 0.01)).values()) == pytest.approx(
-        list(vars(feasible(many_z, many_u, many_r, many_y, None, 0.4, 0.1, 0.01)).values()), rel=1e-12
+    assert list(vars(feasible(z, u, r, h, y, s.astype(float), 0.4, 0.1, 0.01)).values()) == pytest.approx(
+        list(vars(feasible(many_z, many_u, many_r, many_h, many_y, None, 0.4, 0.1, 0.01)).values()), rel=1e-12
     )
 
 
 @pytest.mark.parametrize("m", [1, 7, 8, 9, BLOCK_ROWS, 3 * BLOCK_ROWS + 5, 100_003])
 def test_threads_change_no_bit(rng, m):
     z, u, y, s = ordinary(rng, m)
-    r = residuals(z, u, y)
+    r, h = residuals(z, u, y), 0.25 * rng.random(m)
     for weights in (None, s):
         sums, points = [], []
         for threads in (1, 2, 3, 7):
@@ -239,7 +250,7 @@ def test_threads_change_no_bit(rng, m):
             sums.append(
                 (
                     along(z, u, y, weights, 0.9, 0.1, threads=threads),
-                    feasible(point, u, r, y, weights, 0.9, 0.1, 0.01, threads=threads),
+                    feasible(point, u, r, h, y, weights, 0.9, 0.1, 0.01, threads=threads),
                 )
             )
             points.append(point)
@@ -269,11 +280,14 @@ def test_what_does_not_fit_is_refused(rng):
         with pytest.raises(ValueError, match=r"must be|must have"):
             along(*given, 1.0, 0.0)
         with pytest.raises(ValueError, match=r"must be|must have"):
-            feasible(*given[:2], np.zeros((2, len(given[0]))), *given[2:], 1.0, 0.0, 0.0)
+            feasible(*given[:2], np.zeros((2, len(given[0]))), np.zeros(len(given[0])), *given[2:], 1.0, 0.0, 0.0)
     for r in (np.zeros((2, 19)), np.zeros((20, 2)).T, np.zeros((2, 20), np.float32), None):
         with pytest.raises(ValueError, match=r"r must be a contiguous|r must have 40 elements|needs r"):
-            feasible(z, u, r, y, s, 1.0, 0.0, 0.0)
+            feasible(z, u, r, np.zeros(20), y, s, 1.0, 0.0, 0.0)
+    for h in (np.zeros(19), np.zeros(20, np.float32), None):
+        with pytest.raises(ValueError, match=r"h must be a contiguous|h must have 20 elements|needs r and h"):
+            feasible(z, u, np.zeros((2, 20)), h, y, s, 1.0, 0.0, 0.0)
     with pytest.raises(ValueError, match="written to"):
-        feasible(fixed, u, np.zeros((2, 20)), y, s, 1.0, 0.0, 0.0)
+        feasible(fixed, u, np.zeros((2, 20)), np.zeros(20), y, s, 1.0, 0.0, 0.0)
     assert np.array_equal(z, before)
     along(fixed, u, y, s, 1.0, 0.0)

@@ -540,15 +540,15 @@ def put_along(answers):
     answers.put("along.z", zs)
 
 
-def feasible_row(y, z, u, t, step, pull):
+def feasible_row(y, z, u, h, t, step, pull):
     """The numbers of a row of weight 1, and their terms."""
     sign, size = 1 - 2 * y, float(abs(z) + abs(t * u) + abs(step))
     now, there_, after = At(mpf(z), y), At(z + u, y, float(abs(z) + abs(u))), At(z + t * u + step, y, size)
     before = sign * now.residual
-    free = before + t * (sign * there_.residual - before) - mpf(pull) * sign * now.h
+    free = before + t * (sign * there_.residual - before) - mpf(pull) * sign * mpf(h)
     D, R = min(max(free, mpf(0)), mpf(1)), sign * after.residual
     # D and R are rounded at their own sizes. So is what is at least their divergence: it is a part of numbers of about 1.
-    terms = float(before + t * (there_.residual_terms + before) + pull * now.h) + after.residual_terms
+    terms = float(before + t * (there_.residual_terms + before) + pull * h) + after.residual_terms
     moved = D - R
     left = abs(moved) / (R if moved < 0 else 1 - R)
     bound = abs(moved) / 2 * (abs(moved) / (R * (1 - R)) + left**2)
@@ -560,11 +560,12 @@ def feasible_row(y, z, u, t, step, pull):
         (D if y else mpf(0), terms if y else 0.0),
         (mpf(0) if y else D, 0.0 if y else terms),
         (abs(moved), terms),
+        (after.h, after.h_terms),
     )
 
 
 def put_feasible(answers):
-    sums, largest = [Sum() for _ in range(7)], mpf(0)
+    sums, largest = [Sum() for _ in range(8)], mpf(0)
     t, step, pull = STEP["t"], STEP["step"], STEP["pull"]
     for i in range(M):
         s, z, u = weight(i), given_z(i), mpf(given_u(i))
@@ -572,7 +573,7 @@ def put_feasible(answers):
             continue
         # At the edges D and R are so near 1 that their difference needs thousands of digits.
         with mpmath.workprec(32000 if abs(z) > 100 else PRECISION):
-            for k, (value, of) in enumerate(feasible_row(label(i), z, u, t, step, pull)):
+            for k, (value, of) in enumerate(feasible_row(label(i), z, u, given_h(i), t, step, pull)):
                 sums[k].add(s * value, s * of)
         largest = max(largest, abs(z + t * u + step))
     answers.put_sums("feasible.scalars", sums)

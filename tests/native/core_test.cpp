@@ -572,13 +572,17 @@ void test_product(const Design& design, bool sums) {
 
 void test_secant(const Design& design) {
   const std::string name = design.name + ".secant";
-  Question secant(design, kSecant);
+  Question secant(design, kSecant | kSums | kSquares), shorter(design, kSecant);
   secant.labels().weights().at(1).given_z().read_all(name);
+  shorter.labels().weights().at(1).given_z().read_all(name);
   compare(name + ".scalars", secant.scalars());
   compare(name + ".gradient", secant.term(0));
   compare(name + ".change", secant.term(1));
   compare(name + ".sums", secant.term(2));
   compare(name + ".squares", secant.term(3));
+  compare(name + ".scalars", shorter.scalars());
+  compare(name + ".gradient", shorter.term(0));
+  compare(name + ".change", shorter.term(1));
 }
 
 void test_softmax(const Design& design) {
@@ -596,7 +600,7 @@ void test_steps(const Design& design) {
   compare("along.scalars", along.part(0, along::kSize));
   compare("along.z", along.some_z());
   Question feasible(design, kFeasible);
-  feasible.labels().weights().step().given_r().read_all("feasible");
+  feasible.labels().weights().step().given_r().given_h().read_all("feasible");
   compare("feasible.scalars", feasible.part(0, feasible::kSize));
   compare("feasible.norm", feasible.part(Layout(feasible.job).norm, 1));
 }

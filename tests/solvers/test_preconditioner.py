@@ -158,11 +158,11 @@ def test_few_rows_make_no_block(rng):
     on = objective_of(X, rng.integers(0, 2, 4_000), 1e-3)
     made = Preconditioner(np.ones(3_000))
     assert 4_000 * 60**2 > costs.LITTLE
-    assert made.with_sample(on, np.zeros(4_000), 0.5) is made
+    assert made.with_sample(on, np.zeros(4_000), 0.5).arrow is None
 
 
 def test_amounts_of_very_different_sizes_take_few_reads():
-    """With the pairs of the last six steps they took 195."""
+    """They took 195 with the pairs of six steps, and 90 with a diagonal as old as the block."""
     rng, m, levels = np.random.default_rng(4), 20_000, (30, 300, 1500)
     codes = [rng.integers(0, count, m) for count in levels]
     parts = [
@@ -173,7 +173,7 @@ def test_amounts_of_very_different_sizes_take_few_reads():
     y = X @ rng.standard_normal(X.shape[1]) * 0.5 + rng.logistic(size=m) > 0
     result = chainrule.fit(X, y, alpha=0.1 / m, method="newton-cg")
     assert result.reason == "converged"
-    assert result.reads <= 130
+    assert result.reads <= 60
 
 
 def test_a_whole_arrow_has_every_column():

@@ -292,7 +292,7 @@ def secant(
     scalars, terms, _, _, norm, _ = found.result()
     gradient, change, *more = design.coefficients(terms)
     curvature, diagonal = more or (None, None)
-    if diagonal is not None:
+    if curvature is not None and diagonal is not None:
         diagonal[-1] = curvature[-1]
     loss, correct, weight = scalars[:3].tolist()
     return Secant(loss, correct, weight, gradient, change, curvature, diagonal, 0.0 if norm == -np.inf else float(norm))

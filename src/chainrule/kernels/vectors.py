@@ -91,8 +91,8 @@ def feasible(
 
     With r[0] = dL_dz at z, r[1] its change from z to z + u and h the curvatures at any point (as `secant` gives them), the
     point is p = y + d with d = r[0] + t r[1] - pull h, clipped so that 0 <= (1 - 2y) d <= 1. Arguments and errors as in
-    `along`; z must be writable, r is (2, m) float64, h (m,). The divergence is bounded by its series, whose terms are all positive:
-    k(x) = (1 + x) log(1 + x) - x is at most x^2/2 for x >= 0, and at most x^2/2 + |x|^3/2 for -1 <= x < 0;
+    `along`; z must be writable, r is (2, m) float64, h (m,). The divergence is bounded by its series, whose terms are all
+    positive: k(x) = (1 + x) log(1 + x) - x is at most x^2/2 for x >= 0, and at most x^2/2 + |x|^3/2 for -1 <= x < 0;
     KL(p || g) = g k(c/g) + (1 - g) k(-c/(1 - g)).
     """
     scalars, norm = _read(What.FEASIBLE, threads, z=z, u=u, r=r, h=h, y=y, s=s, t=t, step=shift, pull=pull, z_out=z)

@@ -30,6 +30,7 @@ Matrix = NDArray[np.float64]
 # Shares of F: the preconditioner gets a sample once a step lowers F by less than the first share, and a new sample after F has
 # fallen by the second.
 SETTLED, FAR = 0.02, 0.05
+BENT = 1e-3  # share by which the curvatures' sum may have changed before they are read again
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
 ENOUGH = 1e-3  # squared decrement that ends a line search, relative to its first step's
 NEAR = 1.0  # largest change of z for which the last Newton step is taken unchecked
@@ -53,8 +54,8 @@ class CGState(State):
     evaluation : its gradient is predicted by the last read's secant, in w with b at its optimum. curvature : (n + 1,), the
     sums with these curvatures. pairs : of the last steps, with changes of that gradient. bound : what is proven.
     drift : largest possible difference between z and the z of (w, b) in any row. fresh : drift just after a read.
-    is_due : whether the preconditioner needs a new sample before the next step. taken, first : the steps since it got its
-    last arrow, and the bound then.
+    is_bent : whether the next read has to give new curvatures. is_due : whether the preconditioner needs a new sample before
+    the next step. taken, first : the steps since it got its last arrow, and the bound then.
     """
 
     on: DataObjective
@@ -68,6 +69,7 @@ class CGState(State):
     fresh: float
     largest: float
     reach: float
+    is_bent: bool = False
     is_due: bool = False
     taken: int = 0
     first: float = math.inf
@@ -184,10 +186,10 @@ class NewtonCG:
         v_w = np.negative(corrected(gradient, state.pairs, near.solve, scaled=not near.is_whole), out=v[:-1])
         weight = float(state.curvature[-1])
         v[-1] = -float(state.curvature[:-1] @ v_w) / weight if on.fit_intercept and weight > 0.0 else 0.0
-        h = state.line[3] if state.is_due else None
+        h = state.line[3] if state.is_due or state.is_bent else None
         read = on.secant(state.z, v, state.line[0], state.line[1:3], h)
         if read.curvature is not None:
-            state = replace(state, curvature=read.curvature, preconditioner=near.with_diagonal(on, read), is_due=False)
+            state = replace(state, curvature=read.curvature, preconditioner=near.with_diagonal(on, read))
         along = Line.of(on, state.w, v, read, state.curvature)
         pair = pair_of(v_w, along.change[:-1])
         if not float(along.gradient[:-1] @ v_w) < 0.0 or not np.isfinite(along.change).all():
@@ -280,7 +282,9 @@ def _moved(
     theta, gradient = state.theta + t * v, lapack().daxpy(along.change, along.gradient, a=t)
     theta[-1] += shift
     w, b = theta[:-1], float(theta[-1])
-    found = on.feasible(state.z, state.line[0], state.line[1:3], state.line[3], t, shift, along.pulls[0] + t * along.pulls[1])
+    found = on.feasible(
+        state.z, state.line[0], state.line[1:3], state.line[3], t, shift, along.pulls[0] + t * along.pulls[1]
+    )
     of_w, of_v = state.reach * _length(w), abs(t) * state.reach * _length(v[:-1])
     error = _rounding(on, of_v, abs(t) * float(v[-1]))
     error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(shift) + abs(b))
@@ -290,6 +294,7 @@ def _moved(
     bound = _proven(on, state.reach, gradient[:-1], found, along, of_penalty, drift, t)
     made, fall = state.preconditioner, state.evaluation.objective - F
     is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective and not made.of_all
+    is_bent = abs(found.bend - float(state.curvature[-1])) > BENT * found.bend
     return CGState(
         theta,
         Evaluation(F, gradient, value, found.correct / on.weight, on.norm(gradient)),
@@ -304,6 +309,7 @@ def _moved(
         _rounding(on, of_w, b),
         found.largest,
         state.reach,
+        is_bent,
         is_due,
         state.taken + 1,
         state.first if state.first < math.inf or bound is None else bound.gap,

@@ -232,13 +232,11 @@ class Rows:
         )
 
     def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, **more: Any) -> Secant:
-        """Read along v (n + 1,) from given z (m,), in the fit's units; fills u (m,), r (2, m); `more` as in `kernels.secant`."""
+        """Read along v (n + 1,) from given z (m,), in the fit's units; fills u (m,) and r (2, m). more : as in `secant`."""
         self.count_read()
         if self._is_plain:
             return reader.secant(self.design, z, v, y=self.y, u=u, r=r, **more, **self.how)
-        return reader.secant(self.design, z, v / self.outer, y=self.y, u=u, r=r, **more, **self.how).over(
-            self.outer
-        )
+        return reader.secant(self.design, z, v / self.outer, y=self.y, u=u, r=r, **more, **self.how).over(self.outer)
 
     def diagonal(self, h: Vector) -> Vector:
         """Sum s h x~^2 over the rows, (n + 1,), in the fit's units; one read."""
