@@ -342,13 +342,16 @@ def _search(on: DataObjective, state: CGState, along: Line) -> tuple[float, floa
     def value(loss: float, t: float) -> float:
         return loss / on.weight + 0.5 * ww + t * wv + 0.5 * t * t * vv
 
-    t, shift, first = 1.0, 0.0, 0.0
+    # The slope along v, with b at its best, is known at t = 0 and 1: begin where a straight line through both is 0.
+    slope, rise = (float(each[:-1] @ along.v[:-1]) for each in (along.gradient, along.change))
+    t = -slope / rise if rise > 0.0 else 1.0
+    shift, first = -(along.pulls[0] + t * along.pulls[1]), -t * slope
     start, far = state.evaluation.objective, _largest(u)
     rounding = on.secant_depth * UNIT * start
     at = on.along(state.z, u, t, shift)
     best = value(at.loss, t)
-    if not best <= start + rounding:  # the full step goes too far to start Newton there
-        t = 0.0
+    if not best <= start + rounding:  # too far to start Newton there
+        t, shift = 0.0, 0.0
         at = on.along(state.z, u, t, shift)
         best = value(at.loss, t)
     for _ in range(MOST_SEARCHES):
