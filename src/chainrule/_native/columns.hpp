@@ -11,6 +11,12 @@
 constexpr int kColumnsTogether = kWide;            // columns that share a load of z or of a factor
 constexpr int kFourTogether = kWide == 8 ? 4 : 1;  // the same, with four sums per column
 
+// A number as a type.
+template <int N>
+struct Constant {
+  constexpr int operator()() const { return N; }
+};
+
 inline Rows rows_of(const Piece& piece) { return {piece.first, piece.rows, piece.place}; }
 
 class Numbers {
@@ -28,20 +34,30 @@ class Numbers {
   std::int64_t count() const { return count_; }
 
   bool look_at(const Piece& piece, BadCode&) {
+    const bool whole = !piece.place && piece.rows % 8 == 0;
+    const std::int64_t end = piece.first + piece.rows, moved = piece.first - first_;
+    if (whole && moved > 0 && end <= ready_end_) {  // columns are as they were: blocks and parts need not be looked at
+      for (std::int64_t k = 0; k < count_; ++k) columns_[k] = static_cast<const char*>(columns_[k]) + moved * (narrow_[k] ? 4 : 8);
+      first_ = piece.first;
+      return true;
+    }
+    first_ = piece.first;
+    ready_end_ = whole ? job_.m : 0;
     for (std::int64_t k = 0; k < count_; ++k) {
       const Block& block = blocks_[k];
       narrow_[k] = false;
       const Part& part = part_of(block, piece.row(0));
       // Contiguous floats, none of which is to be filled in.
-      const bool ready = block.form == Block::kNumber && !piece.place && piece.rows % 8 == 0 && piece.first + piece.rows <= part.end &&
-                         is_float(part.kind) && !part.valid && part.stride == (part.kind == Kind::kFloat64 ? 8 : 4) &&
-                         is_missing(block.fill) && lift(k) == 1.0;
+      const bool ready = block.form == Block::kNumber && whole && end <= part.end && is_float(part.kind) && !part.valid &&
+                         part.stride == (part.kind == Kind::kFloat64 ? 8 : 4) && is_missing(block.fill) && lift(k) == 1.0;
       if (ready) {
         columns_[k] = part.values + (piece.first - part.first) * part.stride;
         narrow_[k] = part.kind == Kind::kFloat32;
+        ready_end_ = part.end < ready_end_ ? part.end : ready_end_;
         continue;
       }
       columns_[k] = decode(piece, k, lift(k));
+      ready_end_ = 0;
     }
     return true;
   }
@@ -58,11 +74,14 @@ class Numbers {
 
   void add(const Piece& piece, const Terms& terms, double*) const {
     double* const lanes = lanes_ + 8 * count_ * terms.first;
-    if (terms.points == 1 && terms.linear == 3 && terms.square == 1)
-      return over_groups<kFourTogether>([&](auto group, std::int64_t k) {
+    const auto together = [&](auto linear, auto square) {
+      over_groups<kFourTogether>([&](auto group, std::int64_t k) {
         using G = decltype(group);
-        add_columns<G::count, typename G::Element, 3, 1>(piece, k, terms.plane, lanes + 8 * k);
+        add_columns<G::count, typename G::Element, linear(), square()>(piece, k, terms.plane, lanes + 8 * k);
       });
+    };
+    if (terms.count() == 4 && terms.linear == 3) return together(Constant<3>{}, Constant<1>{});
+    if (terms.count() == 2 && terms.linear == 2) return together(Constant<2>{}, Constant<0>{});
     for (std::int64_t t = 0; t < terms.count(); ++t)
       over_groups<kColumnsTogether>([&](auto group, std::int64_t k) {
         using G = decltype(group);
@@ -217,6 +236,7 @@ class Numbers {
   const void** columns_;
   bool* narrow_;
   double *decoded_, *lanes_;
+  std::int64_t first_ = 0, ready_end_ = 0;  // of the last piece; rows before the latter are read in place
 };
 
 // A piece's codes; false if a row has no level.
@@ -258,6 +278,7 @@ class Codes {
 
   void add(const Piece& piece, const Terms& terms, double* sums) const {
     if (terms.all == 1) return add_terms<1>(piece, terms, sums);
+    if (terms.all == 2 && terms.points == 1) return add_terms<2>(piece, terms, sums);
     if (terms.all == 4 && terms.points == 1) return add_terms<4>(piece, terms, sums);
     add_terms<0>(piece, terms, sums);
   }
@@ -268,6 +289,7 @@ class Codes {
   void fold(double* sums) {
     const std::int64_t terms = job_.terms();
     if (terms == 1) return fold_terms<1>(1, sums);
+    if (terms == 2) return fold_terms<2>(2, sums);
     if (terms == 4) return fold_terms<4>(4, sums);
     fold_terms<0>(terms, sums);
   }

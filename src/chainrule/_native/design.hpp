@@ -116,9 +116,7 @@ struct Job {
 
   bool has(unsigned flags) const { return what & flags; }
   // Numbers that are multiplied by x, and by x^2, for each point.
-  std::int64_t linear() const {
-    return (has(kSecant) ? 2 : has(kGradient) ? outputs : 0) + (has(kProduct) ? 1 : 0) + (has(kSums) ? 1 : 0);
-  }
+  std::int64_t linear() const { return (has(kSecant) ? 2 : has(kGradient) ? outputs : 0) + (has(kProduct) ? 1 : 0) + (has(kSums) ? 1 : 0); }
   std::int64_t square() const { return has(kSquares) ? 1 : 0; }
   std::int64_t terms() const { return points * (linear() + square()); }
   // Whether all slots are numbers; if not, the matrix is made separately.
