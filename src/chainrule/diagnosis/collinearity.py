@@ -19,6 +19,7 @@ from scipy.linalg import solve_triangular
 
 from chainrule.data.rows import Rows
 from chainrule.diagnosis.exact import MOST_BITS, WHOLE, U, exact_signs, whole_numbers
+from chainrule.diagnosis.nested import Exact, nested_levels
 from chainrule.findings import Finding, factor_of
 from chainrule.kernels.reading import BLOCK_ROWS
 
@@ -71,25 +72,31 @@ class Collinearity:
     """All relations among the columns (and the intercept, if there is one).
 
     relations : a sparse basis of them, at most `MAX_LISTED`, those with the fewest columns. Relations longer than `MAX_WORDS`
-    are left out, except for all levels of a category.
+    are left out, except those found by counting.
     pivots : (r,), ascending, columns of which all others are combinations; earlier ones are preferred.
     null_basis : (n, n - r), orthonormal, in standardised columns (x - mean) / sd; a constant column counts as a unit vector.
+    counted : whether those that are not listed are known to hold exactly.
     """
 
     relations: tuple[Relation, ...]
     pivots: Index = field(compare=False)
     null_basis: Matrix = field(compare=False)
     fit_intercept: bool = True
+    counted: bool = False
 
     @property
     def exact(self) -> bool:
         """Whether every relation holds exactly."""
-        return self.n_relations == len(self.relations) and all(relation.exact for relation in self.relations)
+        return self._are_known and all(relation.exact for relation in self.relations)
 
     @property
     def holds(self) -> bool:
-        """Whether every relation is listed and holds, at least up to rounding."""
-        return self.n_relations == len(self.relations) and all(relation.up_to_rounding for relation in self.relations)
+        """Whether every relation is known to hold, at least up to rounding."""
+        return self._are_known and all(relation.up_to_rounding for relation in self.relations)
+
+    @property
+    def _are_known(self) -> bool:
+        return self.counted or self.n_relations == len(self.relations)
 
     @property
     def n_relations(self) -> int:
@@ -147,18 +154,21 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     tolerance = correlation_tolerance(n, rows.n_rows) if tolerance is None else tolerance
     # A category with a column for every level: its columns add up to 1 in each row, which needs no read.
     groups = [at for at, has_first in rows.design.groups if fit_intercept and not has_first and at.stop - at.start > 1]
-    categories = {at.stop - 1: at for at in groups if (size[at] > 0).all()}
+    sums = {at.stop - 1: Exact(np.arange(at.start, at.stop), np.ones(at.stop - at.start), 1.0) for at in groups}
+    nested = nested_levels(rows) if fit_intercept else {}
+    known = {j: of for j, of in (nested | sums).items() if (size[of.at] > 0).all()}
     if matrix is None:
-        is_pivot = (size > 0) & np.isin(np.arange(n), list(categories), invert=True)
+        is_pivot = (size > 0) & np.isin(np.arange(n), list(known), invert=True)
         pivots, others = np.flatnonzero(is_pivot), np.flatnonzero(~is_pivot)
         vectors = {j: _unit(n, j) for j in others.tolist()}
     else:
-        pivots, vectors = _echelon(matrix, tolerance, categories)
-    for j, levels in categories.items():
+        pivots, vectors = _echelon(matrix, tolerance, known)
+    for j, of in known.items():
         vectors[j][:] = 0.0
-        vectors[j][levels] = size[levels] / size[j]
-    _make_sparse(vectors, {j for j, v in vectors.items() if _is_sum_of_levels(v / unit, rows.feature_names)})
-    relations = _verified(rows, vectors, unit, categories, fit_intercept)
+        vectors[j][of.at] = of.coefficients * size[of.at] / size[j]
+    is_whole = {j for j, v in vectors.items() if j in known or _is_sum_of_levels(v / unit, rows.feature_names)}
+    _make_sparse(vectors, is_whole)
+    relations = _verified(rows, vectors, unit, known, fit_intercept)
     for j, relation in relations.items():
         if relation.up_to_rounding:
             at, c = list(relation.indices), np.array(relation.coefficients)
@@ -168,7 +178,8 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     # In standard deviations, even if the matrix was about zero and not the mean: constant columns keep the unit vector.
     ratio = np.where(moments.sd > 0, moments.sd, 1.0) / unit
     null_basis = np.linalg.qr(basis * ratio[:, None])[0]
-    return Collinearity(tuple(relations.values()), pivots, null_basis, fit_intercept)
+    counted = vectors.keys() - relations.keys() <= known.keys()
+    return Collinearity(tuple(relations.values()), pivots, null_basis, fit_intercept, counted)
 
 
 def _unit(n: int, j: int) -> Vector:
@@ -177,7 +188,7 @@ def _unit(n: int, j: int) -> Vector:
     return v
 
 
-def _echelon(matrix: Matrix, tolerance: float, known: Mapping[int, slice]) -> tuple[Index, dict[int, Vector]]:
+def _echelon(matrix: Matrix, tolerance: float, known: Mapping[int, Exact]) -> tuple[Index, dict[int, Vector]]:
     """Run Cholesky in the order of the columns; a column with nothing left becomes a combination of those kept before it.
 
     known : columns known to depend on others; the caller fills in their relations.
@@ -314,23 +325,22 @@ def _try(rows: Rows, trials: Mapping[int, tuple[Index, list[_Trial]]], unit: flo
 
 
 def _verified(
-    rows: Rows, vectors: dict[int, Vector], size: Vector, categories: Mapping[int, slice], fit_intercept: bool
+    rows: Rows, vectors: dict[int, Vector], size: Vector, known: Mapping[int, Exact], fit_intercept: bool
 ) -> dict[int, Relation]:
     """Turn the shortest null vectors (n,), in units of the columns' sizes, into relations, each by its last column.
 
     All are checked together in one read of the columns in them, and those whose first trial isn't exact in another one.
-    Relations of a category's levels need no check.
+    Known ones need no check.
     """
     terms = {j: np.count_nonzero(v) for j, v in vectors.items()}
-    short = [j for j in vectors if terms[j] <= MAX_WORDS or j in categories]
+    short = [j for j in vectors if terms[j] <= MAX_WORDS or j in known]
     listed = sorted(sorted(short, key=lambda j: (terms[j], j))[:MAX_LISTED])
     supports = {j: np.append(np.setdiff1d(np.flatnonzero(vectors[j]), j), j) for j in listed}
-    sought = {j: at for j, at in supports.items() if j not in categories}
+    sought = {j: at for j, at in supports.items() if j not in known}
     heaviest = int(np.argmax(rows.is_kept if rows.s is None else rows.s))
     x, unit = rows.numbers(np.array([heaviest]))[0], rows.design.unit
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        # the first one is true of a category's levels
-        trials = {j: [] if j in sought else [_Trial(np.ones(len(at)), 1.0)] for j, at in supports.items()}
+        trials = {j: [] if j in sought else [_Trial(known[j].coefficients, known[j].constant)] for j in supports}
         more = {j: _trials(vectors[j][at] / size[at], x[at], unit, fit_intercept) for j, at in sought.items()}
         for most in (1, None):
             new = {j: list(islice(those, most)) for j, those in more.items() if not any(t.exact for t in trials[j])}
