@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Bound, Certificate, Factor, bound
-from chainrule.certificate.bounds import kappa_upper
+from chainrule.certificate.bounds import kappa_of_levels, kappa_upper
 from chainrule.certificate.rounding import UNIT, norm_of_z_rounding
+from chainrule.data.rows.moments import reach
 from chainrule.diagnosis.collinearity import Collinearity, Point, find_relations
 from chainrule.diagnosis.exact import independent
 from chainrule.diagnosis.separation import Separation, find_separation, is_long_search
@@ -199,11 +200,12 @@ def _why(task: Task, outcome: Outcome, state: NewtonState, relations: tuple[Find
 
 
 class _Found(NamedTuple):
-    """A point as it is returned, the state there, and its bound in the model of the pivot columns."""
+    """A point as it is returned, the state there, and its bound in the model of the pivot columns, whose factor is kept."""
 
     state: NewtonState
     point: Vector
     bound: Bound
+    factor: Factor
 
 
 def _reduced(
@@ -217,7 +219,7 @@ def _reduced(
         return None
     if collinear.holds:
         point = collinear.moved(task.problem.rows, found.state.w, found.state.b, np.ones_like(state.w))
-        short = _seen(task, np.append(*point), collinear, found.state)
+        short = _seen(task, np.append(*point), collinear, found.state, found.factor)
         if not collinear.exact:
             short = short._replace(bound=_by_difference(short.state, found))
         near = max(task.problem.options.tol, 4.0 * short.bound.noise)
@@ -264,11 +266,10 @@ def _minimum_of_pivots(
         is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
         if is_near or (here.is_separating and not patient):
             break
-        factor = Factor.of(part_of(here.factored.proof.matrix, own), here.factored.proof.eta)
-        if not factor.factored:
+        if not found.factor.factored:
             break
         step = np.zeros(len(here.w) + 1)
-        step[own] = part * factor.solve(here.evaluation.gradient[own])
+        step[own] = part * found.factor.solve(here.evaluation.gradient[own])
         new = _seen(task, here.theta - step, collinear)
         falls.append(here.evaluation.objective - new.state.evaluation.objective)
         if falls[-1] > 0.0:
@@ -283,14 +284,27 @@ def _minimum_of_pivots(
     return found if found.bound.proven else None
 
 
-def _seen(task: Task, theta: Vector, collinear: Collinearity, near: NewtonState | None = None) -> _Found:
+def _seen(
+    task: Task,
+    theta: Vector,
+    collinear: Collinearity,
+    near: NewtonState | None = None,
+    factor: Factor | None = None,
+) -> _Found:
     """Evaluate a point as it is returned: one read, with a new Hessian unless a state near the point is given."""
-    return _found(task, *task.returned(theta, near=near), collinear)
+    return _found(task, *task.returned(theta, near=near), collinear, factor)
 
 
-def _found(task: Task, state: NewtonState, point: Vector, collinear: Collinearity) -> _Found:
-    """Bound F - F* of the pivots' model at a point of the fit's units, from a state that differs by rounding alone."""
-    return _Found(state, point, rounded(state, bound_without(state, collinear.pivots), task.to_user(point)))
+def _found(
+    task: Task, state: NewtonState, point: Vector, collinear: Collinearity, factor: Factor | None = None
+) -> _Found:
+    """Bound F - F* of the pivots' model at a point of the fit's units, from a state that differs by rounding alone.
+
+    factor : of the state's Hessian, if it is known.
+    """
+    pivots = collinear.pivots
+    factor = factor_without(state, pivots) if factor is None else factor
+    return _Found(state, point, rounded(state, bound_without(state, pivots, factor), task.to_user(point)), factor)
 
 
 def _by_difference(state: NewtonState, found: _Found) -> Bound:
@@ -308,14 +322,34 @@ def _by_difference(state: NewtonState, found: _Found) -> Bound:
     )
 
 
-def bound_without(
-    state: NewtonState, pivots: Index, *, more: Vector | float = 0.0, less: Vector | None = None
-) -> Bound:
+def factor_without(state: NewtonState, pivots: Index, less: Vector | None = None) -> Factor:
+    """Factor the part of a Hessian of all rows for the pivots (k,). less : (n,), subtracted from its diagonal."""
+    n, B, eta = state.on.n_features, state.factored.proof.matrix, state.factored.proof.eta
+    if less is not None:
+        diagonal = B.diagonal()[:n]
+        left = diagonal - less
+        eta *= float(np.max(diagonal / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
+        B = plus(B, -less)
+    kept = np.append(pivots, n) if state.on.fit_intercept else pivots
+    return Factor.of(part_of(B, kept), eta) if len(kept) else Factor.unfactored(np.zeros(0), "there are no columns")
+
+
+def _groups_of(state: NewtonState, pivots: Index) -> list[tuple[slice, bool]]:
+    """For each category, its columns among the pivots, and whether a row may have none of them."""
+    found = []
+    for at, has_first in state.on.rows.design.groups:
+        first, stop = np.searchsorted(pivots, (at.start, at.stop)).tolist()
+        if stop > first:
+            found.append((slice(first, stop), has_first or stop - first < at.stop - at.start))
+    return found
+
+
+def bound_without(state: NewtonState, pivots: Index, factor: Factor, *, more: Vector | float = 0.0) -> Bound:
     """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns.
 
     The other columns must be exact combinations of the pivots; otherwise F* is the optimum with their weights held. No read:
-    the state has a Hessian of all rows, from this point or near it. more : (n + 1,), further error of the gradient.
-    less : (n,), subtracted from the Hessian's diagonal.
+    the state has a Hessian of all rows, from this point or near it. factor : of its part, as `factor_without` gives it.
+    more : (n + 1,), further error of the gradient.
     """
     on, reference, evaluation = state.on, state.factored, state.evaluation
     assert reference.index is None
@@ -324,13 +358,6 @@ def bound_without(
     kept = np.append(pivots, n) if on.fit_intercept else pivots
     if not len(kept):  # there is nothing to optimise
         return Bound(0.0, 0.0, 0.0, np.zeros(0), 0.0, 0.0, 0.0)
-    B, eta = reference.proof.matrix, reference.proof.eta
-    if less is not None:
-        diagonal = B.diagonal()[:n]
-        left = diagonal - less
-        eta *= float(np.max(diagonal / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
-        B = plus(B, -less)
-    factor = Factor.of(part_of(B, kept), eta)
     theta = state.theta
     is_here = reference.is_of_all(state.theta)
     delta, zeta = reference.change(on, theta, state.z)
@@ -339,7 +366,14 @@ def bound_without(
     norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
     gradient = evaluation.gradient[kept]
     prove = partial(bound, factor, gradient, e[kept], delta=delta, zeta=zeta, eps=eps, all_rows=True)
-    found = prove(kappa=on.loss.bend * kappa_upper(factor, norm))
+    groups = _groups_of(state, pivots) if factor.ok and on.fit_intercept else []
+    # With categories the bound by levels is cheaper than the smallest eigenvalue, and tighter.
+    of_rows = (
+        kappa_of_levels(factor, groups, reach(on.rows)[pivots], on.fit_intercept)
+        if groups
+        else kappa_upper(factor, norm)
+    )
+    found = prove(kappa=on.loss.bend * of_rows)
     # The mean of curvature times leverage is the number of columns, so that the largest leverage is at least `least`.
     least = len(kept) / on.loss.curvature
     is_far = found.nu * on.loss.bend * math.sqrt(least) >= 1.0
@@ -408,7 +442,8 @@ def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) 
     eps = np.abs(V.T @ p) + 2.0 * UNIT * (n + 4) * (np.abs(V).T @ np.abs(p))
     along = float(np.sqrt(eps @ eps)) / least * (1.0 + 1e-9)
     bent = np.append(R * np.sqrt(np.square(V).sum(axis=1)) * along, 0.0)
-    loss = bound_without(state, collinear.pivots, more=bent, less=R)
+    factor = factor_without(state, collinear.pivots, R)
+    loss = bound_without(state, collinear.pivots, factor, more=bent)
     gap = (loss.gap + 0.5 * along * float(np.sqrt(eps @ eps))) * (1.0 + 1e-9)
     if not gap < (math.inf if other is None else other.gap):
         return other

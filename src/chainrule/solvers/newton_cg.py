@@ -294,7 +294,9 @@ def _moved(
     bound = _proven(on, state.reach, gradient[:-1], found, along, of_penalty, drift, t)
     made, fall = state.preconditioner, state.evaluation.objective - F
     is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective and not made.of_all
-    is_bent = abs(found.bend - float(state.curvature[-1])) > BENT * found.bend
+    # A few rows whose curvature vanished may also be all that makes the bound large.
+    is_bent = not abs(found.bend - float(state.curvature[-1])) <= BENT * found.bend
+    is_bent |= bound is not None and not bound.gap < F
     return CGState(
         theta,
         Evaluation(F, gradient, value, found.correct / on.weight, on.norm(gradient)),
@@ -345,13 +347,13 @@ def _search(on: DataObjective, state: CGState, along: Line) -> tuple[float, floa
     # The slope along v, with b at its best, is known at t = 0 and 1: begin where a straight line through both is 0.
     slope, rise = (float(each[:-1] @ along.v[:-1]) for each in (along.gradient, along.change))
     t = -slope / rise if rise > 0.0 else 1.0
-    shift, first = -(along.pulls[0] + t * along.pulls[1]), -t * slope
+    shift, first = 0.0, -t * slope
     start, far = state.evaluation.objective, _largest(u)
     rounding = on.secant_depth * UNIT * start
     at = on.along(state.z, u, t, shift)
     best = value(at.loss, t)
     if not best <= start + rounding:  # too far to start Newton there
-        t, shift = 0.0, 0.0
+        t = first = 0.0
         at = on.along(state.z, u, t, shift)
         best = value(at.loss, t)
     for _ in range(MOST_SEARCHES):
