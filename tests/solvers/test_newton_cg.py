@@ -395,9 +395,22 @@ def test_ctrl_c_keeps_the_best_point_and_what_is_proven_of_it(rng):
     assert -least.certificate.gap <= result.objective - least.objective <= result.certificate.gap
 
 
+@pytest.mark.parametrize("seed", [19, 25, 84])
+def test_a_few_rows_that_lose_their_curvature_hide_no_bound(seed):
+    """Older curvatures pulled the dual points of rows that had become sure: the bound stayed at F for 70 to 300 reads."""
+    rng, m = np.random.default_rng(seed), 280
+    n = int(rng.integers(2, 20))
+    X = rng.normal(size=(m, n)) * 10 ** rng.uniform(0, 1.5)
+    y = (rng.random(m) < 0.5).astype(int)
+    X[:3] *= 10 ** rng.uniform(2, 5)
+    result = fit(X, y, alpha=float(rng.choice([0.1, 1, 10.0])), method="newton-cg")
+    assert result.reason == "converged"
+    assert result.reads <= 35
+
+
 @pytest.mark.parametrize(("m", "n"), [(200_000, 100), (2_000, 60_000), (50_000, 3_000)])
 def test_numpys_arrays_at_the_peak_are_a_stated_count_of_vectors_and_blocks(m, n, rng):
-    """z, u, residuals, their changes, curvatures; bytes and places of a sample, under one more of m; two blocks; not the core's sums."""
+    """z, u, residuals, changes, curvatures; a sample, under one more of m; two blocks; no sums of the core."""
     X, y = text(rng, m, n, 6)
     options = {"alpha": 1 / m, "tol": 1e-6}
     run(X[:300], y[:300], None, **options)  # imports count no memory of a fit

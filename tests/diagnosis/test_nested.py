@@ -1,0 +1,117 @@
+"""Nested categories against their one-hot columns, and fits of tables that have them."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+import chainrule
+from chainrule.data.designs import rows_of
+from chainrule.data.rows.decode import expanded
+from chainrule.diagnosis.collinearity import find_relations
+from chainrule.diagnosis.nested import nested_levels
+
+
+def category(codes, name):
+    codes = np.asarray(codes)
+    return pd.Categorical.from_codes(codes, [f"{name}{k}" for k in range(codes.max() + 1)])
+
+
+def rows(frame, weights=None, coding="reference"):
+    y = np.arange(len(frame)) % 2
+    return rows_of(frame, y, weights, None, coding, 1, None, None, None)[0]
+
+
+def assert_all_hold(of, found):
+    X = expanded(of.design, np.flatnonzero(of.is_kept))
+    for j, (at, coefficients, constant) in found.items():
+        assert at[-1] == j
+        assert coefficients[-1] == 1.0
+        assert np.array_equal(X[:, at] @ coefficients, np.full(len(X), constant))
+    return np.linalg.matrix_rank(np.column_stack([X, np.ones(len(X))]))
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_relations_hold_in_every_row(coding, first, rng):
+    """first : the region of the first store, whose column is missing if it is the reference."""
+    store = rng.permutation(np.repeat(np.arange(12), 8))
+    region = (store + first) % 3
+    frame = pd.DataFrame({"x": rng.normal(size=96), "region": category(region, "r"), "store": category(store, "s")})
+    of = rows(frame, coding=coding)
+    found = nested_levels(of)
+    assert sorted(of.feature_names[j] for j in found) == [f"region=r{k}" for k in range(coding == "reference", 3)]
+    rank = assert_all_hold(of, found)
+    n, sums = of.n_features, 0 if coding == "reference" else 1  # of the stores; that of the regions follows
+    assert rank == n + 1 - len(found) - sums
+    assert len(find_relations(of).pivots) == rank - 1
+
+
+def test_chains_twins_and_missing_values(rng):
+    city = rng.permutation(np.repeat(np.arange(20), 6))
+    state, country = city // 4, city // 10
+    of = rows(
+        pd.DataFrame(
+            {
+                "country": category(country, "c"),
+                "twin": category((state + 2) % 5, "t"),
+                "state": category(state, "s"),
+                "city": category(city, "t"),
+            }
+        )
+    )
+    found = nested_levels(of)
+    # the first of two with the same levels is kept
+    assert {of.feature_names[j].split("=")[0] for j in found} == {"country", "twin", "state"}
+    assert len(found) == 1 + 4 + 4
+    assert_all_hold(of, found)
+    with_gaps = pd.Series(category(city, "t")).where(city != 7)
+    of = rows(pd.DataFrame({"state": category(state, "s"), "city": with_gaps}))
+    assert_all_hold(of, nested_levels(of))
+
+
+def test_one_row_that_is_elsewhere_ends_it_unless_its_weight_is_0(rng):
+    store = rng.permutation(np.repeat(np.arange(12), 8))
+    region, weights = store % 3, np.ones(96)
+    region[5] = (region[5] + 1) % 3
+    frame = pd.DataFrame({"region": category(region, "r"), "store": category(store, "s")})
+    assert nested_levels(rows(frame)) == {}
+    weights[5] = 0.0
+    assert len(nested_levels(rows(frame, weights))) == 2
+
+
+def test_categories_that_are_not_nested_have_none(rng):
+    frame = pd.DataFrame({name: category(rng.integers(0, k, 400), name) for name, k in (("a", 5), ("b", 4), ("c", 2))})
+    assert nested_levels(rows(frame)) == {}
+    assert nested_levels(rows(pd.DataFrame({"x": rng.normal(size=400)}))) == {}
+
+
+@pytest.mark.parametrize(("stores", "regions"), [(120, 60), (2200, 60)])
+def test_a_fit_is_that_without_the_wider_category(stores, regions, rng):
+    """More relations than are listed, and more columns than a matrix of correlations has: fits took 46 s and proved nothing."""
+    m = 40 * stores
+    store = np.arange(m) % stores
+    region, x = store % regions, rng.normal(size=m)
+    frame = pd.DataFrame({"x": x, "region": category(region, "r"), "store": category(store, "s")})
+    y = x + rng.normal(0, 0.5, stores)[store] + rng.logistic(size=m) > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", chainrule.errors.ChainruleWarning)
+        result = chainrule.fit(frame, y)
+    other = chainrule.fit(frame.drop(columns="region"), y)
+    assert (result.reason, result.certificate.kind) == ("converged", "reduced")
+    assert -other.certificate.gap <= result.objective - other.objective <= result.certificate.gap + 1e-15
+    assert "59 relations" in str(result.verdict)
+    # the solution of least norm: orthogonal to the relations, in deviations
+    of = rows(frame)
+    X = sparse.csr_array(expanded(of.design, np.arange(stores * 2)))
+    assert (
+        np.abs(X @ result.w + result.b - other.decision_function(frame.drop(columns="region"))[: 2 * stores]).max()
+        < 2e-3
+    )
+    p = X.mean(axis=0)[1:]  # these rows have each store twice
+    sd = np.sqrt(p * (1 - p))
+    for at, coefficients, _ in list(nested_levels(of).values())[:5]:
+        along, w = coefficients * sd[at - 1], result.w[at] * sd[at - 1]
+        assert abs(along @ w) <= 1e-9 * np.linalg.norm(along) * np.linalg.norm(w)
