@@ -30,7 +30,6 @@ Matrix = NDArray[np.float64]
 # Shares of F: the preconditioner gets a sample once a step lowers F by less than the first share, and a new sample after F has
 # fallen by the second.
 SETTLED, FAR = 0.02, 0.05
-BENT = 1e-3  # share by which the curvatures' sum may have changed before they are read again
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
 ENOUGH = 1e-3  # squared decrement that ends a line search, relative to its first step's
 NEAR = 1.0  # largest change of z for which the last Newton step is taken unchecked
@@ -294,9 +293,7 @@ def _moved(
     bound = _proven(on, state.reach, gradient[:-1], found, along, of_penalty, drift, t)
     made, fall = state.preconditioner, state.evaluation.objective - F
     is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective and not made.of_all
-    # A few rows whose curvature vanished may also be all that makes the bound large.
-    is_bent = not abs(found.bend - float(state.curvature[-1])) <= BENT * found.bend
-    is_bent |= bound is not None and not bound.gap < F
+    is_bent = bound is None or not bound.gap < F  # older curvatures pull points of rows that are sure by now too far
     return CGState(
         theta,
         Evaluation(F, gradient, value, found.correct / on.weight, on.norm(gradient)),
