@@ -82,6 +82,21 @@ def test_one_row_that_is_elsewhere_ends_it_unless_its_weight_is_0(rng):
     assert len(nested_levels(rows(frame, weights))) == 2
 
 
+def test_a_category_with_too_many_levels_is_left_out_alone(monkeypatch, rng):
+    city = rng.permutation(np.repeat(np.arange(20), 6))
+    frame = {name: category(city // k, name) for name, k in (("country", 10), ("state", 2), ("city", 1))}
+    monkeypatch.setattr("chainrule.diagnosis.nested.MOST", 5)
+    of = rows(pd.DataFrame(frame))
+    assert [of.feature_names[j] for j in nested_levels(of)] == ["country=country1"]
+
+
+def test_a_level_that_is_elsewhere_far_down_is_seen(rng):
+    store = np.arange(30_000) % 12
+    region = store % 3
+    region[-1] = (region[-1] + 1) % 3
+    assert nested_levels(rows(pd.DataFrame({"region": category(region, "r"), "store": category(store, "s")}))) == {}
+
+
 def test_categories_that_are_not_nested_have_none(rng):
     frame = pd.DataFrame({name: category(rng.integers(0, k, 400), name) for name, k in (("a", 5), ("b", 4), ("c", 2))})
     assert nested_levels(rows(frame)) == {}

@@ -155,7 +155,7 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     # A category with a column for every level: its columns add up to 1 in each row, which needs no read.
     groups = [at for at, has_first in rows.design.groups if fit_intercept and not has_first and at.stop - at.start > 1]
     sums = {at.stop - 1: Exact(np.arange(at.start, at.stop), np.ones(at.stop - at.start), 1.0) for at in groups}
-    nested = nested_levels(rows) if fit_intercept else {}
+    nested = rows.once("nested", lambda: nested_levels(rows)) if fit_intercept else {}
     known = {j: of for j, of in (nested | sums).items() if (size[of.at] > 0).all()}
     if matrix is None:
         is_pivot = (size > 0) & np.isin(np.arange(n), list(known), invert=True)
@@ -334,7 +334,7 @@ def _verified(
     """
     terms = {j: np.count_nonzero(v) for j, v in vectors.items()}
     short = [j for j in vectors if terms[j] <= MAX_WORDS or j in known]
-    listed = sorted(sorted(short, key=lambda j: (terms[j], j))[:MAX_LISTED])
+    listed = sorted(sorted(short, key=lambda j: (j in known, terms[j], j))[:MAX_LISTED])  # first those to be checked
     supports = {j: np.append(np.setdiff1d(np.flatnonzero(vectors[j]), j), j) for j in listed}
     sought = {j: at for j, at in supports.items() if j not in known}
     heaviest = int(np.argmax(rows.is_kept if rows.s is None else rows.s))

@@ -15,6 +15,7 @@ Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 MOST = 1000  # relations, each of which is kept as a vector of all columns
+FEW = 4096  # rows that show of most categories that they are not nested
 
 
 class Exact(NamedTuple):
@@ -28,8 +29,8 @@ class Exact(NamedTuple):
 def nested_levels(rows: Rows) -> dict[int, Exact]:
     """Find categories whose level is known from that of another one, by counting; return a relation for each of their columns.
 
-    For an intercept: a first level without a column counts as 1 minus the others. Rows of weight 0 don't count. None are
-    returned if there are more than `MOST`.
+    For an intercept: a first level without a column counts as 1 minus the others. Rows of weight 0 don't count. A category with
+    which there would be more than `MOST` relations is left out.
     """
     places, found, seen = rows.places[rows.is_kept], dict[int, Exact](), list[tuple[CategoryColumn, Index]]()
     categories = [column for _, column in rows.design.categories if column.levels > 1]
@@ -37,14 +38,21 @@ def nested_levels(rows: Rows) -> dict[int, Exact]:
         values, lost = values_of(column, places), -1 if column.missing is None else column.missing
         codes: Index = np.where(np.isnan(values), lost, values).astype(np.int64)
         for finer, of_finer in reversed(seen):  # the fewest levels first: they make the shortest relations
-            within = np.full(finer.levels, -1)
-            within[of_finer] = codes
-            if np.array_equal(within[of_finer], codes):
-                found |= _relations(column, finer, within)
-                break
+            if _levels(finer, of_finer[:FEW], codes[:FEW]) is not None and len(found) + column.levels <= MOST:
+                within = _levels(finer, of_finer, codes)
+                if within is not None:
+                    found |= _relations(column, finer, within)
+                    break
         else:
             seen.append((column, codes))
-    return found if len(found) <= MOST else {}
+    return found
+
+
+def _levels(finer: CategoryColumn, of_finer: Index, codes: Index) -> Index | None:
+    """Return another category's code for each level of the finer one, (levels,), or -1; None if a level has several."""
+    within = np.full(finer.levels, -1)
+    within[of_finer] = codes
+    return within if np.array_equal(within[of_finer], codes) else None
 
 
 def _relations(column: CategoryColumn, finer: CategoryColumn, within: Index) -> dict[int, Exact]:
