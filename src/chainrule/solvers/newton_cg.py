@@ -53,8 +53,8 @@ class CGState(State):
     evaluation : its gradient is predicted by the last read's secant, in w with b at its optimum. curvature : (n + 1,), the
     sums with these curvatures. pairs : of the last steps, with changes of that gradient. bound : what is proven.
     drift : largest possible difference between z and the z of (w, b) in any row. fresh : drift just after a read.
-    is_bent : whether the next read has to give new curvatures. is_due : whether the preconditioner needs a new sample before
-    the next step. taken, first : the steps since it got its last arrow, and the bound then.
+    is_due : whether the preconditioner needs a new sample before the next step. taken, first : the steps since it got its
+    last arrow, and the bound then.
     """
 
     on: DataObjective
@@ -68,7 +68,6 @@ class CGState(State):
     fresh: float
     largest: float
     reach: float
-    is_bent: bool = False
     is_due: bool = False
     taken: int = 0
     first: float = math.inf
@@ -176,16 +175,17 @@ class NewtonCG:
         if (slow := self._is_slow(on, state)) or state.is_due:
             before = state.preconditioner
             made = (before.with_all if slow else before.with_sample)(on, state.z, state.evaluation.objective)
-            state = replace(state, preconditioner=made)
-            if slow or made.arrow is not before.arrow:
+            state, is_new = replace(state, preconditioner=made), made.arrow is not before.arrow
+            if slow or is_new:
                 # An arrow knows more of the curvature than steps from points far behind.
-                same = made.arrow is before.arrow
-                state = replace(state, pairs=state.pairs if same else (), taken=0, first=state.gap)
+                state = replace(state, pairs=() if is_new else state.pairs, taken=0, first=state.gap)
         v, gradient, near = np.empty(on.size), state.evaluation.gradient[:-1], state.preconditioner
         v_w = np.negative(corrected(gradient, state.pairs, near.solve, scaled=not near.is_whole), out=v[:-1])
         weight = float(state.curvature[-1])
         v[-1] = -float(state.curvature[:-1] @ v_w) / weight if on.fit_intercept and weight > 0.0 else 0.0
-        h = state.line[3] if state.is_due or state.is_bent else None
+        # Where rows have become sure, older curvatures pull their dual points too far, and the bound shows it.
+        is_loose = not state.gap < state.evaluation.objective
+        h = state.line[3] if state.is_due or is_loose else None
         read = on.secant(state.z, v, state.line[0], state.line[1:3], h)
         if read.curvature is not None:
             state = replace(state, curvature=read.curvature, preconditioner=near.with_diagonal(on, read))
@@ -293,7 +293,6 @@ def _moved(
     bound = _proven(on, state.reach, gradient[:-1], found, along, of_penalty, drift, t)
     made, fall = state.preconditioner, state.evaluation.objective - F
     is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective and not made.of_all
-    is_bent = bound is None or not bound.gap < F  # older curvatures pull points of rows that are sure by now too far
     return CGState(
         theta,
         Evaluation(F, gradient, value, found.correct / on.weight, on.norm(gradient)),
@@ -308,7 +307,6 @@ def _moved(
         _rounding(on, of_w, b),
         found.largest,
         state.reach,
-        is_bent,
         is_due,
         state.taken + 1,
         state.first if state.first < math.inf or bound is None else bound.gap,
