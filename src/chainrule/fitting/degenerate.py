@@ -57,7 +57,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState, known: Fin
     )
     several = not (under_ridge and is_long_search(rows))
     if under_ridge and not several and state.is_slow(task.problem.options.tol):
-        return separated(task, several=False) or under_ridge()
+        return separated(task, hint=(state.w, state.b), several=False) or under_ridge()
     collinear = find_relations(rows, fit_intercept=fit_intercept)
     if task.problem.penalty.strongly_convex:
         return _of_least_penalty(task, outcome, state, collinear)
@@ -97,7 +97,8 @@ def separated(
     if found is None or found.kind == "undecided":
         return None
     said = [Finding("collinear too", {"relations": collinear.findings})] if collinear and collinear.n_relations else []
-    return ridge_by_newton(task, found, said)
+    start = None if hint is None else np.append(*hint)
+    return ridge_by_newton(task, found, said, start)
 
 
 def _of_rows_left(task: Task, known: Finding, start: Vector) -> Ending:
