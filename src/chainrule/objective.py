@@ -29,6 +29,7 @@ PAIRWISE = 40.0  # bound on a term's roundings in a NumPy sum: 16 + 3 + log2(m/1
 ROWS_AT_ONCE = 16384  # fit in the caches
 
 Vector = NDArray[np.float64]
+Index = NDArray[np.int64]
 Matrix = NDArray[np.float64]
 
 
@@ -119,6 +120,8 @@ class DataObjective(Objective):
         A sample in place of all rows: see `sample`.
     fit_ridge : (n,), optional
         The fit's own ridge, if a sample's penalty has more; `Evaluation.lower` includes this one alone.
+    pivots : (k,), optional
+        Columns that Newton's steps and bounds are about. The others are combinations of them, and their weights are held.
     """
 
     def __init__(
@@ -130,6 +133,7 @@ class DataObjective(Objective):
         loss: Loss = LOGISTIC,
         strata: tuple[Stratum, ...] | None = None,
         fit_ridge: Vector | None = None,
+        pivots: Index | None = None,
     ) -> None:
         self.rows, self.fit_intercept, self.loss = rows, fit_intercept, loss
         self.penalty = ridge(0.0, rows.n_features) if penalty is None else penalty
@@ -138,7 +142,8 @@ class DataObjective(Objective):
         self.strata = (Stratum(rows, 1.0),) if strata is None else strata
         self.n_features, self.size = rows.n_features, rows.n_features + 1
         self.fit_ridge = self.ridge if fit_ridge is None else fit_ridge
-        self.is_sample = strata is not None
+        self.is_sample, self.pivots = strata is not None, pivots
+        self.kept = slice(None) if pivots is None else np.append(pivots, self.n_features)  # of theta
 
     @property
     def ridge(self) -> Vector:
@@ -177,7 +182,12 @@ class DataObjective(Objective):
         """
         strata = sample(self.rows, size, self.class_weights, of_levels)
         penalty = ElasticNet(self.penalty.l1, self.penalty.l2 + more)
-        return DataObjective(self.rows, penalty, self.fit_intercept, self.column_scale, self.loss, strata, self.ridge)
+        more_of = (self.column_scale, self.loss, strata, self.ridge, self.pivots)
+        return DataObjective(self.rows, penalty, self.fit_intercept, *more_of)
+
+    def about(self, pivots: Index) -> DataObjective:
+        """Return the same objective with steps and bounds about the weights of some columns alone."""
+        return DataObjective(self.rows, self.penalty, self.fit_intercept, self.column_scale, self.loss, pivots=pivots)
 
     def evaluate(
         self, theta: Vector, what: What = NOTHING, *, z: Vector | None = None, q: Vector | None = None

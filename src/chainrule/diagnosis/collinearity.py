@@ -19,7 +19,7 @@ from scipy.linalg import solve_triangular
 
 from chainrule.data.rows import Rows
 from chainrule.diagnosis.exact import MOST_BITS, WHOLE, U, exact_signs, whole_numbers
-from chainrule.diagnosis.nested import Exact, nested_levels
+from chainrule.diagnosis.nested import Exact, counted_relations
 from chainrule.findings import Finding, factor_of
 from chainrule.kernels.reading import BLOCK_ROWS
 
@@ -130,7 +130,9 @@ def correlation_tolerance(n: int, m: int) -> float:
     return float((n + 1) * 4 * (n + depth + 8) * U)
 
 
-def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float | None = None) -> Collinearity:
+def find_relations(
+    rows: Rows, *, fit_intercept: bool = True, tolerance: float | None = None, are_known: bool = False
+) -> Collinearity:
     """Find all linear relations among the columns, from one read for the moments and one of the columns involved.
 
     Parameters
@@ -142,21 +144,20 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     tolerance : float, optional
         A column counts as a combination of those before it if they leave less than this share of its variance unexplained.
         Default: `correlation_tolerance`.
+    are_known : bool
+        Whether it is known that there are no others than those found by counting. Then the correlations aren't read.
     """
-    n, moments = rows.n_features, rows.moments()
+    n, moments = rows.n_features, rows.moments(correlations=not are_known)
     mean = np.zeros(n) if fit_intercept else moments.mean
     size = np.hypot(moments.sd, mean)
     unit = np.where(size > 0, size, 1.0)
-    matrix = None  # too many columns to look for relations
+    matrix = None  # too many columns to look for relations, or all are known
     if moments.correlation is not None:
         ratio = moments.sd / unit
         matrix = moments.correlation * np.outer(ratio, ratio) + np.outer(mean / unit, mean / unit)
     tolerance = correlation_tolerance(n, rows.n_rows) if tolerance is None else tolerance
-    # A category with a column for every level: its columns add up to 1 in each row, which needs no read.
-    groups = [at for at, has_first in rows.design.groups if fit_intercept and not has_first and at.stop - at.start > 1]
-    sums = {at.stop - 1: Exact(np.arange(at.start, at.stop), np.ones(at.stop - at.start), 1.0) for at in groups}
-    nested = rows.once("nested", lambda: nested_levels(rows)) if fit_intercept else {}
-    known = {j: of for j, of in (nested | sums).items() if (size[of.at] > 0).all()}
+    counted = counted_relations(rows, fit_intercept=fit_intercept)
+    known = {j: of for j, of in counted.items() if (size[of.at] > 0).all()}
     if matrix is None:
         is_pivot = (size > 0) & np.isin(np.arange(n), list(known), invert=True)
         pivots, others = np.flatnonzero(is_pivot), np.flatnonzero(~is_pivot)
@@ -178,8 +179,8 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     # In standard deviations, even if the matrix was about zero and not the mean: constant columns keep the unit vector.
     ratio = np.where(moments.sd > 0, moments.sd, 1.0) / unit
     null_basis = np.linalg.qr(basis * ratio[:, None])[0]
-    counted = vectors.keys() - relations.keys() <= known.keys()
-    return Collinearity(tuple(relations.values()), pivots, null_basis, fit_intercept, counted)
+    are_counted = vectors.keys() - relations.keys() <= known.keys()
+    return Collinearity(tuple(relations.values()), pivots, null_basis, fit_intercept, are_counted)
 
 
 def _unit(n: int, j: int) -> Vector:

@@ -26,26 +26,52 @@ class Exact(NamedTuple):
     constant: float
 
 
+def counted_relations(rows: Rows, *, fit_intercept: bool = True) -> dict[int, Exact]:
+    """Find columns of levels that others determine, by counting; return a relation for each, by column.
+
+    These are the levels of nested categories, and the last level of a category with a column for every level: these columns
+    add up to 1, which needs no read. The columns without a relation determine all others. None hold without an intercept.
+    """
+    if not fit_intercept or rows.design.of_numbers_alone:
+        return {}
+    groups = [at for at, has_first in rows.design.groups if not has_first and at.stop - at.start > 1]
+    sums = {at.stop - 1: Exact(np.arange(at.start, at.stop), np.ones(at.stop - at.start), 1.0) for at in groups}
+    return rows.once("nested", lambda: nested_levels(rows)) | sums
+
+
 def nested_levels(rows: Rows) -> dict[int, Exact]:
     """Find categories whose level is known from that of another one, by counting; return a relation for each of their columns.
 
     For an intercept: a first level without a column counts as 1 minus the others. Rows of weight 0 don't count. A category with
     which there would be more than `MOST` relations is left out.
     """
-    places, found, seen = rows.places[rows.is_kept], dict[int, Exact](), list[tuple[CategoryColumn, Index]]()
+    places, found, seen = rows.places[rows.is_kept], dict[int, Exact](), list[CategoryColumn]()
     categories = [column for _, column in rows.design.categories if column.levels > 1]
+    few = {column.at: codes_of(column, places[:FEW]) for column in categories}
+    codes = dict[int, Index]()
+
+    def within(finer: CategoryColumn, column: CategoryColumn) -> Index | None:
+        if _levels(finer, few[finer.at], few[column.at]) is None:
+            return None
+        for each in (finer, column):
+            if each.at not in codes:
+                codes[each.at] = codes_of(each, places)
+        return _levels(finer, codes[finer.at], codes[column.at])
+
     for column in sorted(categories, key=lambda each: -each.levels):
-        values, lost = values_of(column, places), -1 if column.missing is None else column.missing
-        codes: Index = np.where(np.isnan(values), lost, values).astype(np.int64)
-        for finer, of_finer in reversed(seen):  # the fewest levels first: they make the shortest relations
-            if _levels(finer, of_finer[:FEW], codes[:FEW]) is not None and len(found) + column.levels <= MOST:
-                within = _levels(finer, of_finer, codes)
-                if within is not None:
-                    found |= _relations(column, finer, within)
-                    break
+        for finer in reversed(seen):  # the fewest levels first: they make the shortest relations
+            if len(found) + column.levels <= MOST and (levels := within(finer, column)) is not None:
+                found |= _relations(column, finer, levels)
+                break
         else:
-            seen.append((column, codes))
+            seen.append(column)
     return found
+
+
+def codes_of(column: CategoryColumn, places: Index) -> Index:
+    """Return the levels of some rows, a missing one filled in."""
+    values, lost = values_of(column, places), -1 if column.missing is None else column.missing
+    return np.where(np.isnan(values), lost, values).astype(np.int64)
 
 
 def _levels(finer: CategoryColumn, of_finer: Index, codes: Index) -> Index | None:

@@ -11,10 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate import Bound, Certificate, Factor, bound
-from chainrule.certificate.bounds import kappa_of_levels, kappa_upper
-from chainrule.certificate.rounding import UNIT, norm_of_z_rounding
-from chainrule.data.rows.moments import reach
+from chainrule.certificate import Bound, Certificate
+from chainrule.certificate.rounding import UNIT
 from chainrule.diagnosis.collinearity import Collinearity, Point, find_relations
 from chainrule.diagnosis.exact import independent
 from chainrule.diagnosis.separation import Separation, find_separation, is_long_search
@@ -22,10 +20,9 @@ from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
 from chainrule.fitting.returned import certified, rounded
 from chainrule.fitting.task import Task
-from chainrule.kernels.bordered import part_of, plus
+from chainrule.objective import DataObjective
 from chainrule.penalties import SEPARATED_RIDGE, ridge
 from chainrule.solvers import CGState, NewtonState, Outcome
-from chainrule.solvers.proof import error_of_gradient
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -58,7 +55,9 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState, known: Fin
     several = not (under_ridge and is_long_search(rows))
     if under_ridge and not several and state.is_slow(task.problem.options.tol):
         return separated(task, hint=(state.w, state.b), several=False) or under_ridge()
-    collinear = find_relations(rows, fit_intercept=fit_intercept)
+    # If the run left some out and proved the rest's optimum, there are no others.
+    are_known = state.on.pivots is not None and state.bound is not None and state.bound.proven
+    collinear = find_relations(rows, fit_intercept=fit_intercept, are_known=are_known)
     if task.problem.penalty.strongly_convex:
         return _of_least_penalty(task, outcome, state, collinear)
     if under_ridge:
@@ -191,22 +190,14 @@ def _why(task: Task, outcome: Outcome, state: NewtonState, relations: tuple[Find
     has_penalty = task.problem.penalty.strongly_convex
     if relations:
         return Finding("relations", {"relations": relations, "has_penalty": has_penalty})
-    vector = np.abs(proof.null_space[1][:, 0])
+    vector = np.zeros(state.on.size)
+    vector[state.on.kept] = np.abs(proof.null_space[1][:, 0])
     columns = np.flatnonzero(vector > 0.01 * vector.max())
     words = [*task.problem.rows.feature_names, "the intercept"]
     return Finding("hidden curvature", {"columns": tuple(words[j] for j in columns), "has_penalty": has_penalty})
 
 
 # --- collinear columns without a penalty -------------------------------------------------------------------------------
-
-
-class _Found(NamedTuple):
-    """A point as it is returned, the state there, and its bound in the model of the pivot columns, whose factor is kept."""
-
-    state: NewtonState
-    point: Vector
-    bound: Bound
-    factor: Factor
 
 
 def _reduced(
@@ -218,19 +209,19 @@ def _reduced(
     found, is_short = _minimum_of_pivots(task, outcome, state, collinear, patient=patient), False
     if found is None:
         return None
+    state, point, proven = found
     if collinear.holds:
-        point = collinear.moved(task.problem.rows, found.state.w, found.state.b, np.ones_like(state.w))
-        short = _seen(task, np.append(*point), collinear, found.state, found.factor)
+        short = collinear.moved(task.problem.rows, state.w, state.b, np.ones_like(state.w))
+        here, there, of_short = _found(task, np.append(*short), state.on, near=state)
         if not collinear.exact:
-            short = short._replace(bound=_by_difference(short.state, found))
-        near = max(task.problem.options.tol, 4.0 * short.bound.noise)
-        is_short = short.bound.proven and (collinear.exact or short.bound.gap <= near)
-        found = short if is_short else found
-    proven, objective = found.bound, found.state.evaluation.objective
-    noise, unknown = found.state.noise, np.full_like(found.state.w, np.inf)
+            of_short = _by_difference(here, state, proven)
+        near = max(task.problem.options.tol, 4.0 * of_short.noise)
+        is_short = of_short.proven and (collinear.exact or of_short.gap <= near)
+        state, point, proven = (here, there, of_short) if is_short else found
+    objective, noise, unknown = state.evaluation.objective, state.noise, np.full_like(state.w, np.inf)
     least = objective - proven.gap - noise
     certificate = Certificate.of(
-        proven, found.state.w, unknown, math.inf, objective=objective, least=least, hessian_rows="all rows"
+        proven, state.w, unknown, math.inf, objective=objective, least=least, hessian_rows="all rows"
     )
     why = Finding("relations", {"relations": collinear.findings, "has_penalty": False})
     certificate = replace(certificate, kind="reduced", why=why)
@@ -239,7 +230,7 @@ def _reduced(
     which = "the solution of least norm" if is_short else "the solution without the redundant columns"
     values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} is returned"}
     said = (Finding("collinear", values),)
-    return _ending(task, outcome, found.state, found.point, certificate, said, collinear)
+    return _ending(task, outcome, state, point, certificate, said, collinear)
 
 
 def _minimum_of_pivots(
@@ -250,28 +241,29 @@ def _minimum_of_pivots(
     The other columns keep their weights if the relations are exact, which changes nothing; otherwise they get 0.
     patient : no plane separates the classes, so there is an optimum, even if the steps approach it slowly.
     """
-    tol, own = task.problem.options.tol, collinear.pivots
-    if state.z is None or state.factored.index is not None:
-        state = task.at(state.theta)
+    tol, pivots = task.problem.options.tol, collinear.pivots
+    had = np.arange(len(state.w)) if state.on.pivots is None else state.on.pivots
+    if state.z is None or state.factored.index is not None or not np.isin(pivots, had).all():
+        state = task.at(state.theta, task.objective.about(pivots))
+    elif len(pivots) < len(had):
+        state = state.about(pivots)
     if collinear.exact:
-        found = _found(task, state, task.all_to_fit(state.theta), collinear)
+        point = task.all_to_fit(state.theta)
+        found = _Found(state, point, _bound(task, state, point))
     else:
-        others = np.isin(np.arange(len(state.w)), own, invert=True).astype(np.float64)
+        others = np.isin(np.arange(len(state.w)), pivots, invert=True).astype(np.float64)
         w, b = collinear.moved(task.problem.rows, state.w, state.b, others)
-        found = _seen(task, np.append(np.where(others, 0.0, w), b), collinear, state)
-    own = np.append(own, len(state.w)) if state.on.fit_intercept else own
+        found = _found(task, np.append(np.where(others, 0.0, w), b), state.on, near=state)
     is_limited = outcome.reason == "max_reads" and task.problem.options.max_reads is not None
     most, part, falls = MOST_STEPS if patient else STEPS, 1.0, list[float]()
     for _ in range(FEW_STEPS if is_limited else most):
-        here, proven = found.state, found.bound
+        here, _, proven = found
         is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
         if is_near or (here.is_separating and not patient):
             break
-        if not found.factor.factored:
+        if not here.factored.proof.ok:
             break
-        step = np.zeros(len(here.w) + 1)
-        step[own] = part * found.factor.solve(here.evaluation.gradient[own])
-        new = _seen(task, here.theta - step, collinear)
+        new = _found(task, here.theta + part * here.factored.direction(here.on, here.evaluation), here.on)
         falls.append(here.evaluation.objective - new.state.evaluation.objective)
         if falls[-1] > 0.0:
             found, part = new, 1.0
@@ -285,104 +277,54 @@ def _minimum_of_pivots(
     return found if found.bound.proven else None
 
 
-def _seen(
-    task: Task,
-    theta: Vector,
-    collinear: Collinearity,
-    near: NewtonState | None = None,
-    factor: Factor | None = None,
-) -> _Found:
-    """Evaluate a point as it is returned: one read, with a new Hessian unless a state near the point is given."""
-    return _found(task, *task.returned(theta, near=near), collinear, factor)
+class _Found(NamedTuple):
+    """The state at a point of the fit's units as it is returned, and its bound in the model of the pivot columns."""
+
+    state: NewtonState
+    point: Vector
+    bound: Bound
 
 
-def _found(
-    task: Task, state: NewtonState, point: Vector, collinear: Collinearity, factor: Factor | None = None
-) -> _Found:
-    """Bound F - F* of the pivots' model at a point of the fit's units, from a state that differs by rounding alone.
+def _found(task: Task, theta: Vector, on: DataObjective, near: NewtonState | None = None) -> _Found:
+    """Evaluate a point as it is returned, and bound it: one read, with a new Hessian unless a state near the point is given."""
+    state, point = task.returned(theta, on, near)
+    return _Found(state, point, _bound(task, state, point))
 
-    factor : of the state's Hessian, if it is known.
+
+def _bound(task: Task, state: NewtonState, point: Vector) -> Bound:
+    return rounded(state, bound_of(state), task.to_user(point))
+
+
+def bound_of(state: NewtonState, more: Vector | float = 0.0) -> Bound:
+    """Bound F - F* at a state with a Hessian of all rows; with few numbers by every row's leverage, if nothing else proves it.
+
+    more : (n + 1,), further error of the gradient.
     """
-    pivots = collinear.pivots
-    factor = factor_without(state, pivots) if factor is None else factor
-    return _Found(state, point, rounded(state, bound_without(state, pivots, factor), task.to_user(point)), factor)
+    on, factored = state.on, state.factored
+    assert state.z is not None
+    assert state.squares is not None
+    prove = partial(factored.by_hessian, on, state.evaluation, state.theta, state.z, state.squares, more=more)
+    found = prove()
+    # The mean of curvature times leverage is the number of columns, so that the largest leverage is at least `least`.
+    least = len(factored.proof.D) / on.loss.curvature
+    is_far = found.nu * on.loss.bend * math.sqrt(least) >= 1.0
+    is_long = on.rows.n_rows * on.n_features > FEW_NUMBERS
+    return found if found.proven or is_far or is_long or not factored.proof.ok else prove(last=True)
 
 
-def _by_difference(state: NewtonState, found: _Found) -> Bound:
+def _by_difference(state: NewtonState, other: NewtonState, proven: Bound) -> Bound:
     """Bound F - F* at a state by its difference in F from another point, whose bound is known.
 
     The gap is inf if F is lower at the state by more than rounding: the relations then hold too roughly.
     """
-    noise = state.noise + found.state.noise
-    higher = state.evaluation.objective - found.state.evaluation.objective
+    noise = state.noise + other.noise
+    higher = state.evaluation.objective - other.evaluation.objective
     return replace(
-        found.bound,
-        gap=found.bound.gap + max(0.0, higher) + noise if higher >= -noise else math.inf,
-        lower=max(0.0, found.bound.lower + higher - noise),
-        noise=found.bound.noise + noise,
+        proven,
+        gap=proven.gap + max(0.0, higher) + noise if higher >= -noise else math.inf,
+        lower=max(0.0, proven.lower + higher - noise),
+        noise=proven.noise + noise,
     )
-
-
-def factor_without(state: NewtonState, pivots: Index, less: Vector | None = None) -> Factor:
-    """Factor the part of a Hessian of all rows for the pivots (k,). less : (n,), subtracted from its diagonal."""
-    n, B, eta = state.on.n_features, state.factored.proof.matrix, state.factored.proof.eta
-    if less is not None:
-        diagonal = B.diagonal()[:n]
-        left = diagonal - less
-        eta *= float(np.max(diagonal / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
-        B = plus(B, -less)
-    kept = np.append(pivots, n) if state.on.fit_intercept else pivots
-    return Factor.of(part_of(B, kept), eta) if len(kept) else Factor.unfactored(np.zeros(0), "there are no columns")
-
-
-def _groups_of(state: NewtonState, pivots: Index) -> list[tuple[slice, bool]]:
-    """For each category, its columns among the pivots, and whether a row may have none of them."""
-    found = []
-    for at, has_first in state.on.rows.design.groups:
-        first, stop = np.searchsorted(pivots, (at.start, at.stop)).tolist()
-        if stop > first:
-            found.append((slice(first, stop), has_first or stop - first < at.stop - at.start))
-    return found
-
-
-def bound_without(state: NewtonState, pivots: Index, factor: Factor, *, more: Vector | float = 0.0) -> Bound:
-    """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns.
-
-    The other columns must be exact combinations of the pivots; otherwise F* is the optimum with their weights held. No read:
-    the state has a Hessian of all rows, from this point or near it. factor : of its part, as `factor_without` gives it.
-    more : (n + 1,), further error of the gradient.
-    """
-    on, reference, evaluation = state.on, state.factored, state.evaluation
-    assert reference.index is None
-    assert state.squares is not None
-    n, D = on.n_features, reference.proof.D
-    kept = np.append(pivots, n) if on.fit_intercept else pivots
-    if not len(kept):  # there is nothing to optimise
-        return Bound(0.0, 0.0, 0.0, np.zeros(0), 0.0, 0.0, 0.0)
-    theta = state.theta
-    is_here = reference.is_of_all(state.theta)
-    delta, zeta = reference.change(on, theta, state.z)
-    e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta, of_z=not is_here) + more
-    eps = norm_of_z_rounding(n, D, theta) if is_here else 0.0
-    norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
-    gradient = evaluation.gradient[kept]
-    prove = partial(bound, factor, gradient, e[kept], delta=delta, zeta=zeta, eps=eps, all_rows=True)
-    groups = _groups_of(state, pivots) if factor.ok and on.fit_intercept else []
-    # With categories the bound by levels is cheaper than the smallest eigenvalue, and tighter.
-    of_rows = (
-        kappa_of_levels(factor, groups, reach(on.rows)[pivots], on.fit_intercept)
-        if groups
-        else kappa_upper(factor, norm)
-    )
-    found = prove(kappa=on.loss.bend * of_rows)
-    # The mean of curvature times leverage is the number of columns, so that the largest leverage is at least `least`.
-    least = len(kept) / on.loss.curvature
-    is_far = found.nu * on.loss.bend * math.sqrt(least) >= 1.0
-    if found.proven or not factor.ok or is_far or on.rows.n_rows * n > FEW_NUMBERS:
-        return found
-    on.rows.count_read()
-    leverages = factor.leverages(on.rows.viewed(np.flatnonzero(on.rows.is_kept))[:, kept])
-    return prove(kappa=on.loss.bend * math.sqrt(float(leverages.max())) * (1.0 + 1e-12))
 
 
 # --- collinear columns with a penalty that rounding hides beside the loss ----------------------------------------------
@@ -443,8 +385,8 @@ def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) 
     eps = np.abs(V.T @ p) + 2.0 * UNIT * (n + 4) * (np.abs(V).T @ np.abs(p))
     along = float(np.sqrt(eps @ eps)) / least * (1.0 + 1e-9)
     bent = np.append(R * np.sqrt(np.square(V).sum(axis=1)) * along, 0.0)
-    factor = factor_without(state, collinear.pivots, R)
-    loss = bound_without(state, collinear.pivots, factor, more=bent)
+    of_loss = state.factored.about(collinear.pivots, less=R)
+    loss = bound_of(replace(state, on=of_loss.on, factored=of_loss), more=bent)
     gap = (loss.gap + 0.5 * along * float(np.sqrt(eps @ eps))) * (1.0 + 1e-9)
     if not gap < (math.inf if other is None else other.gap):
         return other

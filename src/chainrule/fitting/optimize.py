@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.data.rows.levels import find_limit
 from chainrule.data.rows.moments import guess_units
+from chainrule.diagnosis.nested import counted_relations
 from chainrule.diagnosis.separation import Separation
 from chainrule.findings import Finding
 from chainrule.fitting.degenerate import ridge_by_newton, unproven, without_optimum
@@ -43,8 +44,10 @@ def _optimize(problem: Problem, known: Finding | None = None) -> Ending:
     """Run Newton. known : as in `without_optimum`."""
     task = prepare(problem)
     rows, options = task.problem.rows, task.problem.options
-    outcome, state = task.newton(task.penalty)
-    proven = state.bound is not None and state.bound.proven
+    redundant = {} if problem.penalty.bends else counted_relations(rows, fit_intercept=options.fit_intercept)
+    pivots = np.delete(np.arange(rows.n_features), list(redundant)) if redundant else None
+    outcome, state = task.newton(task.penalty, pivots=pivots)
+    proven = pivots is None and state.bound is not None and state.bound.proven
     if proven and not state.factored.proof.ok and state.gap > options.tol and outcome.reason == "converged":
         proven = False  # proven by the penalty alone, too loosely
     if proven or outcome.reason not in ("converged", "max_reads"):

@@ -26,7 +26,7 @@ from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitted import Fitted
 from chainrule.fitting.choice import OF_FEW_ROWS, Shape
-from chainrule.fitting.degenerate import bound_without, factor_without
+from chainrule.fitting.degenerate import bound_of
 from chainrule.fitting.methods import NEWTON
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
@@ -148,8 +148,7 @@ def _measured(direct: Certificate, by: Reference, state: NewtonState, point: Use
     least, gap = by.gap(F, rounding)
     coef, intercept = direct.coef, direct.intercept
     if kind == "reduced" and by.collinear is not None and by.collinear.exact:
-        pivots = by.collinear.pivots
-        here = rounded(state, bound_without(state, pivots, factor_without(state, pivots)), point)
+        here = rounded(state, bound_of(state.about(by.collinear.pivots)), point)
         gap, least = min(gap, here.gap), max(least, here.lower)
     theirs = by.certificate
     if kind == "bound":

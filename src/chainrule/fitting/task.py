@@ -27,6 +27,7 @@ from chainrule.solvers import CGState, Newton, NewtonState, NotFiniteAtStart, Ou
 from chainrule.solvers.proof import FactoredHessian
 
 Vector = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 DEFAULT_READS, MOST_STEPS = 100, 200
 LOOSEST = 1e-6  # steps are planned for this tol at most: at a looser one, points are hardly ever proven sooner
@@ -134,14 +135,16 @@ class Task:
         return how_it_ended(outcome, certificate, tol, more, (("more reads", reads + left),), reads=reads)
 
     def newton(
-        self, penalty: ElasticNet, patient: bool = False, start: Vector | None = None
+        self, penalty: ElasticNet, patient: bool = False, start: Vector | None = None, pivots: Index | None = None
     ) -> tuple[Outcome, NewtonState]:
         """Run Newton with a penalty in these units; raises InputError for NaN or infinity in the data.
 
         start : (n + 1,), a point near the optimum, from which no samples are needed; the fit's own start by default.
+        pivots : as in `DataObjective`.
         """
         problem, rows, options = self.problem, self.problem.rows, self.problem.options
         objective = problem.objective(penalty)
+        objective = objective if pivots is None else objective.about(pivots)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         in_core = is_few(rows) and objective.given is None
         tol = min(options.tol, LOOSEST)

@@ -161,8 +161,10 @@ def without_bias(A: Symmetric, diagonal: float) -> None:
     A[-1, -1] = diagonal
 
 
-def part_of(A: Symmetric, columns: Places) -> Symmetric:
-    """Return the part of some columns, ascending."""
+def part_of(A: Symmetric, columns: Places | slice) -> Symmetric:
+    """Return the part of some columns, ascending; A itself for `slice(None)`."""
+    if isinstance(columns, slice):
+        return A
     return A.take(columns) if isinstance(A, Bordered) else A[np.ix_(columns, columns)]
 
 

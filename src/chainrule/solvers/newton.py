@@ -28,6 +28,7 @@ from chainrule.solvers.proof import FactoredHessian, error_of_objective, norm_we
 from chainrule.solvers.rare import settle
 
 Vector = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 SETTLED = 8  # at most one in 8 rows is read to settle rare levels before the Hessian of all rows
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
@@ -69,6 +70,11 @@ class NewtonState(State):
         proven = self.factored.certify(self.on, self.evaluation, self.theta, self.z, self.squares, last=True)
         return replace(self, bound=proven)
 
+    def about(self, pivots: Index) -> NewtonState:
+        """Return the state with a bound about the weights of some columns alone; its Hessian is of all rows."""
+        on = self.on.about(pivots)
+        return replace(self, on=on, factored=self.factored.about(pivots), bound=None)
+
     def change(self, d: Vector) -> float:
         """Bound the root mean square over the rows of how much z changes if theta_j moves by at most d_j, (n + 1,)."""
         assert self.squares is not None
@@ -79,7 +85,7 @@ class NewtonState(State):
         assert self.bound is not None
         proof, radius = self.factored.proof, self.bound.radius
         if proof.ok and radius < math.inf:
-            return radius * math.sqrt(float(proof.leverages(a[np.newaxis])[0]))
+            return radius * math.sqrt(float(proof.leverages(a[np.newaxis, self.on.kept])[0]))
         return float(np.abs(a) @ self.bound.coef)
 
     @property
