@@ -94,9 +94,10 @@ def lapack() -> Any:
     time of the routines for several.
     """
     from scipy.linalg.blas import daxpy, dsyrk, dtrsm, dtrsv
-    from scipy.linalg.lapack import dpotrf, dtrtri
+    from scipy.linalg.lapack import dlauum, dpotrf, dtrtri
 
-    return SimpleNamespace(daxpy=daxpy, dsyrk=dsyrk, dtrsm=dtrsm, dtrsv=dtrsv, dpotrf=dpotrf, dtrtri=dtrtri)
+    of_one = {"dlauum": dlauum, "dpotrf": dpotrf, "dtrtri": dtrtri}
+    return SimpleNamespace(daxpy=daxpy, dsyrk=dsyrk, dtrsm=dtrsm, dtrsv=dtrsv, **of_one)
 
 
 def cholesky(A: Matrix) -> Matrix | None:

@@ -107,13 +107,14 @@ class Bordered:
 
     def take(self, columns: Places) -> Bordered | Matrix:
         """Return the part of some columns, ascending."""
-        is_head = (columns >= self.head.start) & (columns < self.head.stop)
+        k, is_head = len(self.of_head), (columns >= self.head.start) & (columns < self.head.stop)
         some, others = columns[is_head] - self.head.start, columns[~is_head]
-        others = np.where(others < self.head.start, others, others - len(self.of_head))
+        others = np.where(others < self.head.start, others, others - k)
         rest, first = self.rest[np.ix_(others, others)], int(np.count_nonzero(columns < self.head.start))
         if not len(some):
             return rest
-        return Bordered.of(self.border[np.ix_(some, others)], rest, self.of_head[some], slice(first, first + len(some)))
+        border = np.take(self.border if len(some) == k else self.border[some], others, axis=1)
+        return Bordered.of(border, rest, self.of_head[some], slice(first, first + len(some)))
 
     def whole(self) -> Matrix:
         """Return the matrix as one array, (n, n)."""
@@ -277,20 +278,20 @@ class BorderedTriangle:
 
     @cached_property
     def inverse(self) -> Matrix:
-        """The inverse of the rest's Schur complement, (n - k, n - k)."""
+        """The inverse of the rest's Schur complement, (n - k, n - k), its upper triangle."""
         with one_blas_thread():
-            return np.asarray(self.rest.inverse.T @ self.rest.inverse)
+            return np.asarray(lapack().dlauum(self.rest.inverse, lower=1)[0]).T
 
     @cached_property
     def squares(self) -> Vector:
         """Squared lengths of the columns of L^-1: the diagonal of A^-1, (n,)."""
         border = self.of.border
         with one_blas_thread():
-            products = (
-                _core.border_products(border, self.inverse)
-                if self.of.is_sparse
-                else np.einsum("ij,ij->i", border @ self.inverse, border)
-            )
+            if self.of.is_sparse:
+                products = _core.border_products(border, self.inverse)
+            else:
+                below = border @ self.rest.inverse.T
+                products = np.einsum("ij,ij->i", below, below)
         return self.of.joined((products / self.pivots + 1.0) / self.pivots, self.rest.squares)
 
     @cached_property
