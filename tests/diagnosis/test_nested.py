@@ -130,3 +130,62 @@ def test_a_fit_is_that_without_the_wider_category(stores, regions, rng):
     for at, coefficients, _ in list(nested_levels(of).values())[:5]:
         along, w = coefficients * sd[at - 1], result.w[at] * sd[at - 1]
         assert abs(along @ w) <= 1e-9 * np.linalg.norm(along) * np.linalg.norm(w)
+
+
+def quiet(*given, **how):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", chainrule.errors.ChainruleWarning)
+        return chainrule.fit(*given, **how)
+
+
+def of_stores(m, stores, regions, rng):
+    store = rng.permutation(np.arange(m) % stores)
+    x = rng.normal(size=m)
+    y = x + rng.normal(0, 0.5, stores)[store] + rng.logistic(size=m) > 0
+    frame = pd.DataFrame({"region": category(store % regions, "r"), "x": x, "store": category(store, "s")})
+    return frame, y
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+@pytest.mark.parametrize(("m", "stores"), [(2000, 30), (60_000, 30), (60_000, 1500)])
+def test_redundant_columns_cost_three_reads(m, stores, coding, rng):
+    """The run is that of the other columns; the last reads are for the moments and for the point that is returned."""
+    frame, y = of_stores(m, stores, 6, rng)
+    result, other = quiet(frame, y, coding=coding), quiet(frame.drop(columns="region"), y)
+    assert result.reads <= other.reads + 3.0
+    assert result.certificate.gap <= result.tol
+    assert abs(result.objective - other.objective) <= result.certificate.gap + other.certificate.gap + 1e-15
+    assert other.objective - other.certificate.gap <= result.objective - result.certificate.lower + 1e-15
+
+
+def test_the_order_of_rows_and_columns_changes_rounding_alone(rng):
+    frame, y = of_stores(3000, 40, 8, rng)
+    frame["twin"] = category((frame["region"].cat.codes + 3) % 8, "t")
+    result, rows_of_it = quiet(frame, y), rng.permutation(len(y))
+    other = quiet(frame[["twin", "store", "x", "region"]].iloc[rows_of_it].reset_index(drop=True), y[rows_of_it])
+    assert result.certificate.kind == other.certificate.kind == "reduced"
+    names = [*result.feature_names]
+    moved = [names.index(name) for name in other.feature_names]
+    np.testing.assert_allclose(result.w[moved], other.w, rtol=0, atol=1e-3)
+    assert abs(result.objective - other.objective) <= result.certificate.gap + other.certificate.gap + 1e-15
+
+
+def test_relations_that_counting_does_not_see_are_found_as_before(rng):
+    frame, y = of_stores(2000, 30, 6, rng)
+    frame["rent"] = 2.0 * frame["region"].cat.codes + 1.0  # a number that the region decides
+    result, other = quiet(frame, y), quiet(frame.drop(columns=["region", "rent"]), y)
+    assert result.certificate.kind == "reduced"
+    assert len(result.relations) == 6
+    assert abs(result.objective - other.objective) <= result.certificate.gap + other.certificate.gap + 1e-15
+
+
+def test_a_run_that_ctrl_c_ends_proves_nothing_about_redundant_columns(rng):
+    frame, y = of_stores(3000, 40, 8, rng)
+
+    def stop(step):
+        if step.gap < 1.0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        quiet(frame, y, callbacks=[stop])
+    assert caught.value.result.certificate.kind == "none"

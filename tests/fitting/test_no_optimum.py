@@ -353,3 +353,19 @@ def test_the_ridge_s_bound_is_not_that_of_a_hessian_made_far_away(seed):
         result = fit(X, X[:, 0] > 0.0, max_reads=10)
     assert (result.reason, result.certificate.kind) == ("no_optimum", "ridge")
     assert result.certificate.gap <= result.tol
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_optimum_under_the_ridge_does_not_depend_on_where_its_run_starts(seed):
+    """It starts at the point where the run without a penalty ended, far out along a separating direction."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(400, 3)) * [1.0, 5.0, 0.2]
+    y = (X @ [1.0, 0.3, -4.0] > 0.3).astype(int)
+    with pytest.warns(SeparationWarning, match="completely separated"):
+        result = fit(X, y, method="newton")
+    sd = X.std(axis=0)
+    cold = fit(X / sd, y, alpha=1e-8, method="newton")
+    apart = np.abs(result.w - cold.w / sd)
+    assert result.certificate.kind == "ridge"
+    assert np.all(apart <= result.certificate.coef + cold.certificate.coef / sd)
+    assert np.all(apart <= 1e-2 * np.abs(result.w).max())

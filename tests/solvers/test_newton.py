@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from chainrule import InputError, fit
+from chainrule.data.designs import rows_of
 from chainrule.data.rows import spread_rows
 from chainrule.errors import CollinearityWarning, NotConvergedWarning
+from chainrule.objective import DataObjective
+from chainrule.solvers import Newton
 from chainrule.solvers.plan import plan
 from finding_tools import values_of
 
@@ -320,3 +323,28 @@ def test_a_float32_column_that_rounds_a_sum_is_left_out_without_another_fit(fit_
     assert (result.w[-1] == 0.0) == ("the solution without the redundant columns is returned" in str(said[0].message))
     assert abs(result.objective - plain.objective) <= result.certificate.gap + plain.certificate.gap + 1e-14
     assert result.reads <= FEW
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_steps_and_bounds_about_some_columns_are_those_of_their_own_model(fit_intercept, rng):
+    X, y = table(rng, 400, 4)
+    X, pivots = np.insert(X, 2, X[:, 0] - X[:, 3], axis=1), np.array([0, 1, 3, 4])
+    best, w = fit(X[:, pivots], y, fit_intercept=fit_intercept, tol=1e-14), 1e-4 * rng.normal(size=5)
+    w[pivots] += best.w
+    own = w[pivots] + w[2] * np.array([1.0, 0.0, 0.0, -1.0])  # the same predictions
+    whole, part = (DataObjective(rows_of(x, y)[0], None, fit_intercept) for x in (X, X[:, pivots]))
+    theta, of_part = np.append(w, best.b), np.append(own, best.b)
+    there = Newton(of_part).at(part, of_part).with_bound()
+    step = there.factored.direction(part, there.evaluation)
+    made = Newton(theta).at(whole.about(pivots), theta).with_bound()
+    later = Newton(theta).at(whole, theta).about(pivots).with_bound()
+    for state in (made, later):
+        of_all = state.factored.direction(state.on, state.evaluation)
+        assert of_all[2] == 0.0
+        np.testing.assert_allclose(np.delete(of_all, 2), step, rtol=1e-8, atol=1e-10)
+        assert state.nu == pytest.approx(there.nu, rel=1e-8) or state is later  # whose steps were of all columns
+        gap = state.evaluation.objective - best.objective
+        assert state.bound.lower - 1e-15 <= gap <= state.gap + best.certificate.gap + 1e-15
+        assert state.gap == pytest.approx(there.gap, rel=0.05)
+        np.testing.assert_allclose(np.delete(state.bound.coef, 2), there.bound.coef, rtol=0.05)
+        assert state.bound.coef[2] == np.inf

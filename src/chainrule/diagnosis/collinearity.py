@@ -119,7 +119,10 @@ class Collinearity:
         """
         moments, units = rows.moments(correlations=False), rows.units
         sd = np.where(moments.sd > 0, moments.sd, 1.0) / units.scale
-        t = np.linalg.lstsq(weights[:, None] * self.null_basis, weights * w * sd, rcond=None)[0]
+        if (weights == 1.0).all():  # the basis is orthonormal
+            t = np.asarray(w * sd @ self.null_basis)
+        else:
+            t = np.asarray(np.linalg.lstsq(weights[:, None] * self.null_basis, weights * w * sd, rcond=None)[0])
         change = self.null_basis @ t / sd
         mean = np.where(moments.low == moments.high, moments.low, moments.mean)  # exact for a constant column
         return w - change, b + self.fit_intercept * float((mean - units.center) / units.scale @ change)

@@ -47,10 +47,13 @@ def _optimize(problem: Problem, known: Finding | None = None) -> Ending:
     redundant = {} if problem.penalty.bends else counted_relations(rows, fit_intercept=options.fit_intercept)
     pivots = np.delete(np.arange(rows.n_features), list(redundant)) if redundant else None
     outcome, state = task.newton(task.penalty, pivots=pivots)
+    is_early = outcome.reason not in ("converged", "max_reads")
+    if is_early and pivots is not None:
+        state = replace(state, bound=None)  # it is about the pivots' weights alone
     proven = pivots is None and state.bound is not None and state.bound.proven
     if proven and not state.factored.proof.ok and state.gap > options.tol and outcome.reason == "converged":
         proven = False  # proven by the penalty alone, too loosely
-    if proven or outcome.reason not in ("converged", "max_reads"):
+    if proven or is_early:
         point = task.all_to_fit(state.theta)
         certificate = certified(state, task.to_user(point))
         if state.bound is not None and certificate.gap > max(options.tol, 2.0 * state.bound.gap):
