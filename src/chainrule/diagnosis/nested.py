@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ Index = NDArray[np.int64]
 
 MOST = 1000  # relations, each of which is kept as a vector of all columns
 FEW = 4096  # rows that show of most categories that they are not nested
+PAIRED, RARE_PAIRED = 64, 8  # rows whose pairs show it at once for hundreds of categories
 
 
 class Exact(NamedTuple):
@@ -45,27 +47,40 @@ def nested_levels(rows: Rows) -> dict[int, Exact]:
     For an intercept: a first level without a column counts as 1 minus the others. Rows of weight 0 don't count. A category with
     which there would be more than `MOST` relations is left out.
     """
-    places, found, seen = rows.places[rows.is_kept], dict[int, Exact](), list[CategoryColumn]()
-    categories = [column for _, column in rows.design.categories if column.levels > 1]
-    few = {column.at: codes_of(column, places[:FEW]) for column in categories}
-    codes = dict[int, Index]()
-
-    def within(finer: CategoryColumn, column: CategoryColumn) -> Index | None:
-        if _levels(finer, few[finer.at], few[column.at]) is None:
-            return None
-        for each in (finer, column):
-            if each.at not in codes:
-                codes[each.at] = codes_of(each, places)
-        return _levels(finer, codes[finer.at], codes[column.at])
-
-    for column in sorted(categories, key=lambda each: -each.levels):
-        for finer in reversed(seen):  # the fewest levels first: they make the shortest relations
-            if len(found) + column.levels <= MOST and (levels := within(finer, column)) is not None:
-                found |= _relations(column, finer, levels)
-                break
+    places, found, seen = rows.places[rows.is_kept], dict[int, Exact](), list[int]()
+    categories = sorted((each for _, each in rows.design.categories if each.levels > 1), key=lambda each: -each.levels)
+    if len(categories) < 2:
+        return {}
+    few = [codes_of(each, places[:FEW]) for each in categories]
+    codes, may_be = dict[int, Index](), _may_be_nested(few)
+    for k, column in enumerate(categories):
+        for j in reversed(seen):  # the fewest levels first: they make the shortest relations
+            is_open = may_be[j, k] and _levels(categories[j], few[j], few[k]) is not None
+            if is_open and len(found) + column.levels <= MOST:
+                for each in {j, k} - codes.keys():
+                    codes[each] = codes_of(categories[each], places)
+                within = _levels(categories[j], codes[j], codes[k])
+                if within is not None:
+                    found |= _relations(column, categories[j], within)
+                    break
         else:
-            seen.append(column)
+            seen.append(k)
     return found
+
+
+def _may_be_nested(codes: Sequence[Index]) -> NDArray[np.bool_]:
+    """Whether a few pairs of rows leave it open that a category is nested in another one, (finer, wider); codes : (c, q).
+
+    It isn't if two rows have one level of the finer one and two of the wider. The pairs are of some first rows, and of a row
+    that has a rare level with rows that mostly don't.
+    """
+    q = len(codes[0])
+    rarest = [int(np.argmin(np.bincount(each + 1)[each + 1])) for each in codes]
+    first, second = np.triu_indices(min(q, PAIRED), 1)
+    others = np.linspace(0, q - 1, RARE_PAIRED).astype(np.int64)
+    first, second = np.append(first, np.repeat(rarest, RARE_PAIRED)), np.append(second, np.tile(others, len(rarest)))
+    is_one = np.array([each[first] == each[second] for each in codes])
+    return np.asarray(is_one.astype(np.float32) @ (~is_one).T.astype(np.float32) == 0.0)
 
 
 def codes_of(column: CategoryColumn, places: Index) -> Index:
