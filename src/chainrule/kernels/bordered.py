@@ -113,8 +113,11 @@ class Bordered:
         rest, first = self.rest[np.ix_(others, others)], int(np.count_nonzero(columns < self.head.start))
         if not len(some):
             return rest
-        border = np.take(self.border if len(some) == k else self.border[some], others, axis=1)
-        return Bordered.of(border, rest, self.of_head[some], slice(first, first + len(some)))
+        n, r = len(columns), len(others)
+        made = Bordered(np.empty(n * r + n - r), slice(first, first + n - r), n)
+        np.take(self.border if n - r == k else self.border[some], others, axis=1, out=made.border, mode="clip")
+        made.rest[...], made.of_head[...] = rest, self.of_head[some]
+        return made
 
     def whole(self) -> Matrix:
         """Return the matrix as one array, (n, n)."""
