@@ -132,6 +132,29 @@ def test_a_fit_is_that_without_the_wider_category(stores, regions, rng):
         assert abs(along @ w) <= 1e-9 * np.linalg.norm(along) * np.linalg.norm(w)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_every_nested_category_is_found_among_many(seed):
+    """Brute force: each category within one of more levels, or with as many and earlier, has relations, and no other has."""
+    rng = np.random.default_rng(seed)
+    m, columns = int(rng.integers(3, 300)), {}
+    for k in range(12):
+        skewed = np.minimum(rng.geometric(rng.uniform(0.05, 0.9), m) - 1, rng.integers(1, 15))
+        merged = rng.integers(0, 4, 200)[columns[f"c{rng.integers(k)}"]] if k and rng.random() < 0.4 else skewed
+        columns[f"c{k}"] = np.unique(merged, return_inverse=True)[1]
+    of = rows(pd.DataFrame({name: category(codes, name) for name, codes in columns.items()}))
+    found = nested_levels(of)
+    assert_all_hold(of, found)
+    names = [name for name in sorted(columns, key=lambda name: -columns[name].max()) if columns[name].max()]
+    within = {
+        name
+        for k, name in enumerate(names)
+        if any(
+            len({*zip(columns[name], columns[finer], strict=True)}) == columns[finer].max() + 1 for finer in names[:k]
+        )
+    }
+    assert {of.feature_names[j].partition("=")[0] for j in found} == within
+
+
 def quiet(*given, **how):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", chainrule.errors.ChainruleWarning)
