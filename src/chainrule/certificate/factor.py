@@ -48,7 +48,6 @@ class Factor:
         self.eta = eta
         self._A = A
         self._unusable = unusable
-        self._last: tuple[Triangle | BorderedTriangle, Vector, Vector] | None = None
 
     @classmethod
     def of(cls, B: Symmetric, eta: float) -> Factor:
@@ -186,17 +185,11 @@ class Factor:
     def solve(self, v: Vector) -> Vector:
         """Compute B^-1 v for v (n + 1,), for a step. Needs `factored`."""
         assert self._L is not None
-        return self._solved(self._L, v)
+        return np.asarray(self._L.solve(v * self.inverse_D) * self.inverse_D)
 
     def proof_solve(self, v: Vector) -> Vector:
         """Compute (B - eta D^2)^-1 v."""
-        return self._solved(self._proven(), v)
-
-    def _solved(self, L: Triangle | BorderedTriangle, v: Vector) -> Vector:
-        """Solve by L; the last answer is kept, as a decrement, a bound and a step ask for that of one gradient."""
-        if self._last is None or self._last[0] is not L or not np.array_equal(self._last[1], v):
-            self._last = L, v.copy(), np.asarray(L.solve(v * self.inverse_D) * self.inverse_D)
-        return self._last[2].copy()
+        return np.asarray(self._proven().solve(v * self.inverse_D) * self.inverse_D)
 
     def norm2(self, v: Vector) -> float:
         """Compute the squared norm v' B^-1 v, never too small."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,17 @@ class Bordered:
     def is_sparse(self) -> bool:
         """Whether so much of the border is 0, as with levels of two categories, that BLAS isn't worth it."""
         return bool(SPARSE * np.count_nonzero(self.border) < self.border.size)
+
+    @cached_property
+    def multiplier(self) -> Any:
+        """The border, to multiply vectors by: if most of it is 0, as SciPy's sparse rows."""
+        if not self.is_sparse:
+            return self.border
+        from scipy.sparse import csr_array
+
+        at, (k, r) = np.flatnonzero(self.border.ravel() != 0.0), self.border.shape
+        ends = np.searchsorted(at, np.arange(0, (k + 1) * r, r))
+        return csr_array((self.border.ravel()[at], at % r, ends), shape=(k, r))
 
     def __itruediv__(self, number: float) -> Bordered:
         """Divide in place."""
@@ -266,7 +278,7 @@ class BorderedTriangle:
         """Compute A^-1 v."""
         of_head, others = self._forward(v)
         others = self.rest.forward(others, trans=1)
-        return self.of.joined(of_head - self.of.border @ others / self.pivots, others)
+        return self.of.joined(of_head - self.of.multiplier @ others / self.pivots, others)
 
     def forward(self, v: Vector) -> Vector:
         """Compute L^-1 v, the head first."""
@@ -277,7 +289,7 @@ class BorderedTriangle:
         """Compute L^-1 v, its head over d."""
         of_head, others = self.of.split(v)
         of_head = of_head / self.pivots
-        return of_head, self.rest.forward(others - of_head @ self.of.border)
+        return of_head, self.rest.forward(others - of_head @ self.of.multiplier)
 
     @cached_property
     def inverse(self) -> Matrix:
