@@ -17,7 +17,7 @@ Index = NDArray[np.int64]
 
 MOST = 1000  # relations, each of which is kept as a vector of all columns
 FEW = 4096  # rows that show of most categories that they are not nested
-PAIRED, RARE_PAIRED = 64, 8  # rows whose pairs show it at once for hundreds of categories
+PAIRED, RARE_PAIRED = 32, 8  # rows whose pairs show it at once for hundreds of categories
 
 
 class Exact(NamedTuple):
