@@ -64,14 +64,12 @@ class ElasticNet:
 
     def value(self, w: Vector) -> float:
         """P(w)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # the monitor reports divergence
-            bent = 0.5 * float(np.add.reduce(self.l2 * w * w)) if self.bends else 0.0
-            return bent if self.smooth else bent + float(self.l1 @ np.abs(w))
+        bent = 0.5 * float(np.add.reduce(self.l2 * w * w)) if self.bends else 0.0
+        return bent if self.smooth else bent + float(self.l1 @ np.abs(w))
 
     def gradient(self, w: Vector) -> Vector:
         """Gradient of the smooth part, (n,)."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self.l2 * w
+        return self.l2 * w
 
     def prox(self, w: Vector, step: float) -> Vector:
         """Minimise |u - w|^2/2 + step P(u) over u, (n,): soft-threshold w by step l1, then divide by 1 + step l2."""
@@ -89,9 +87,8 @@ class ElasticNet:
     def in_units(self, ratio: Vector) -> ElasticNet:
         """Return the same penalty as a function of v, w = ratio v; strengths that overflow are infinite."""
         l1, l2 = np.zeros_like(self.l1), np.zeros_like(self.l2)
-        with np.errstate(over="ignore"):
-            np.multiply(self.l1, np.abs(ratio), out=l1, where=self.l1 > 0.0)
-            np.multiply(self.l2, ratio**2, out=l2, where=self.l2 > 0.0)
+        np.multiply(self.l1, np.abs(ratio), out=l1, where=self.l1 > 0.0)
+        np.multiply(self.l2, ratio**2, out=l2, where=self.l2 > 0.0)
         return ElasticNet(l1, l2)
 
 

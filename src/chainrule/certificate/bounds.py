@@ -268,4 +268,4 @@ def moved(proven: Bound, shift: Vector, bend: float) -> Bound:
     gap, noise = (x + half * (2.0 * math.sqrt(x) + half) for x in (proven.gap, proven.noise))
     lower = max(0.0, math.sqrt(proven.lower) - half) * (1.0 - OUTWARD)
     coef = proven.coef + shift if len(proven.coef) == len(shift) else proven.coef
-    return replace(proven, gap=gap, lower=lower * lower, coef=coef, noise=noise)
+    return Bound(gap, lower * lower, proven.radius, coef, proven.r, proven.nu, noise)

@@ -112,15 +112,20 @@ class Certificate(Shown):
         coef: Vector,
         intercept: float,
         *,
+        gap: float | None = None,
         objective: float,
         least: float,
         hessian_rows: str,
     ) -> Certificate:
-        """Make a certificate from a bound: w (n,), its errors coef (n,) and intercept in the same units; least <= F*."""
+        """Make a certificate from a bound: w (n,), its errors coef (n,) and intercept in the same units; least <= F*.
+
+        gap : a smaller bound than the one found, if there is one.
+        """
         low = max(0.0, least)  # F is never negative
-        numbers = (found.gap, found.lower, intercept, found.r, found.noise)
+        gap = found.gap if gap is None else gap
+        numbers = (gap, found.lower, intercept, found.r, found.noise)
         known = ("bound", coef, digits_of(w, coef), objective, *numbers, hessian_rows, low)
-        return cls(*known, infimum_at_least=low, infimum_gap=found.gap)
+        return cls(*known, infimum_at_least=low, infimum_gap=gap)
 
     @property
     def proven(self) -> bool:

@@ -38,7 +38,6 @@ def optimize_by_products(problem: Problem) -> Ending:
     return by_products(problem, problem.rows.units.to_fit(*problem.start))
 
 
-@np.errstate(over="ignore", invalid="ignore")  # as in `optimize`
 def optimize_in_row_space(problem: Problem, **more: Any) -> Ending:
     """Run Newton for fewer rows than columns: the optimal w is a combination of rows, and a read then certifies it.
 

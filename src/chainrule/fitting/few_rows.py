@@ -25,7 +25,6 @@ READS = 100  # that newton-cg may take; it mostly takes fewer than 100 steps, or
 ROW_PRODUCTS = 1e10  # m^2 n, up to which the rows' space is found in a few seconds
 
 
-@np.errstate(over="ignore", invalid="ignore")  # as in `optimize`
 def optimize_few_rows(problem: Problem) -> Ending:
     """Look for separation first: newton-cg finds the optimum under the ridge that is returned then.
 

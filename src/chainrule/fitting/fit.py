@@ -162,7 +162,6 @@ def fit(
     ('converged', True)
     """
     started = time.perf_counter()
-    kernel_name()  # refuse an unknown kernel before anything is read
     not_given = isinstance(learning_rate, str) and learning_rate == "auto"
     spec = FitSpec.of(
         alpha=alpha, C=C, fit_intercept=fit_intercept, method=method, tol=tol, max_reads=max_reads, epochs=epochs,
@@ -208,12 +207,12 @@ def fit_rows(
     run = method.load()
     started += time.perf_counter() - loading  # importing SciPy at the first fit doesn't count
     problem = Problem.of(spec, rows, start, classes, started, reference)
-    with one_blas_thread():
+    # extreme scales and penalties may overflow; then nothing is proven
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         ending = as_returned(problem, run(problem))
         if is_for_newton(method, ending, spec, shape):
             why = f"newton-cg had proven too little after {rows.reads:.0f} reads"
-            method, start = NEWTON, ending.units.to_user(ending.w_fit, ending.b_fit)
-            again = replace(problem, start=start)
+            method, again = NEWTON, replace(problem, start=ending.point)
             ending = as_returned(again, method.load()(again))
         result = _result(problem, ending, (method.name, why), classes, kernel)
     for found in (*rows.said, *ending.said):
@@ -231,8 +230,7 @@ def _result(problem: Problem, ending: Ending, method: tuple[str, str], classes: 
     limit = ending.limit
     names, encodings = (rows.feature_names, rows.encodings) if limit is None else limit.names
     infinite = np.zeros(len(ending.w_fit), dtype=np.int8) if limit is None else limit.infinite
-    with np.errstate(over="ignore", invalid="ignore"):
-        (w, b), state = units.to_user(ending.w_fit, ending.b_fit), outcome.state
+    (w, b), state = ending.point, outcome.state
     refuse_beyond_float64(w, names)
     said = (*rows.said, *ending.said_at_once, *ending.said)
     before, batches = options.resume, options.batches

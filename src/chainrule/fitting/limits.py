@@ -46,7 +46,7 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem, Findin
     found = under_ridge if ending.is_separated else found
     if limit.gone.all():  # only the intercept is left, beside a column of zeros
         ending = replace(ending, said=tuple(each for each in ending.said if each.code != "collinear"))
-    w, b = ending.units.to_user(ending.w_fit, ending.b_fit)
+    w, b = ending.point
     spread = np.zeros(problem.rows.n_features)
     spread[limit.live] = w
     whole = replace(whole, values=np.where(limit.infinite != 0, limit.finite(spread, b), 0.0))

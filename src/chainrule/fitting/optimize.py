@@ -20,7 +20,6 @@ from chainrule.fitting.task import Task
 PLANE_NUMBERS = 5_000_000  # in the rows on a separating plane; with more, those rows are not fitted
 
 
-@np.errstate(over="ignore", invalid="ignore")  # extreme scales and penalties may overflow; then nothing is proven
 def optimize(problem: Problem) -> Ending:
     """Run Newton on growing samples, then on all rows, until F - F* is proven to be at most `tol`.
 

@@ -111,6 +111,11 @@ class Ending:
     carried: Carried | None = None
     limit: Limit | None = None
 
+    @cached_property
+    def point(self) -> tuple[Vector, float]:
+        """The returned point in the user's units; not finite if it is too large there."""
+        return self.units.to_user(self.w_fit, self.b_fit)
+
     @property
     def is_separated(self) -> bool:
         """Whether the classes are separated, and the optimum with a ridge is returned."""

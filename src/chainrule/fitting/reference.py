@@ -84,7 +84,7 @@ class Reference:
         """Make a reference from a run of Newton's method."""
         state = ending.outcome.state
         assert isinstance(state, NewtonState | CGState)
-        high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
+        high, point = ending.objective + state.noise, ending.point
         certificate, said = ending.certificate, ending.said
         if ending.limit is not None:  # there is no optimum, and no first level is replaced here
             point, said = ending.limit.exchanged(*point), tuple(found.without("references") for found in said)

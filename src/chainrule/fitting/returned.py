@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,7 @@ class UserPoint:
     @classmethod
     def of(cls, w: Vector, b: float, units: Units) -> UserPoint:
         """Find the point in a run's units; not finite if it is too large there."""
-        with np.errstate(over="ignore"):
-            theta = theta_of(w * units.scale, plus_product(b, units.center, w))
+        theta = theta_of(w * units.scale, plus_product(b, units.center, w))
         is_exact = theta_of(np.frexp(units.scale)[0] == 0.5, not units.center.any())  # by a power of two, or unchanged
         return cls(w, b, units, theta, np.where(is_exact, 0.0, 2.0 * UNIT * np.abs(theta)))
 
@@ -44,7 +43,6 @@ class UserPoint:
         return np.asarray(np.abs(self.theta - theta) + self.error)
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def plus_product(b: float, center: Vector, w: Vector) -> float:
     """Compute b + center.w, rounded once; not finite if a number is not, or if the sum overflows."""
     at = np.flatnonzero(center)
@@ -66,13 +64,13 @@ def certified(state: NewtonState | CGState, point: UserPoint) -> Certificate:
     units, here = point.units, rounded(state, proven, point)
     line = theta_of(-units.center / units.scale, 1.0)  # the user's bias is line.theta
     intercept = state.error_along(line) + float(np.abs(line) @ point.apart(state.theta))
-    with np.errstate(over="ignore"):  # a column of 1e-310: no bound on its coefficient
-        coef = here.coef[:-1] / units.scale
+    coef = here.coef[:-1] / units.scale  # inf for a column of 1e-310
     return Certificate.of(
-        replace(here, gap=min(here.gap, objective + state.noise + (here.gap - proven.gap))),
+        here,
         point.w,
         coef,
         intercept if on.fit_intercept else 0.0,
+        gap=min(here.gap, objective + state.noise + (here.gap - proven.gap)),
         objective=objective,
         least=objective - proven.gap - state.noise,  # holds however the user's units round
         hessian_rows=state.hessian_rows,

@@ -86,8 +86,15 @@ class FitSpec:
         limit, limited = (max_reads, "max_reads") if epochs is None else (epochs, "epochs")
         options = {"learning_rate": learning_rate, "epochs": epochs, "batch_size": batch_size, "schedule": schedule}
         given = tuple(option for option, value in {**options, "resume": resume}.items() if value is not None)
+        method = choice(name("method"), method, ("auto", *sorted(METHODS)))
+        taken = _asked(method, given).options
+        batches = Batches(
+            whole_number(name("batch_size"), 1 if batch_size is None else batch_size, 1, LARGEST_SEED),
+            whole_number(name("seed"), seed, 0, LARGEST_SEED),
+            choice(name("schedule"), "constant" if schedule is None else schedule, SCHEDULES),
+        )
         spec = cls(
-            method=choice(name("method"), method, ("auto", *sorted(METHODS))),
+            method=method,
             alpha=strength(alpha, C, 1.0, front),
             C=C,
             fit_intercept=switch("fit_intercept", fit_intercept),
@@ -100,17 +107,18 @@ class FitSpec:
             callbacks=_callbacks(callbacks),
             loss=_loss(loss),
             penalty=choice("penalty", penalty, PENALTIES),
-            batches=Batches(
-                whole_number(name("batch_size"), 1 if batch_size is None else batch_size, 1, LARGEST_SEED),
-                whole_number(name("seed"), seed, 0, LARGEST_SEED),
-                choice(name("schedule"), "constant" if schedule is None else schedule, SCHEDULES),
-            ),
+            batches=batches if "batch_size" in taken else None,
             resume=_resumed(resume, {"w0": w0, "b0": b0}),
             has_tol=tol is not None,
             given=given,
             front=front,
         )  # fmt: skip
-        spec = spec._of_method()
+        for option in given:
+            if option not in taken:
+                of, asked = owner_of(option).name.replace("-", " "), name("method")
+                raise InputError(
+                    f"{name(option)} is an option of {of}, and {asked} is {method}: leave one of them out"
+                )
         if not front.is_shell:
             return spec
         without = " and ".join(map(name, given))
@@ -125,20 +133,7 @@ class FitSpec:
     @property
     def asked(self) -> Method:
         """The method that the options imply; newton if they leave it to the data."""
-        if self.method != "auto":
-            return METHODS[self.method]
-        return next(method for method in METHODS.values() if set(self.given) <= set(method.options))
-
-    def _of_method(self) -> FitSpec:
-        """Refuse options of another method, and leave out the batches if the method has none."""
-        name, options = self.front.option, self.asked.options
-        for option in self.given:
-            if option not in options:
-                of, method = owner_of(option).name.replace("-", " "), name("method")
-                raise InputError(
-                    f"{name(option)} is an option of {of}, and {method} is {self.method}: leave one of them out"
-                )
-        return self if "batch_size" in options else replace(self, batches=None)
+        return _asked(self.method, self.given)
 
     def penalty_on(self, n: int) -> ElasticNet:
         """Make the penalty of n columns; raises InputError for one that no method can minimise."""
@@ -154,6 +149,12 @@ class FitSpec:
         """Fill in the default tol for m rows, and the alpha that C means for their weights."""
         alpha = self.alpha if self.C is None else strength(None, self.C, sum_weights, self.front)
         return replace(self, alpha=alpha, tol=self.tol if self.has_tol else default_tol(m))
+
+
+def _asked(method: str, given: Sequence[str]) -> Method:
+    if method != "auto":
+        return METHODS[method]
+    return next(method for method in METHODS.values() if set(given) <= set(method.options))
 
 
 def default_tol(m: int) -> float:

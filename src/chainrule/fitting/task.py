@@ -120,7 +120,8 @@ class Task:
         how: Finding | None = None,
     ) -> Ending:
         """Make the ending of a run. point : (n + 1,) in the fit's units that the certificate is for. how : if known already."""
-        outcome, rows = replace(outcome, state=state), self.problem.rows
+        rows = self.problem.rows
+        outcome = outcome if outcome.state is state else replace(outcome, state=state)
         how = how or self._how(outcome, certificate, state)
         return Ending(outcome, point[:-1], float(point[-1]), self.fit_units, rows, how, certificate)
 
@@ -176,7 +177,7 @@ class Task:
         state = state if state.is_separating else state.with_bound()  # there is no optimum to bound F by
         if outcome.reason == "max_reads" and state.gap <= options.tol:
             outcome = replace(outcome, reason="converged")  # the last point was proven only now
-        return replace(outcome, state=state), state
+        return outcome if outcome.state is state else replace(outcome, state=state), state
 
     def at(self, theta: Vector, on: DataObjective | None = None) -> NewtonState:
         """Evaluate a point in these units, with the Hessian of all rows. on : by default the fit's objective."""
@@ -234,7 +235,7 @@ def as_returned(problem: Problem, ending: Ending) -> Ending:
     if ending.limit is not None:  # done for the rows left
         return ending
     units, options, rows = ending.units, problem.options, ending.rows
-    w, b = units.to_user(ending.w_fit, ending.b_fit)
+    w, b = ending.point
     centers = float(np.abs(rows.units.center) @ np.abs(w))
     shift = UNIT * (abs(b) + (len(w) + 2) * centers) if centers else 0.0  # of z
     is_offset = options.loss.steepest * shift > max(options.tol, LARGEST_TOL)
@@ -249,5 +250,7 @@ def as_returned(problem: Problem, ending: Ending) -> Ending:
         ways = () if is_offset else (("more penalty", None), ("smaller columns", None))
         far = rows.feature_names[int(np.argmax(np.abs(rows.units.center * w)))] if is_offset else ""
         how = Finding("unreached", {**how.values, "offset": far, "ways": ways})
-    said = (*ending.said, *_warnings_of(how, outcome))
-    return replace(ending, outcome=outcome, certificate=certificate, how=how, said=said)
+    more = _warnings_of(how, outcome)
+    if not more and how is ending.how and outcome is ending.outcome:
+        return ending
+    return replace(ending, outcome=outcome, certificate=certificate, how=how, said=(*ending.said, *more))

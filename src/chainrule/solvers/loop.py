@@ -137,8 +137,6 @@ class Step(Point):
         return self.evaluation.grad_norm
 
 
-TRACED = ("epoch", "loss", "objective", "accuracy", "grad_norm", "seconds", "reads", "share", "gap")  # of each step
-
 Callback = Callable[[Step], Mapping[str, float] | None]
 
 
@@ -281,8 +279,11 @@ class Run(Generic[F, S]):
             self.on_status(status, epoch, state)
         seconds = time.perf_counter() - self.started
         reads = self._reads_before + (self.objective.reads if state.reads is None else state.reads)
-        of = (evaluation.loss, evaluation.objective, evaluation.accuracy, evaluation.grad_norm)
-        line = dict(zip(TRACED, (epoch, *of, seconds, reads, state.share, state.gap), strict=True)) | state.numbers
+        line = {
+            "epoch": epoch, "loss": evaluation.loss, "objective": evaluation.objective, "accuracy": evaluation.accuracy,
+            "grad_norm": evaluation.grad_norm, "seconds": seconds, "reads": reads, "share": state.share, "gap": state.gap,
+            **state.numbers,
+        }  # fmt: skip
         if self.callbacks:
             theta = self.to_fit(state.theta)
             theta.flags.writeable = False

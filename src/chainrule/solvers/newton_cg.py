@@ -144,7 +144,6 @@ class NewtonCG:
     tol: float = math.inf
     needs = Objective
 
-    @np.errstate(over="ignore", invalid="ignore")
     def init(self, objective: Objective) -> tuple[list[State], State]:
         """Evaluate the start, or w = 0 with its best b if F is lower there."""
         on = _with_rows(objective)
@@ -157,7 +156,6 @@ class NewtonCG:
         b = on.base_log_odds
         return [], _state_at(on, np.append(np.zeros(on.n_features), b), np.full(on.n_rows, b))
 
-    @np.errstate(over="ignore", invalid="ignore")
     def step(self, objective: Objective, state: State) -> State:
         """Take one step: a read along the next direction, then the new point, its bound and residual from that read."""
         on = _with_rows(objective)

@@ -34,14 +34,12 @@ class Units:
 
     def to_user(self, w: Vector, b: float) -> tuple[Vector, float]:
         """Weights and bias for x in the user's units: w / scale, b - center.(w / scale); not finite if too large."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            w_user = w / self.scale
-            return w_user, b - float(self.center @ w_user)
+        w_user = w / self.scale
+        return w_user, b - float(self.center @ w_user)
 
     def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
         """Weights and bias for x in the fit's units: the inverse of `to_user`; not finite if they are too large."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return w * self.scale, b + float(self.center @ w)
+        return w * self.scale, b + float(self.center @ w)
 
 
 @dataclass(frozen=True)
