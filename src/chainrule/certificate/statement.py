@@ -40,8 +40,6 @@ def digits_of(w: Vector, error: Vector) -> NDArray[np.int64]:
     w, error = np.abs(w), np.asarray(error)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         digits = np.floor(-np.log10(2.0 * error / w))
-    digits[(w == 0) | ~np.isfinite(error)] = 0
-    digits[(w > 0) & (error == 0)] = MOST_DIGITS
     return np.fmin(np.fmax(digits, 0.0), MOST_DIGITS).astype(np.int64)  # NaN counts as 0
 
 

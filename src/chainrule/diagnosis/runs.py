@@ -196,8 +196,11 @@ class RunMonitor(Monitor):
         return "oscillating" if stuck or sum(rises) >= max(2, len(rises) / 4) else ""
 
     def _is_crawling(self) -> bool:
-        done, gaps = self.count - 1, list(self.gaps)[-61:]
-        if not max(100, self.max_steps / 5) <= done < self.max_steps or not 0 < self.tol < gaps[-1] < np.inf > gaps[0]:
+        done = self.count - 1
+        if not max(100, self.max_steps / 5) <= done < self.max_steps:
+            return False
+        gaps = list(self.gaps)[-61:]
+        if not 0 < self.tol < gaps[-1] < np.inf > gaps[0]:
             return False
         slope = np.log(gaps[-1] / gaps[0]) / (len(gaps) - 1) if gaps[0] > 0 else 0.0
         self.needed = float(np.log(self.tol / gaps[-1]) / slope) if slope < 0 else np.inf

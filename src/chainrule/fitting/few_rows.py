@@ -18,7 +18,7 @@ from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import Task
 from chainrule.losses import is_native
-from chainrule.penalties import SEPARATED_RIDGE
+from chainrule.penalties import SEPARATED_RIDGE, ridge
 from chainrule.solvers import CGState
 
 READS = 100  # that newton-cg may take; it mostly takes fewer than 100 steps, or it hardly gets on
@@ -43,8 +43,9 @@ def _separated(problem: Problem) -> Ending | None:
     """Return the optimum under the ridge if newton-cg's last point separates the classes, else None."""
     options, task = problem.options, _on_columns_of_one_size(problem)
     rows, is_free = task.problem.rows, options.max_reads is None
-    asked = replace(options, alpha=SEPARATED_RIDGE, max_reads=READS if is_free else options.max_reads)
-    on = replace(task.problem, options=asked, columns=np.zeros_like(problem.columns))
+    asked = replace(options, max_reads=READS if is_free else options.max_reads)
+    small = ridge(SEPARATED_RIDGE, rows.n_features)
+    on = replace(task.problem, options=asked, penalty=small, columns=np.zeros_like(problem.columns))
     how = {"units": task.fit_units, "to_fit": task.all_to_fit}
     ending = by_products(on, rows.units.to_fit(*problem.start), **how)
     state = ending.outcome.state

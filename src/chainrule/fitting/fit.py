@@ -197,7 +197,8 @@ def fit_rows(
     if spec.resume is not None and spec.resume.classes != classes:
         raise InputError(f"resume: the classes were {spec.resume.classes} and are {classes}: resume on the same data")
     spec, kernel, n = spec.on_rows(rows.n_rows, rows.sum_weights), kernel_name(), rows.n_features
-    shape = Shape.of(rows, spec.penalty_on(n))
+    penalty = spec.penalty_on(n)
+    shape = Shape.of(rows, penalty)
     method, why = choose_method(spec, shape)
     start = check_start(*spec.start, n, spec.fit_intercept)
     rows = rows if spec.batches is None else as_batches(rows)
@@ -206,7 +207,7 @@ def fit_rows(
 
     run = method.load()
     started += time.perf_counter() - loading  # importing SciPy at the first fit doesn't count
-    problem = Problem.of(spec, rows, start, classes, started, reference)
+    problem = Problem.of(spec, rows, start, classes, started, reference, penalty)
     # extreme scales and penalties may overflow; then nothing is proven
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         ending = as_returned(problem, run(problem))

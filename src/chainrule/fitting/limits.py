@@ -36,6 +36,7 @@ def at_limit(problem: Problem, limit: Limit, optimize: Callable[[Problem, Findin
     rest = replace(
         problem,
         rows=limit.rest(),
+        penalty=problem.options.penalty_on(len(limit.live)),
         columns=np.zeros(len(limit.live), dtype=np.bool_),
         start=(start[0][limit.live], start[1]),
         options=replace(problem.options, callbacks=tuple(map(whole.called, problem.options.callbacks))),

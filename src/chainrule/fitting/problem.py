@@ -39,7 +39,7 @@ class Problem:
     """What a method has to solve.
 
     rows : in the user's units, the fit's or those of a method's arithmetic. options : the checked options.
-    columns : (n,), True where a column is standardised; scaled : divided by its deviation too, not only centred.
+    penalty : in the fit's units. columns : (n,), True where a column is standardised; scaled : divided by its deviation too, not only centred.
     start : (w0, b0) in the user's units. class_names : for messages, of y = 0 and of y = 1.
     reference : the optimum to measure the run from, if it is known already.
     started : `time.perf_counter` when the fit began.
@@ -47,6 +47,7 @@ class Problem:
 
     rows: Rows
     options: FitSpec
+    penalty: ElasticNet
     columns: NDArray[np.bool_]
     start: tuple[Vector, float]
     scaled: bool
@@ -57,18 +58,14 @@ class Problem:
     @classmethod
     def of(
         cls, spec: FitSpec, rows: Rows, start: tuple[Vector, float], classes: tuple[Any, Any], started: float,
-        reference: Reference | None = None,
+        reference: Reference | None = None, penalty: ElasticNet | None = None,
     ) -> Problem:  # fmt: skip
-        """Make the problem of a fit of checked rows. classes : the labels of y = 0 and y = 1."""
+        """Make the problem of a fit of checked rows. classes : the labels of y = 0 and y = 1. penalty : if made already."""
+        penalty = spec.penalty_on(rows.n_features) if penalty is None else penalty
         standardize = False if spec.standardize is None else spec.standardize
         columns, scaled = standardized_columns(standardize, rows.design.numeric, spec.fit_intercept)
         lower, upper = (shown(label) if isinstance(label, str) else f"class {label}" for label in classes)
-        return cls(rows, spec, columns, start, scaled, (lower, upper), started, reference)
-
-    @cached_property
-    def penalty(self) -> ElasticNet:
-        """The penalty in the fit's units."""
-        return self.options.penalty_on(self.rows.n_features)
+        return cls(rows, spec, penalty, columns, start, scaled, (lower, upper), started, reference)
 
     def objective(self, penalty: ElasticNet | None = None, column_scale: Vector | None = None) -> DataObjective:
         """F over the rows in their present units. penalty : in these units; the fit's by default."""
