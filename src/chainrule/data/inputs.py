@@ -80,8 +80,10 @@ def was_copied(given: Any, array: NDArray[Any]) -> bool:
     if isinstance(given, np.ndarray):
         return not np.shares_memory(given, array) if given.size else False
     # A frame of one block gives views; one of several gives a new array each time, of which a column is no view.
-    rows = getattr(given, "iloc", None)
-    return rows is None or not np.may_share_memory(np.asarray(rows[:, 0]), array)
+    if not hasattr(given, "iloc"):
+        return True
+    _, first = next(iter(given.items()))  # a third of the time of iloc
+    return not np.may_share_memory(np.asarray(first), array)
 
 
 @lru_cache(maxsize=4)
