@@ -87,8 +87,9 @@ class ElasticNet:
     def in_units(self, ratio: Vector) -> ElasticNet:
         """Return the same penalty as a function of v, w = ratio v; strengths that overflow are infinite."""
         l1, l2 = np.zeros_like(self.l1), np.zeros_like(self.l2)
-        np.multiply(self.l1, np.abs(ratio), out=l1, where=self.l1 > 0.0)
-        np.multiply(self.l2, ratio**2, out=l2, where=self.l2 > 0.0)
+        with np.errstate(over="ignore"):
+            np.multiply(self.l1, np.abs(ratio), out=l1, where=self.l1 > 0.0)
+            np.multiply(self.l2, ratio**2, out=l2, where=self.l2 > 0.0)
         return ElasticNet(l1, l2)
 
 

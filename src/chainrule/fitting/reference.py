@@ -118,14 +118,13 @@ def certify_point(task: Task, by: Reference | None, w: Vector, b: float) -> Cert
 
     by : a reference, whose bound tightens the point's own, or replaces it if the point alone proves nothing.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # extreme coefficients may overflow; then nothing is proven
-        point = UserPoint.of(w, b, task.units)
-        if task.problem.rows.n_features > MAX_HESSIAN_COLUMNS:
-            return _without_hessian(task, point)
-        state = task.at(point.theta).with_bound()
-        direct = certified(state, point)
-        is_of_another = direct.proven and by is not None and by.kind != "bound"
-        return direct if by is None or is_of_another else _measured(direct, by, state, point)
+    point = UserPoint.of(w, b, task.units)
+    if task.problem.rows.n_features > MAX_HESSIAN_COLUMNS:
+        return _without_hessian(task, point)
+    state = task.at(point.theta).with_bound()
+    direct = certified(state, point)
+    is_of_another = direct.proven and by is not None and by.kind != "bound"
+    return direct if by is None or is_of_another else _measured(direct, by, state, point)
 
 
 def compare_point(task: Task, by: Reference, w: Vector, b: float) -> Certificate:
@@ -146,10 +145,11 @@ def _measured(direct: Certificate, by: Reference, state: NewtonState, point: Use
     if not math.isfinite(F):
         return direct
     least, gap = by.gap(F, rounding)
-    coef, intercept = direct.coef, direct.intercept
+    noise, coef, intercept = min(direct.noise, 2.0 * rounding), direct.coef, direct.intercept
     if kind == "reduced" and by.collinear is not None and by.collinear.exact:
         here = rounded(state, bound_of(state.about(by.collinear.pivots)), point)
-        gap, least = min(gap, here.gap), max(least, here.lower)
+        least = max(least, here.lower)
+        gap, noise = min((gap, noise), (here.gap, here.noise))
     theirs = by.certificate
     if kind == "bound":
         up = 1.0 + 4.0 * UNIT
@@ -166,7 +166,7 @@ def _measured(direct: Certificate, by: Reference, state: NewtonState, point: Use
         coef=coef,
         intercept=intercept,
         digits=digits_of(point.w, coef),
-        noise=min(direct.noise, 2.0 * rounding),
+        noise=noise,
         optimum_at_least=max(by.low, direct.optimum_at_least),
         infimum_at_least=infimum,
         infimum_gap=gap if infimum >= by.low else F + rounding - infimum,
@@ -201,7 +201,6 @@ def _without_factor(task: Task, point: UserPoint) -> NewtonState:
     return NewtonState(point.theta, evaluation, 0, on, stand_in, z, evaluation.squares)
 
 
-@one_blas_thread()
 def certify(
     X: Any,
     y: ArrayLike,
@@ -273,6 +272,8 @@ def certify(
     return prove(spec, rows, (w, b), classes, started)
 
 
+@one_blas_thread()
+@np.errstate(over="ignore", invalid="ignore")  # extreme coefficients may overflow; then nothing is proven
 def prove(
     spec: FitSpec, rows: Rows, point: tuple[Vector, float], classes: tuple[Any, Any], started: float
 ) -> Certificate:
