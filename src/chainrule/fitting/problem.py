@@ -39,7 +39,8 @@ class Problem:
     """What a method has to solve.
 
     rows : in the user's units, the fit's or those of a method's arithmetic. options : the checked options.
-    penalty : in the fit's units. columns : (n,), True where a column is standardised; scaled : divided by its deviation too, not only centred.
+    penalty : in the fit's units.
+    columns : (n,), True where a column is standardised; scaled : divided by its deviation too, not only centred.
     start : (w0, b0) in the user's units. class_names : for messages, of y = 0 and of y = 1.
     reference : the optimum to measure the run from, if it is known already.
     started : `time.perf_counter` when the fit began.

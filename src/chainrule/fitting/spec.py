@@ -116,9 +116,7 @@ class FitSpec:
         for option in given:
             if option not in taken:
                 of, asked = owner_of(option).name.replace("-", " "), name("method")
-                raise InputError(
-                    f"{name(option)} is an option of {of}, and {asked} is {method}: leave one of them out"
-                )
+                raise InputError(f"{name(option)} is an option of {of}, and {asked} is {method}: leave one of them out")
         if not front.is_shell:
             return spec
         without = " and ".join(map(name, given))
