@@ -340,8 +340,8 @@ def _counted_rows(field: Field) -> tuple[int, int] | None:
 
 def _distinct(field: Field) -> tuple[int, int]:
     """Count the levels that occur, and the rows that have one."""
-    codes = field.values
-    codes = codes[~np.isnan(codes)].astype(np.intp)
+    values = field.values
+    codes: NDArray[np.intp] = values[~np.isnan(values)].astype(np.intp)
     return int(np.count_nonzero(np.bincount(codes))), len(codes)
 
 

@@ -70,11 +70,12 @@ def descend(problem: Problem) -> Ending:
     if rate > limit:
         tell(Finding("above limit", {"rate": rate, "limit": limit, **told}))
     measure = Measure.of(problem, objective)
-    start, before, unbounded = np.append(*rows.units.to_fit(*problem.start)), None, rate * ridge.max() > 2.0
+    start, before = np.append(*rows.units.to_fit(*problem.start)), None
+    unbounded = bool(rate * ridge.max() > 2.0)
     monitor: RunMonitor | NoiseMonitor
     solver: GradientDescent | StochasticGradientDescent
     if batches is None:
-        monitor = RunMonitor(unbounded, stable=rate <= limit, tol=options.tol, max_steps=max_steps)
+        monitor = RunMonitor(unbounded, stable=bool(rate <= limit), tol=options.tol, max_steps=max_steps)
         solver = GradientDescent(start, rate, measure.gap)
     else:
         monitor = NoiseMonitor(unbounded and batches.schedule == "constant")

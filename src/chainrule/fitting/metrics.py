@@ -257,7 +257,7 @@ def decisions(
     told, true = z > log_odds(threshold), y > 0.0
     parts = [told & true, told & ~true, ~told & ~true, ~told & true]
     tp, fp, tn, fn = (float(np.count_nonzero(rows) if s is None else s[rows].sum()) for rows in parts)
-    unit = 1.0 if s is None or weight is None else float(np.max(weight)) / float(s.max())
+    unit = 1.0 if s is None or weight is None else float(np.asarray(weight).max()) / float(s.max())
     counts = [int(sums) if s is None else sums * unit for sums in (tp, fp, tn, fn)]
     names = ("true_positive", "false_positive", "true_negative", "false_negative")
     found = {
