@@ -588,3 +588,18 @@ def test_counts_of_the_rows_left_are_exact_and_few_columns_give_the_same_scores(
         w[columns] = 1.0
         some = scores_of_few(rows, w, 0.5)[rows.is_kept]
         np.testing.assert_allclose(some, rows.as_given().scores(w, 0.5)[rows.is_kept], rtol=1e-14)
+
+
+def test_a_mark_stays_where_its_number_is_0_in_all_rows_that_have_one():
+    """The number has no coefficient beside the level of one class, and its mark has: this was a ValueError."""
+    rng, m = np.random.default_rng(3), 120
+    c, lost = np.array(["a", "b", "c"])[np.arange(m) % 3], np.arange(m) % 4 == 0
+    y = (rng.random(m) < np.where(lost, 0.3, 0.6)).astype(int)
+    y[c == "c"] = 1
+    x = pa.array(np.where(lost, np.nan, 0.0), from_pandas=True)
+    with pytest.warns(SeparationWarning):
+        found = fit(pa.table({"c": c, "x": x}), y)
+    rest = fit(np.c_[c == "b", lost][c != "c"].astype(float), y[c != "c"])
+    assert list(found.infinite) == [0, 1, 0, 0]
+    assert found.w[[0, 2, 3]] == pytest.approx([rest.w[0], 0.0, rest.w[1]], abs=1e-5)
+    assert found.certificate.kind == "limit"

@@ -22,7 +22,7 @@ from chainrule.data.rows.rows import Rows
 from chainrule.data.rows.units import Units, Vector
 from chainrule.data.schema import Column
 from chainrule.data.schema import feature_names as names_of
-from chainrule.kernels.blocks import Block, Blocks, CategoryColumn, NumberColumn
+from chainrule.kernels.blocks import Block, Blocks, CategoryColumn, NumberColumn, Part
 from chainrule.kernels.reader import read_points
 from chainrule.kernels.reading import What
 
@@ -301,8 +301,9 @@ def _without(design: Blocks, live: Mask) -> Blocks:
             marked = block.indicator is not None and bool(live[block.indicator])
             if live[block.at]:
                 blocks.append(replace(block, at=at, indicator=at + 1 if marked else None))
-            elif marked:  # all other numbers are 0
-                blocks.append(replace(block, at=at + 1, fill=0.0, indicator=at))
+            elif marked:
+                is_missing = np.isnan(values_of(block, np.arange(design.m))).astype(np.uint8)
+                blocks.append(CategoryColumn((Part(is_missing, design.m),), at, 2))
             at += bool(live[block.at]) + marked
             continue
         kept = np.append(np.ones(block.skip, dtype=np.bool_), live[block.span])
