@@ -755,3 +755,14 @@ def test_auto_goes_on_with_newton_where_newton_cg_proves_too_little(case, monkey
         limited = chainrule.fit(X, y, max_reads=6, **options)
     assert limited.method == "newton-cg"
     assert limited.reads <= 8
+
+
+@pytest.mark.parametrize("method", ["newton", "newton-cg", "gradient-descent", "sgd"])
+def test_overflow_in_a_callback_is_treated_as_the_user_says(method, rng):
+    X, y = rng.normal(size=(40, 2)), np.arange(40) % 2
+
+    def far(step):
+        return {"far": float(np.exp(np.float64(1e4)))}
+
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
+        fit(X, y, alpha=0.1, method=method, callbacks=far)

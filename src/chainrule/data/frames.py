@@ -95,8 +95,6 @@ def plain_matrix(X: Any) -> NDArray[np.floating] | None:
 
     None for all else.
     """
-    if isinstance(X, np.ndarray):
-        return None
     is_plain, array = _plain(X)
     with np.errstate(over="ignore"):  # a long double beyond float64
         return array if array is not None or not is_plain else np.asarray(X.to_numpy(np.float64))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows
-from chainrule.data.rows.decode import values_of
+from chainrule.data.rows.decode import codes_of
 from chainrule.kernels.blocks import CategoryColumn
 
 Vector = NDArray[np.float64]
@@ -81,12 +81,6 @@ def _may_be_nested(codes: Sequence[Index]) -> NDArray[np.bool_]:
     first, second = np.append(first, np.repeat(rarest, RARE_PAIRED)), np.append(second, np.tile(others, len(rarest)))
     is_one = np.array([each[first] == each[second] for each in codes])
     return np.asarray(is_one.astype(np.float32) @ (~is_one).T.astype(np.float32) == 0.0)
-
-
-def codes_of(column: CategoryColumn, places: Index) -> Index:
-    """Return the levels of some rows, a missing one filled in."""
-    values, lost = values_of(column, places), -1 if column.missing is None else column.missing
-    return np.where(np.isnan(values), lost, values).astype(np.int64)
 
 
 def _levels(finer: CategoryColumn, of_finer: Index, codes: Index) -> Index | None:

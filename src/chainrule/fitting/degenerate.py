@@ -306,7 +306,7 @@ def bound_of(state: NewtonState, more: Vector | float = 0.0) -> Bound:
     prove = partial(factored.by_hessian, on, state.evaluation, state.theta, state.z, state.squares, more=more)
     found = prove()
     # The mean of curvature times leverage is the number of columns, so that the largest leverage is at least `least`.
-    least = len(factored.proof.D) / on.loss.curvature
+    least = (len(factored.proof.D) - 1 + on.fit_intercept) / on.loss.curvature
     is_far = found.nu * on.loss.bend * math.sqrt(least) >= 1.0
     is_long = on.rows.n_rows * on.n_features > FEW_NUMBERS
     return found if found.proven or is_far or is_long or not factored.proof.ok else prove(last=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.data.inputs import LARGEST_LIMIT, LARGEST_SEED, choice, number, strength, switch, whole_number
@@ -185,7 +186,8 @@ def _callbacks(callbacks: Sequence[Callback] | Callback | None) -> tuple[Callbac
     for callback in given:
         if not callable(callback):
             raise InputError(f"callbacks must be functions of a Step, not {callback!r}")
-    return given
+    as_here = np.errstate(**np.geterr())  # a fit ignores overflow; its callbacks warn as the user's other code does
+    return tuple(as_here(callback) for callback in given)
 
 
 def _resumed(resume: Result | None, starts: dict[str, object]) -> Result | None:

@@ -120,8 +120,7 @@ class Task:
         how: Finding | None = None,
     ) -> Ending:
         """Make the ending of a run. point : (n + 1,) in the fit's units that the certificate is for. how : if known already."""
-        rows = self.problem.rows
-        outcome = outcome if outcome.state is state else replace(outcome, state=state)
+        outcome, rows = replace(outcome, state=state), self.problem.rows
         how = how or self._how(outcome, certificate, state)
         return Ending(outcome, point[:-1], float(point[-1]), self.fit_units, rows, how, certificate)
 
@@ -177,7 +176,7 @@ class Task:
         state = state if state.is_separating else state.with_bound()  # there is no optimum to bound F by
         if outcome.reason == "max_reads" and state.gap <= options.tol:
             outcome = replace(outcome, reason="converged")  # the last point was proven only now
-        return outcome if outcome.state is state else replace(outcome, state=state), state
+        return outcome, state
 
     def at(self, theta: Vector, on: DataObjective | None = None) -> NewtonState:
         """Evaluate a point in these units, with the Hessian of all rows. on : by default the fit's objective."""
@@ -250,7 +249,5 @@ def as_returned(problem: Problem, ending: Ending) -> Ending:
         ways = () if is_offset else (("more penalty", None), ("smaller columns", None))
         far = rows.feature_names[int(np.argmax(np.abs(rows.units.center * w)))] if is_offset else ""
         how = Finding("unreached", {**how.values, "offset": far, "ways": ways})
-    more = _warnings_of(how, outcome)
-    if not more and how is ending.how and outcome is ending.outcome:
-        return ending
-    return replace(ending, outcome=outcome, certificate=certificate, how=how, said=(*ending.said, *more))
+    said = (*ending.said, *_warnings_of(how, outcome))
+    return replace(ending, outcome=outcome, certificate=certificate, how=how, said=said)

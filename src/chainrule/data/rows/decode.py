@@ -67,6 +67,12 @@ def values_of(column: Column, places: Index) -> Vector:
     return values
 
 
+def codes_of(column: CategoryColumn, places: Index) -> Index:
+    """Return the codes of some rows of a category, (k,), a missing one replaced; -1 if it can't be."""
+    codes, lost = values_of(column, places), -1 if column.missing is None else column.missing
+    return np.where(np.isnan(codes), lost, codes).astype(np.int64)
+
+
 def scipy_csr(csr: Csr) -> Any:
     """Return a SciPy array that shares the memory."""
     from scipy.sparse import csr_array

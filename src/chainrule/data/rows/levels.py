@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.frames import code_type, recoded
-from chainrule.data.rows.decode import AT_ONCE, expanded, values_of
+from chainrule.data.rows.decode import AT_ONCE, codes_of, expanded, values_of
 from chainrule.data.rows.rows import Rows
 from chainrule.data.rows.units import Units, Vector
 from chainrule.data.schema import Column
@@ -233,10 +233,8 @@ def _largest(design: Blocks, places: Index, values: Vector, columns: Index) -> V
     out, others = np.zeros(design.n), np.isin(np.arange(design.n), columns)
     for _, column in design.categories:
         if others[column.span].any():
-            codes = values_of(column, places)
-            lost = -1 if column.missing is None else column.missing
             of_codes = np.zeros(column.levels)
-            np.maximum.at(of_codes, np.where(np.isnan(codes), lost, codes).astype(np.int64), values)
+            np.maximum.at(of_codes, codes_of(column, places), values)
             out[column.span] = of_codes[column.skip :]
             others[column.span] = False
     numbers, step = np.flatnonzero(others), max(1, AT_ONCE // max(len(places), 1))
@@ -287,8 +285,7 @@ def scores_of_few(rows: Rows, w: Vector, b: float) -> Vector:
     """Compute a table's log-odds z, (m,), at weights w (n,) in the user's units, 0 for most columns: these aren't read."""
     live: Mask = w != 0.0
     for column in rows.design.columns:  # a whole category is read without a copy, and a mark with its number
-        places = column.span if isinstance(column, CategoryColumn) else [column.at, column.indicator or column.at]
-        live[places] = live[places].any()
+        live[column.span] = live[column.span].any()
     few = with_columns(rows, np.flatnonzero(live)) if live.any() else rows.as_given()
     return few.scores(w[live] if live.any() else w, b)
 
