@@ -10,8 +10,6 @@ import pytest
 
 from chainrule import LogisticRegression, Model, certify, fit
 from chainrule.certificate import Factor
-from chainrule.data.designs import rows_of
-from chainrule.data.rows.levels import _counts, _removed, scores_of_few
 from chainrule.errors import CollinearityWarning, InputError, SeparationWarning
 from finding_tools import levels_of, values_of
 
@@ -557,37 +555,6 @@ def test_numbers_of_an_array_are_not_counted():
     X = np.column_stack([np.tile([0.0, 1.0, 2.0], 20), np.repeat([0.0, 1.0], 30)])
     y = (np.arange(60) >= 30) | (np.arange(60) % 2 == 0)
     assert quiet(X, y).certificate.kind == "ridge"
-
-
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("weighted", [False, True])
-def test_counts_of_the_rows_left_are_exact_and_few_columns_give_the_same_scores(seed, weighted):
-    """Counts are brought up to date by subtraction; rows leave by the z of the columns found alone."""
-    rng = np.random.default_rng(seed)
-    m = 60
-    frame = pa.table(
-        {
-            "a": pa.array([f"a{k}" for k in rng.integers(0, 12, m)]),
-            "x": pa.array(np.where(rng.random(m) < 0.3, np.nan, rng.normal(size=m)), from_pandas=True),
-            "b": pa.array([None if k == 9 else f"b{k}" for k in rng.integers(0, 10, m)]),
-            "u": pa.array(rng.integers(0, 2, m) * rng.random(m)),
-        }
-    )
-    y = (np.arange(m) % 5 < 2).astype(int)
-    s = rng.integers(0, 3, m).astype(float) if weighted else None
-    rows = rows_of(frame, y, s, None, "reference", 1, None, None, None)[0]
-    firsts = [k for k, _ in rows.design.categories]
-    rounds, infinite, counts = _removed(rows, firsts)
-    assert infinite.any()
-    left = rows.is_kept & (rounds == 0)
-    of_levels = np.append(~rows.design.numeric, [True] * len(firsts))
-    fresh = _counts(rows, left, firsts, rows.is_kept.astype(float))
-    assert np.array_equal(counts[:, of_levels], fresh[:, of_levels])
-    for columns in (rng.integers(0, rows.n_features, 3), np.zeros(0, dtype=int)):
-        w = np.zeros(rows.n_features)
-        w[columns] = 1.0
-        some = scores_of_few(rows, w, 0.5)[rows.is_kept]
-        np.testing.assert_allclose(some, rows.as_given().scores(w, 0.5)[rows.is_kept], rtol=1e-14)
 
 
 def test_a_mark_stays_where_its_number_is_0_in_all_rows_that_have_one():

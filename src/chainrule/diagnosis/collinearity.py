@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from chainrule.data.rows import Rows
-from chainrule.data.rows.levels import scores_of_few
 from chainrule.diagnosis.exact import MOST_BITS, WHOLE, U, exact_signs, whole_numbers
 from chainrule.diagnosis.nested import Exact, counted_relations
 from chainrule.findings import Finding, factor_of
@@ -313,7 +312,7 @@ def _is_zero(rows: Rows, at: Index, trial: _Trial) -> bool:
         return False
     w = np.zeros(rows.n_features)
     w[at] = trial.v
-    return not scores_of_few(rows, w, -trial.constant)[rows.is_kept].any()
+    return not rows.as_given().scores(w, -trial.constant)[rows.is_kept].any()
 
 
 def _try(rows: Rows, trials: Mapping[int, tuple[Index, list[_Trial]]], unit: float) -> None:

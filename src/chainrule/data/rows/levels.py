@@ -96,11 +96,18 @@ class Limit:
     def rest(self) -> Rows:
         """Return the rows that stay, with the live columns alone. If these are most rows, the others get weight 0."""
         rows, live = self.renamed, self.live
+        units, k = rows.units, len(live)
         if 2 * len(self.left) > rows.n_rows:  # rows one after another are read faster
             taken = replace(rows, s=np.where(self.rounds == 0, 1.0 if rows.s is None else rows.s, 0.0))
         else:
             taken = rows.take(self.left)
-        return with_columns(taken, live).see(Units(rows.units.center[live], rows.units.scale[live]))
+        design = _without(rows.design, np.isin(np.arange(rows.n_features), live))
+        names = tuple(rows.feature_names[j] for j in live) if rows.feature_names else ()
+        some = replace(
+            taken, design=design, feature_names=names, encodings=None, learned={},
+            units=Units.of_user(k), outer=np.ones(k + 1), view=None,
+        )  # fmt: skip
+        return some.see(Units(units.center[live], units.scale[live]))
 
     def finite(self, w: Vector, b: float) -> Vector:
         """Replace the infinite ones of w (n,), in the user's units, by values at which each of their rows costs at most 1e-8.
@@ -182,9 +189,8 @@ def _removed(rows: Rows, firsts: list[int]) -> tuple[Signs, Signs, Vector]:
     """
     n, design, is_mark = rows.n_features, rows.design, np.append(_marks(rows), np.ones(len(firsts), dtype=np.bool_))
     left, rounds, infinite = rows.is_kept.copy(), np.zeros(rows.n_rows, np.int8), np.zeros(n + len(firsts), np.int8)
-    kept = rows.is_kept.astype(np.float64)
-    counts, are_whole = _counts(rows, left, firsts, kept), not (is_mark[:n] & design.numeric).any()
     for k in range(1, MOST_ROUNDS + 2):
+        counts = _counts(rows, left, firsts, rows.is_kept.astype(np.float64))
         found = is_mark & ((counts > 0.0).sum(axis=0) == 1) & (infinite == 0)
         is_complete = len(np.unique(rows.y[left])) < 2
         if is_complete or not found.any() or k > MOST_ROUNDS:
@@ -195,15 +201,10 @@ def _removed(rows: Rows, firsts: list[int]) -> tuple[Signs, Signs, Vector]:
         w, b = signs[:n].astype(np.float64), float(signs[n:].sum())
         for number, sign in zip(firsts, signs[n:], strict=True):
             w[_category(design, number).span] -= sign
-        leaves = left & (scores_of_few(rows, w, b) != 0.0)
+        leaves = left & (rows.as_given().scores(w, b) != 0.0)
         left &= ~leaves
         rounds[leaves] = k
         infinite += signs * np.int8(k)
-        if are_whole:  # sums of levels and marks, which subtraction leaves exact
-            gone = rows.take(np.flatnonzero(leaves))
-            counts = counts - _counts(gone, gone.is_kept, firsts, gone.is_kept.astype(np.float64))
-        else:
-            counts = _counts(rows, left, firsts, kept)
     return rounds, infinite, counts
 
 
@@ -269,25 +270,6 @@ def exchanged(design: Blocks, references: Mapping[int, int]) -> Blocks:
         missing = None if column.missing is None else int(lookup[column.missing])
         blocks[k] = replace(column, parts=tuple(recoded(part, lookup) for part in column.parts), missing=missing)
     return Blocks(blocks, design.m, design.n)
-
-
-def with_columns(rows: Rows, live: Index) -> Rows:
-    """Return a table's rows with some of their columns alone, in the user's units."""
-    k, names = len(live), rows.feature_names
-    return replace(
-        rows, design=_without(rows.design, np.isin(np.arange(rows.n_features), live)), encodings=None, learned={},
-        feature_names=tuple(names[j] for j in live) if names else (),
-        units=Units.of_user(k), outer=np.ones(k + 1), view=None,
-    )  # fmt: skip
-
-
-def scores_of_few(rows: Rows, w: Vector, b: float) -> Vector:
-    """Compute a table's log-odds z, (m,), at weights w (n,) in the user's units, 0 for most columns: these aren't read."""
-    live: Mask = w != 0.0
-    for column in rows.design.columns:  # a whole category is read without a copy, and a mark with its number
-        live[column.span] = live[column.span].any()
-    few = with_columns(rows, np.flatnonzero(live)) if live.any() else rows.as_given()
-    return few.scores(w[live] if live.any() else w, b)
 
 
 def _without(design: Blocks, live: Mask) -> Blocks:
