@@ -164,7 +164,7 @@ class Sparse {
   // L sums of x and Q of x^2, of one point. All of a column are computed before one is stored, so that this is done together.
   template <int L, int Q>
   void add_terms(const Piece& piece, const Terms& terms, double* to) const {
-    add_rows(piece, terms, [to](const double* f, std::int64_t j, double x) {
+    add_rows(piece, terms, [to](const double* f, std::int64_t j, double x) __attribute__((always_inline)) {
       double* const at = to + (L + Q) * j;
       double sum[L + Q];
       for (int t = 0; t < L + Q; ++t) sum[t] = multiply_add(t < L ? f[t] : f[t] * x, x, at[t]);
