@@ -241,6 +241,21 @@ def test_trace_is_in_the_units_of_the_fit(rng):
     np.testing.assert_allclose(Z @ result.w_fit + result.b_fit, X @ result.w + result.b, atol=1e-9)
 
 
+@pytest.mark.parametrize("seed", [1, 4, 8, 11])
+def test_a_looser_tol_takes_the_same_way_and_ends_sooner(seed):
+    """Columns with outliers: samples and Hessians were planned for the tol, and a looser one often took a read more."""
+    rng = np.random.default_rng(seed)
+    m, n = 60_000, int(rng.integers(4, 30))
+    X = rng.standard_t(float(rng.choice([1.5, 2, 3])), size=(m, n)) * rng.lognormal(0, 2, n)
+    z = X @ (rng.normal(size=n) / np.abs(X).std(axis=0)) * float(rng.choice([1, 3])) - float(rng.choice([0, 4]))
+    y = z + rng.logistic(size=m) > 0
+    runs = [fit(X, y, alpha=1 / m, tol=tol) for tol in (1e-2, 1e-5, 1e-7, 1e-9, None)]
+    assert all(run.certificate.gap <= run.tol for run in runs)
+    for run, stricter in zip(runs, runs[1:], strict=False):
+        assert run.reads <= stricter.reads
+        assert np.array_equal(run.trace.w, stricter.trace.w[: len(run.trace)])
+
+
 @pytest.mark.parametrize("rows", [2000, 60_000])
 @pytest.mark.parametrize("tol", [0.0, 1e-30, 1e-60])
 def test_tolerance_below_rounding_is_answered_with_rounding(rows, tol, rng):

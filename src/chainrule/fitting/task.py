@@ -20,7 +20,7 @@ from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.returned import UserPoint, plus_product
-from chainrule.fitting.spec import LARGEST_TOL
+from chainrule.fitting.spec import LARGEST_TOL, default_tol
 from chainrule.objective import DataObjective, Objective
 from chainrule.penalties import ElasticNet
 from chainrule.solvers import CGState, Newton, NewtonState, NotFiniteAtStart, Outcome, Run, plan
@@ -30,7 +30,6 @@ Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 DEFAULT_READS, MOST_STEPS = 100, 200
-LOOSEST = 1e-6  # steps are planned for this tol at most: at a looser one, points are hardly ever proven sooner
 LARGEST_RIDGE = 1e200  # in the arithmetic's units; above it a weight's penalty overflows
 CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # findings by reason
 
@@ -147,13 +146,13 @@ class Task:
         objective = objective if pivots is None else objective.about(pivots)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         in_core = is_few(rows) and objective.given is None
-        tol = min(options.tol, LOOSEST)
+        tol = min(options.tol, default_tol(rows.n_rows))  # so that a looser one takes no more reads
         sizes: tuple[int, ...] = (rows.n_rows,)
         if start is None and not in_core:
             costs = (hessian_reads(rows), class_counts(rows), matrix_reads(rows))
             sizes = plan(rows.n_rows, rows.n_features, tol, *costs)
         start = theta_of(*self.units.to_fit(*problem.start)) if start is None else start
-        solver = Newton(start, sizes, tol, most, patient, in_core)
+        solver = Newton(start, sizes, tol, options.tol, most, patient, in_core)
         outcome = run_solver(
             problem,
             objective,

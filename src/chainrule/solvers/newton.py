@@ -39,7 +39,7 @@ LEAST_GAIN = 1e-4  # of F: newton-cg runs first, until a step gains less
 RARE_SHARE = 1 / 16  # levels that are rare in a sample of this share of the rows are settled after newton-cg
 # Pace above which, and squared decrement below which, steps along collinear columns are given up.
 SLOW, SLOW_NEAR = 0.5, 1e-5
-WORTH_PROVING = 100.0  # nu^2 over tol; below it a bound may reach tol
+WORTH_PROVING = 100.0  # nu^2 over the bound that is enough; below it a bound may reach that
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,10 @@ class Newton:
     sizes : tuple of int
         From `plan`. If empty, newton-cg runs until the first Hessian is made.
     tol : float
-        The bound to reach. It decides whether a new Hessian is worth its cost.
+        A bound to reach, the same for all looser ones, so that these take the same way. It decides whether a new Hessian is
+        worth its cost.
+    enough : float
+        A bound that is enough, at least `tol`. It decides from which point on bounds are made.
     most : int
         Largest number of reads.
     patient : bool
@@ -215,6 +218,7 @@ class Newton:
     start: Vector
     sizes: tuple[int, ...] = ()
     tol: float = 0.0
+    enough: float = 0.0
     most: int = 100
     patient: bool = False
     in_core: bool = False
@@ -368,7 +372,7 @@ class Newton:
     ) -> NewtonState:
         """Make the state of a point where all rows were read, with a bound if it is near the optimum."""
         nu = factored.decrement(evaluation.gradient)
-        near = nu * nu <= WORTH_PROVING * self.tol or self.tol <= NOISE
+        near = nu * nu <= WORTH_PROVING * max(self.tol, self.enough) or self.tol <= NOISE
         proven = factored.certify(whole, evaluation, theta, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
         stalled = before is not None and not hessian and not self._is_quick(nu, pace, len(before.pairs) + 1, whole)
