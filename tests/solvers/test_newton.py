@@ -4,6 +4,7 @@ How many reads exactly: benchmarks/reads.py.
 """
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -251,7 +252,7 @@ def test_a_looser_tol_takes_the_same_way_and_ends_sooner(seed):
     y = z + rng.logistic(size=m) > 0
     runs = [fit(X, y, alpha=1 / m, tol=tol) for tol in (1e-2, 1e-5, 1e-7, 1e-9, None)]
     assert all(run.certificate.gap <= run.tol for run in runs)
-    for run, stricter in zip(runs, runs[1:], strict=False):
+    for run, stricter in pairwise(runs):
         assert run.reads <= stricter.reads
         assert np.array_equal(run.trace.w, stricter.trace.w[: len(run.trace)])
 
