@@ -11,7 +11,7 @@ import chainrule
 from chainrule.data.designs import rows_of
 from chainrule.data.rows.decode import expanded
 from chainrule.diagnosis.collinearity import find_relations
-from chainrule.diagnosis.nested import nested_levels
+from chainrule.diagnosis.nested import counted_relations, nested_levels
 
 
 def category(codes, name):
@@ -262,8 +262,67 @@ def test_equal_levels_that_later_rows_or_a_reference_level_part(rng):
     shifted[-1] = 3
     assert code[-1] != 3
     assert nested_levels(rows(pd.DataFrame({"a": category(code, "a"), "b": category(shifted, "b")}))) == {}
-    first = np.where(code == 3, 0, rng.integers(1, 4, 50_000))  # equal to a level that has no column
-    assert nested_levels(rows(pd.DataFrame({"a": category(code, "a"), "b": category(first, "b")}))) == {}
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+@pytest.mark.parametrize(
+    "places", [(3, 3, 3), (0, 3, 3), (3, 0, 3), (3, 3, 0), (0, 0, 3), (3, 0, 0), (0, 3, 0), (0, 0, 0), (5, 4, 3)]
+)
+def test_levels_of_the_same_rows_with_and_without_a_column(places, coding, rng):
+    """places : of the level in three categories; 0 is a reference, 5, 4 and 3 are the last levels."""
+    without = rng.random(2000) < 0.2
+    frame = pd.DataFrame(
+        {
+            f"c{k}": category(np.where(without, k, (k + rng.integers(1, levels, 2000)) % levels), f"c{i}_")
+            for i, (k, levels) in enumerate(zip(places, (6, 5, 4), strict=True))
+        }
+        if len(set(places)) == 3
+        else {
+            f"c{i}": category(np.where(without, k, (k + rng.integers(1, 6 - i, 2000)) % (6 - i)), f"c{i}_")
+            for i, k in enumerate(places)
+        }
+    )
+    of = rows(frame, coding=coding)
+    found = counted_relations(of)
+    rank = assert_all_hold(of, found)
+    assert rank == of.n_features + 1 - len(found)
+    assert len(found) == (2 if coding == "reference" else 5)
+
+
+def test_many_levels_of_the_same_rows_but_for_a_few_rows(rng):
+    code = np.arange(100_000) % 100
+    corrected = code.copy()
+    corrected[np.flatnonzero(code == 7)[-1]] = 8
+    of = rows(pd.DataFrame({"code": category(code, "c"), "corrected": category(corrected, "d")}))
+    found = nested_levels(of)
+    assert len(found) == 98  # those of 7 and 8 are left; that of the reference level gives a column of these two
+    assert_all_hold(of, found)
+
+
+@pytest.mark.parametrize(
+    "values", [(0.0, 1e-100, 1e250), (0.0, 1e-310, 1e300), (0.0, 1e-200, 1e150), (1e154, -1e154, 0.0)]
+)
+def test_numbers_of_a_category_over_all_of_float64(values, rng):
+    code = rng.permutation(np.repeat(np.arange(3), 60))
+    y = rng.random(180) < np.array([0.3, 0.5, 0.6])[code]
+    frame = pd.DataFrame({"x": np.array(values)[code], "c": category(code, "c")})
+    result, other = quiet(frame, y), quiet(frame[["c"]], y)
+    assert result.certificate.kind == "reduced"
+    assert abs(result.objective - other.objective) <= result.certificate.gap + other.certificate.gap + 1e-15
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("far", [1e12, 1e15, 2.0**53])
+def test_far_numbers_of_a_category(far, seed):
+    """The solution of least norm rounds the bias by up to 0.01 there: the one without the number is returned."""
+    rng = np.random.default_rng(seed)
+    code = rng.integers(0, 6, 600)
+    y = rng.random(600) < np.array([0.3, 0.5, 0.6, 0.4, 0.7, 0.45])[code]
+    frame = pd.DataFrame({"id": (far + np.array([4, 0, 2, 6, 2, 8]))[code], "c": category(code, "c")})
+    result, other = quiet(frame, y), quiet(frame[["c"]], y)
+    assert (result.reason, result.certificate.kind) == ("converged", "reduced")
+    assert result.certificate.gap <= result.tol
+    assert abs(result.objective - other.objective) <= result.certificate.gap + other.certificate.gap + 1e-15
 
 
 def test_a_fit_with_counted_numbers_and_levels_is_that_without_them(rng):

@@ -339,8 +339,8 @@ def _verified(
     terms = {j: np.count_nonzero(v) for j, v in vectors.items()}
     short = [j for j in vectors if terms[j] <= MAX_WORDS or j in known]
     listed = sorted(sorted(short, key=lambda j: (j in known, terms[j], j))[:MAX_LISTED])  # first those to be checked
-    supports = {j: np.append(np.setdiff1d(np.flatnonzero(vectors[j]), j), j) for j in listed}
-    sought = {j: at for j, at in supports.items() if j not in known}
+    sought = {j: np.append(np.setdiff1d(np.flatnonzero(vectors[j]), j), j) for j in listed if j not in known}
+    supports = {j: known[j].at if j in known else sought[j] for j in listed}
     heaviest = int(np.argmax(rows.is_kept if rows.s is None else rows.s))
     x, unit = rows.numbers(np.array([heaviest]))[0], rows.design.unit
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):

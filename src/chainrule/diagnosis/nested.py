@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.rows import Rows
+from chainrule.data.rows import Rows, spread_rows
 from chainrule.data.rows.decode import codes_of, values_of
 from chainrule.kernels.blocks import NumberColumn
 
@@ -17,7 +18,7 @@ Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 MOST = 1000  # relations, each of which is kept as a vector of all columns
-FEW = 4096  # rows, evenly spread, that show of most columns that they are not known
+FEW = 4096  # rows, spread over all, that show of most columns that they are not known
 PAIRED, RARE_PAIRED = 32, 8  # rows whose pairs show it at once for hundreds of categories
 SEEN = 8  # least of the few rows with a level that may be in the same rows as another one
 
@@ -33,14 +34,18 @@ class Exact(NamedTuple):
 def counted_relations(rows: Rows, *, fit_intercept: bool = True) -> dict[int, Exact]:
     """Find columns of levels that others determine, by counting; return a relation for each, by column.
 
-    These are what `nested_levels` finds, and the last level of a category with a column for every level: these columns add up
-    to 1, which needs no read. The columns without a relation determine all others. None hold without an intercept.
+    These are what `nested_levels` finds, and a level of each category with a column for every level: these columns add up to 1,
+    which needs no read. The columns without a relation determine all others. None hold without an intercept.
     """
     if not fit_intercept or rows.design.of_numbers_alone:
         return {}
-    groups = [at for at, has_first in rows.design.groups if not has_first and at.stop - at.start > 1]
-    sums = {at.stop - 1: Exact(np.arange(at.start, at.stop), np.ones(at.stop - at.start), 1.0) for at in groups}
-    return rows.once("nested", lambda: nested_levels(rows)) | sums
+    found = dict(rows.once("nested", lambda: nested_levels(rows)))
+    for span, has_first in rows.design.groups:
+        at = np.arange(span.start, span.stop)
+        free = [j for j in at.tolist() if j not in found]
+        if not has_first and len(at) > 1 and free:  # else the sum follows from the others' relations
+            found[free[-1]] = Exact(np.append(at[at != free[-1]], free[-1]), np.ones(len(at)), 1.0)
+    return found
 
 
 class _Levels(NamedTuple):
@@ -60,47 +65,49 @@ def nested_levels(rows: Rows) -> dict[int, Exact]:
     count. A category with which there would be more than `MOST` relations is left out.
     """
     places, found, seen = rows.places[rows.is_kept], dict[int, Exact](), list[int]()
-    some = places[:: max(1, len(places) // FEW)][:FEW]
-    columns, few = _columns(rows, some)
-    if len(columns) < 2:
-        return {}
-    whole, n_categories = dict[int, Any](), sum(each.levels > 0 for each in columns)
-    may_be = _may_be_known(few[:n_categories], few)
-
-    def values(k: int) -> Any:
-        whole[k] = columns[k].read(places) if k not in whole else whole[k]
-        return whole[k]
-
-    for k, column in enumerate(columns):
-        for j in reversed(seen):  # the fewest levels first: they make the shortest relations
-            is_open = may_be[j, k] and _within(columns[j], few[j], few[k]) is not None
-            if is_open and len(found) + max(column.levels, 1) <= MOST:
-                of = _within(columns[j], values(j), values(k))
-                if of is not None:
-                    found |= _relations(column, columns[j], of) if column.levels else _of_number(column, columns[j], of)
-                    break
-        else:
-            seen += [k] if column.levels else []
-    for (j, a), (k, b) in _same_rows(columns[:n_categories], few[:n_categories]):
-        x, y = (columns[i].at + code - columns[i].skip for i, code in ((j, a), (k, b)))
-        if y not in found and len(found) < MOST and np.array_equal(values(j) == a, values(k) == b):
-            found[y] = Exact(np.array([x, y]), np.array([-1.0, 1.0]), 0.0)
-    return found
-
-
-def _columns(rows: Rows, some: Index) -> tuple[list[_Levels], list[Any]]:
-    """Return the categories, those of most levels first, then the numbers that vary in some rows; and these rows' values."""
-    columns = [
+    some = places if len(places) <= FEW else places[spread_rows(len(places), FEW)]
+    categories = [
         _Levels(each.at, each.levels, each.skip, partial(codes_of, each))
         for _, each in sorted(rows.design.categories, key=lambda each: -each[1].levels)
         if each.levels > 1
     ]
-    if columns:
-        numbers = (each for each in rows.design.columns if isinstance(each, NumberColumn))
-        columns += [_Levels(each.at, 0, 0, partial(_numbers_of, each)) for each in numbers]
-    read = ((each, each.read(some)) for each in columns)
-    varied = [(each, values) for each, values in read if each.levels or (values != values[0]).any()]
-    return [each for each, _ in varied], [values for _, values in varied]
+    numbers = [each for each in rows.design.columns if isinstance(each, NumberColumn)]
+    columns = categories + [_Levels(each.at, 0, 0, partial(_numbers_of, each)) for each in numbers]
+    if not categories or len(columns) < 2:
+        return {}
+    few = [each.read(some) for each in categories]
+    may_be, whole = _may_be_known(columns, few, some), dict[int, Any]()
+
+    def codes(k: int) -> Any:
+        whole[k] = categories[k].read(places) if k not in whole else whole[k]
+        return whole[k]
+
+    def known(k: int, finer: Sequence[int]) -> dict[int, Exact]:
+        """Relations of a column by the first of some categories that decides it."""
+        column, give = columns[k], _relations if columns[k].levels else _of_number
+        of_few = few[k] if column.levels else column.read(some)
+        for j in finer:
+            within = _within(categories[j], few[j], of_few)
+            if within is None or not give(column, categories[j], within) or len(found) + max(column.levels, 1) > MOST:
+                continue
+            within = _within(categories[j], codes(j), codes(k) if column.levels else column.read(places))
+            if within is not None:
+                return give(column, categories[j], within)
+        return {}
+
+    for k in range(len(columns)):
+        finer = [j for j in reversed(seen) if may_be[j, k]]  # the fewest levels first: they make the shortest relations
+        new = known(k, finer) if finer else {}
+        found |= new
+        seen += [k] if k < len(categories) and not new else []
+    same = [
+        (categories[j], a, categories[k], b)
+        for (j, k), pairs in _same_rows(categories, few).items()
+        for a, b in pairs[_are_one(pairs, codes(j), codes(k))].tolist()
+    ]
+    for pair in sorted(same, key=lambda pair: pair[3] < pair[2].skip):  # what has no column explains any other one
+        found |= _equal(*pair, found) if len(found) < MOST else {}
+    return found
 
 
 def _numbers_of(column: NumberColumn, places: Index) -> Vector:
@@ -108,20 +115,23 @@ def _numbers_of(column: NumberColumn, places: Index) -> Vector:
     return values if column.fill is None else np.where(np.isnan(values), column.fill, values)
 
 
-def _may_be_known(finer: Sequence[Any], wider: Sequence[Any]) -> NDArray[np.bool_]:
-    """Whether a few pairs of rows leave it open that a column is known from a category, (finer, wider); each (q,).
+def _may_be_known(columns: Sequence[_Levels], few: Sequence[Any], some: Index) -> NDArray[np.bool_]:
+    """Whether some pairs of rows leave it open that a column is known from a category, (categories, columns).
 
-    It isn't if two rows have one level of the finer one and two values of the wider. The pairs are of some rows, and of a
-    row that has a rare level with rows that mostly don't.
+    It isn't if two rows have one level of the category and two values of the column. The pairs are of a few rows, and of a row
+    that has a rare level with rows that mostly don't. A number that is the same in all pairs is not looked for.
     """
-    q = len(finer[0])
-    rarest = [int(np.argmin(np.bincount(each + 1)[each + 1])) for each in finer]
-    first, second = np.divmod(np.arange(min(q, PAIRED) ** 2), min(q, PAIRED))
+    n, q = len(few), len(some)
+    rarest = [int(np.argmin(np.bincount(each + 1)[each + 1])) for each in few]
     others = np.linspace(0, q - 1, RARE_PAIRED).astype(np.int64)
-    first, second = np.append(first, np.repeat(rarest, RARE_PAIRED)), np.append(second, np.tile(others, len(rarest)))
-    is_one = np.array([each[first] == each[second] for each in finer])
-    differ = np.array([each[first] != each[second] for each in wider])
-    return np.asarray(is_one.astype(np.float32) @ differ.T.astype(np.float32) == 0.0)
+    at, p = np.concatenate([np.arange(min(q, PAIRED)), rarest, others]).astype(np.int64), min(q, PAIRED)
+    first, second = np.divmod(np.arange(p * p), p)
+    first = np.append(first, p + np.repeat(np.arange(n), RARE_PAIRED))
+    second = np.append(second, p + n + np.tile(np.arange(RARE_PAIRED), n))
+    values = np.array([*(each[at] for each in few), *(each.read(some[at]) for each in columns[n:])])
+    differ = values[:, first] != values[:, second]
+    is_open = (~differ[:n]).astype(np.float32) @ differ.T.astype(np.float32) == 0.0
+    return np.asarray(is_open & (differ.any(axis=1) | (np.arange(len(columns)) < n)))
 
 
 def _within(finer: _Levels, of_finer: Any, values: Any) -> Any:
@@ -160,18 +170,57 @@ def _of_number(column: _Levels, finer: _Levels, within: Vector) -> dict[int, Exa
     return {column.at: Exact(np.append(finer.at + members - finer.skip, column.at), np.append(-more, 1.0), least)}
 
 
-def _same_rows(categories: Sequence[_Levels], few: Sequence[Index]) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield pairs of levels, (category, code), that seem to be in the same rows; the first is an earlier category's."""
-    first = np.cumsum([1, *(each.levels + 1 for each in categories)])
-    codes = np.concatenate(
-        [of + at for of, at in zip(few, first[:-1], strict=True)]
-    )  # a code of -1 is before the first level
+def _same_rows(categories: Sequence[_Levels], few: Sequence[Any]) -> dict[tuple[int, int], Any]:
+    """Return levels of two categories, the first an earlier one, that are in the same few rows: pairs of codes, (p, 2)."""
+    if len(categories) < 2:
+        return {}
+    codes, of = (
+        np.concatenate([np.full(each.levels, k) if i else np.arange(each.levels) for k, each in enumerate(categories)])
+        for i in (0, 1)
+    )
     weights = np.arange(len(few[0])) * 40503 % 2**16 + 1.0  # scattered, so that their sums tell sets of rows apart
-    sums = np.bincount(codes, np.tile(weights, len(categories)), first[-1])
-    some = np.flatnonzero(np.bincount(codes, minlength=first[-1]) >= SEEN)
-    some = some[np.argsort(sums[some], kind="stable")]
-    for x, y in zip(some[:-1][np.diff(sums[some]) == 0.0], some[1:][np.diff(sums[some]) == 0.0], strict=True):
-        j, k = np.searchsorted(first, [x, y], side="right") - 1
-        a, b = int(x - first[j]), int(y - first[k])
-        if j < k and a >= categories[j].skip and b >= categories[k].skip:
-            yield [int(j), a], [int(k), b]
+    counts = np.concatenate(
+        [np.bincount(each + 1, minlength=at.levels + 1)[1:] for at, each in zip(categories, few, strict=True)]
+    )
+    sums = np.concatenate(
+        [np.bincount(each + 1, weights, at.levels + 1)[1:] for at, each in zip(categories, few, strict=True)]
+    )
+    places = np.flatnonzero(counts >= SEEN)
+    places = places[np.argsort(sums[places], kind="stable")]
+    found = dict[tuple[int, int], list[tuple[int, int]]]()
+    for x, y in pairwise(places.tolist()):
+        if sums[x] == sums[y] and of[x] < of[y]:
+            found.setdefault((int(of[x]), int(of[y])), []).append((int(codes[x]), int(codes[y])))
+    return {at: np.array(pairs) for at, pairs in found.items()}
+
+
+def _are_one(pairs: Index, of_first: Index, of_second: Index) -> NDArray[np.bool_]:
+    """Whether two levels, (p, 2), are in the same rows, (p,): all pairs in one pass over both categories' codes."""
+    numbers = []
+    for codes, of in zip(pairs.T, (of_first, of_second), strict=True):
+        number = np.full(max(int(of.max()), int(codes.max())) + 2, -1)  # the last is for a code of -1
+        number[codes] = np.arange(len(pairs))
+        numbers.append(number[of])
+    apart = numbers[0] != numbers[1]
+    return np.isin(np.arange(len(pairs)), [x[apart] for x in numbers], invert=True)
+
+
+def _equal(first: _Levels, a: int, second: _Levels, b: int, found: Collection[int]) -> dict[int, Exact]:
+    """Say that two levels are in the same rows, by a column of the second category that has no relation yet.
+
+    A level without a column is 1 minus the others.
+    """
+    at, coefficients, constant = list[int](), list[float](), 0.0
+    for each, code, sign in ((first, a, -1.0), (second, b, 1.0)):
+        own = [each.at + code - each.skip] if code >= each.skip else [*range(each.at, each.at + each.levels - 1)]
+        at += own
+        coefficients += [sign if code >= each.skip else -sign] * len(own)
+        constant -= sign if code < each.skip else 0.0
+    free = [j for j in own if j not in found]
+    if not free:
+        return {}
+    key = at.index(free[-1])
+    sign = coefficients[key]
+    at.append(at.pop(key))
+    coefficients.append(coefficients.pop(key))
+    return {free[-1]: Exact(np.array(at), sign * np.array(coefficients), sign * constant)}

@@ -206,7 +206,8 @@ def _reduced(
     """Certify the model of the pivot columns, and spread the weights over all columns; None if nothing is proven."""
     if not collinear.n_relations:
         return None
-    found, is_short = _minimum_of_pivots(task, outcome, state, collinear, patient=patient), False
+    found = _minimum_of_pivots(task, outcome, state, collinear, patient=patient, keeps=collinear.exact)
+    is_short = False
     if found is None:
         return None
     state, point, proven = found
@@ -215,8 +216,11 @@ def _reduced(
         here, there, of_short = _found(task, np.append(*short), state.on, near=state)
         if not collinear.exact:
             of_short = _by_difference(here, state, proven)
-        near = max(task.problem.options.tol, 4.0 * of_short.noise)
-        is_short = of_short.proven and (collinear.exact or of_short.gap <= near)
+        is_short = of_short.proven and of_short.gap <= max(task.problem.options.tol, 4.0 * here.noise)
+        if (
+            not is_short and collinear.exact
+        ):  # a far column's weight rounds the bias in the user's units: without it, then
+            found = _minimum_of_pivots(task, outcome, state, collinear, patient=patient, keeps=False) or found
         state, point, proven = (here, there, of_short) if is_short else found
     objective, noise, unknown = state.evaluation.objective, state.noise, np.full_like(state.w, np.inf)
     least = objective - proven.gap - noise
@@ -234,11 +238,11 @@ def _reduced(
 
 
 def _minimum_of_pivots(
-    task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity, *, patient: bool
+    task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity, *, patient: bool, keeps: bool
 ) -> _Found | None:
     """Take Newton steps in the pivots' weights alone, until the point is proven to be near the optimum of their model.
 
-    The other columns keep their weights if the relations are exact, which changes nothing; otherwise they get 0.
+    keeps : whether the other columns keep their weights, which changes nothing if the relations are exact, or get 0.
     patient : no plane separates the classes, so there is an optimum, even if the steps approach it slowly.
     """
     tol, pivots = task.problem.options.tol, collinear.pivots
@@ -247,7 +251,7 @@ def _minimum_of_pivots(
         state = task.at(state.theta, task.objective.about(pivots))
     elif len(pivots) < len(had):
         state = state.about(pivots)
-    if collinear.exact:
+    if keeps:
         point = task.all_to_fit(state.theta)
         found = _Found(state, point, _bound(task, state, point))
     else:
