@@ -103,7 +103,7 @@ def nested_levels(rows: Rows) -> dict[int, Exact]:
     same = [
         (categories[j], a, categories[k], b)
         for (j, k), pairs in _same_rows(categories, few).items()
-        for a, b in pairs[_are_one(pairs, codes(j), codes(k))].tolist()
+        for a, b in pairs[_are_one(pairs, (categories[j], categories[k]), (codes(j), codes(k)))].tolist()
     ]
     for pair in sorted(same, key=lambda pair: pair[3] < pair[2].skip):  # what has no column explains any other one
         found |= _equal(*pair, found) if len(found) < MOST else {}
@@ -174,32 +174,27 @@ def _same_rows(categories: Sequence[_Levels], few: Sequence[Any]) -> dict[tuple[
     """Return levels of two categories, the first an earlier one, that are in the same few rows: pairs of codes, (p, 2)."""
     if len(categories) < 2:
         return {}
-    codes, of = (
-        np.concatenate([np.full(each.levels, k) if i else np.arange(each.levels) for k, each in enumerate(categories)])
-        for i in (0, 1)
-    )
+    first = np.cumsum([0, *(each.levels + 1 for each in categories)])  # of each category; there a code of -1 is counted
+    at = np.concatenate([codes + 1 + start for codes, start in zip(few, first[:-1], strict=True)])
     weights = np.arange(len(few[0])) * 40503 % 2**16 + 1.0  # scattered, so that their sums tell sets of rows apart
-    counts = np.concatenate(
-        [np.bincount(each + 1, minlength=at.levels + 1)[1:] for at, each in zip(categories, few, strict=True)]
-    )
-    sums = np.concatenate(
-        [np.bincount(each + 1, weights, at.levels + 1)[1:] for at, each in zip(categories, few, strict=True)]
-    )
-    places = np.flatnonzero(counts >= SEEN)
+    sums = np.bincount(at, np.tile(weights, len(few)))
+    places = np.flatnonzero(np.bincount(at) >= SEEN)
     places = places[np.argsort(sums[places], kind="stable")]
+    of = np.searchsorted(first, places, side="right") - 1
+    levels = zip(sums[places].tolist(), of.tolist(), (places - first[of] - 1).tolist(), strict=True)
     found = dict[tuple[int, int], list[tuple[int, int]]]()
-    for x, y in pairwise(places.tolist()):
-        if sums[x] == sums[y] and of[x] < of[y]:
-            found.setdefault((int(of[x]), int(of[y])), []).append((int(codes[x]), int(codes[y])))
-    return {at: np.array(pairs) for at, pairs in found.items()}
+    for (total, j, a), (other, k, b) in pairwise(levels):
+        if total == other and j < k and min(a, b) >= 0:
+            found.setdefault((j, k), []).append((a, b))
+    return {both: np.array(pairs) for both, pairs in found.items()}
 
 
-def _are_one(pairs: Index, of_first: Index, of_second: Index) -> NDArray[np.bool_]:
+def _are_one(pairs: Index, categories: tuple[_Levels, _Levels], codes: tuple[Index, Index]) -> NDArray[np.bool_]:
     """Whether two levels, (p, 2), are in the same rows, (p,): all pairs in one pass over both categories' codes."""
     numbers = []
-    for codes, of in zip(pairs.T, (of_first, of_second), strict=True):
-        number = np.full(max(int(of.max()), int(codes.max())) + 2, -1)  # the last is for a code of -1
-        number[codes] = np.arange(len(pairs))
+    for of_pairs, category, of in zip(pairs.T, categories, codes, strict=True):
+        number = np.full(category.levels + 1, -1)  # the last is for a code of -1
+        number[of_pairs] = np.arange(len(pairs))
         numbers.append(number[of])
     apart = numbers[0] != numbers[1]
     return np.isin(np.arange(len(pairs)), [x[apart] for x in numbers], invert=True)
@@ -210,17 +205,14 @@ def _equal(first: _Levels, a: int, second: _Levels, b: int, found: Collection[in
 
     A level without a column is 1 minus the others.
     """
-    at, coefficients, constant = list[int](), list[float](), 0.0
+    terms, constant, own = dict[int, float](), 0.0, range(0)
     for each, code, sign in ((first, a, -1.0), (second, b, 1.0)):
-        own = [each.at + code - each.skip] if code >= each.skip else [*range(each.at, each.at + each.levels - 1)]
-        at += own
-        coefficients += [sign if code >= each.skip else -sign] * len(own)
-        constant -= sign if code < each.skip else 0.0
+        is_rest, at = code < each.skip, each.at + code - each.skip
+        own = range(each.at, each.at + each.levels - 1) if is_rest else range(at, at + 1)
+        terms |= dict.fromkeys(own, -sign if is_rest else sign)
+        constant -= sign * is_rest
     free = [j for j in own if j not in found]
     if not free:
         return {}
-    key = at.index(free[-1])
-    sign = coefficients[key]
-    at.append(at.pop(key))
-    coefficients.append(coefficients.pop(key))
-    return {free[-1]: Exact(np.array(at), sign * np.array(coefficients), sign * constant)}
+    sign = terms.pop(free[-1])
+    return {free[-1]: Exact(np.array([*terms, free[-1]]), sign * np.array([*terms.values(), sign]), sign * constant)}

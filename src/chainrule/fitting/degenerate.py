@@ -217,9 +217,7 @@ def _reduced(
         if not collinear.exact:
             of_short = _by_difference(here, state, proven)
         is_short = of_short.proven and of_short.gap <= max(task.problem.options.tol, 4.0 * here.noise)
-        if (
-            not is_short and collinear.exact
-        ):  # a far column's weight rounds the bias in the user's units: without it, then
+        if not is_short and collinear.exact:  # a far column's weight rounds the bias in the user's units
             found = _minimum_of_pivots(task, outcome, state, collinear, patient=patient, keeps=False) or found
         state, point, proven = (here, there, of_short) if is_short else found
     objective, noise, unknown = state.evaluation.objective, state.noise, np.full_like(state.w, np.inf)

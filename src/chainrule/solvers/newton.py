@@ -372,7 +372,7 @@ class Newton:
     ) -> NewtonState:
         """Make the state of a point where all rows were read, with a bound if it is near the optimum."""
         nu = factored.decrement(evaluation.gradient)
-        near = nu * nu <= WORTH_PROVING * max(self.tol, self.enough) or self.tol <= NOISE
+        near = nu * nu <= WORTH_PROVING * self.enough or self.tol <= NOISE
         proven = factored.certify(whole, evaluation, theta, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
         stalled = before is not None and not hessian and not self._is_quick(nu, pace, len(before.pairs) + 1, whole)
