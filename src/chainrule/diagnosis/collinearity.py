@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from chainrule.data.rows import Rows
+from chainrule.diagnosis.counted import Exact, counted_relations
 from chainrule.diagnosis.exact import MOST_BITS, WHOLE, U, exact_signs, whole_numbers
-from chainrule.diagnosis.nested import Exact, counted_relations
 from chainrule.findings import Finding, factor_of
 from chainrule.kernels.reading import BLOCK_ROWS
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.data.rows.levels import find_limit
 from chainrule.data.rows.moments import guess_units
-from chainrule.diagnosis.nested import counted_relations
+from chainrule.diagnosis.counted import counted_relations
 from chainrule.diagnosis.separation import Separation
 from chainrule.findings import Finding
 from chainrule.fitting.degenerate import ridge_by_newton, unproven, without_optimum

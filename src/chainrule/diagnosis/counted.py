@@ -34,12 +34,12 @@ class Exact(NamedTuple):
 def counted_relations(rows: Rows, *, fit_intercept: bool = True) -> dict[int, Exact]:
     """Find columns of levels that others determine, by counting; return a relation for each, by column.
 
-    These are what `nested_levels` finds, and a level of each category with a column for every level: these columns add up to 1,
-    which needs no read. The columns without a relation determine all others. None hold without an intercept.
+    These are what `known_from_levels` finds, and a level of each category with a column for every level: these columns add up
+    to 1, which needs no read. The columns without a relation determine all others. None hold without an intercept.
     """
     if not fit_intercept or rows.design.of_numbers_alone:
         return {}
-    found = dict(rows.once("nested", lambda: nested_levels(rows)))
+    found = dict(rows.once("counted", lambda: known_from_levels(rows)))
     for span, has_first in rows.design.groups:
         at = np.arange(span.start, span.stop)
         free = [j for j in at.tolist() if j not in found]
@@ -57,7 +57,7 @@ class _Levels(NamedTuple):
     read: Callable[[Index], NDArray[np.generic]]
 
 
-def nested_levels(rows: Rows) -> dict[int, Exact]:
+def known_from_levels(rows: Rows) -> dict[int, Exact]:
     """Find columns that are known from a category's level, by counting; return a relation for each.
 
     These are the columns of nested categories, numbers that a category's level decides, and levels that are in the same rows as

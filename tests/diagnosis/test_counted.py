@@ -1,4 +1,4 @@
-"""Nested categories against their one-hot columns, and fits of tables that have them."""
+"""What levels determine, against one-hot columns, and fits of tables that have it."""
 
 import warnings
 
@@ -11,7 +11,7 @@ import chainrule
 from chainrule.data.designs import rows_of
 from chainrule.data.rows.decode import expanded
 from chainrule.diagnosis.collinearity import find_relations
-from chainrule.diagnosis.nested import counted_relations, nested_levels
+from chainrule.diagnosis.counted import counted_relations, known_from_levels
 
 
 def category(codes, name):
@@ -41,7 +41,7 @@ def test_relations_hold_in_every_row(coding, first, rng):
     region = (store + first) % 3
     frame = pd.DataFrame({"x": rng.normal(size=96), "region": category(region, "r"), "store": category(store, "s")})
     of = rows(frame, coding=coding)
-    found = nested_levels(of)
+    found = known_from_levels(of)
     assert sorted(of.feature_names[j] for j in found) == [f"region=r{k}" for k in range(coding == "reference", 3)]
     rank = assert_all_hold(of, found)
     n, sums = of.n_features, 0 if coding == "reference" else 1  # of the stores; that of the regions follows
@@ -62,14 +62,14 @@ def test_chains_twins_and_missing_values(rng):
             }
         )
     )
-    found = nested_levels(of)
+    found = known_from_levels(of)
     # the first of two with the same levels is kept
     assert {of.feature_names[j].split("=")[0] for j in found} == {"country", "twin", "state"}
     assert len(found) == 1 + 4 + 4
     assert_all_hold(of, found)
     with_gaps = pd.Series(category(city, "t")).where(city != 7)
     of = rows(pd.DataFrame({"state": category(state, "s"), "city": with_gaps}))
-    assert_all_hold(of, nested_levels(of))
+    assert_all_hold(of, known_from_levels(of))
 
 
 def test_one_row_that_is_elsewhere_ends_it_unless_its_weight_is_0(rng):
@@ -77,30 +77,30 @@ def test_one_row_that_is_elsewhere_ends_it_unless_its_weight_is_0(rng):
     region, weights = store % 3, np.ones(96)
     region[5] = (region[5] + 1) % 3
     frame = pd.DataFrame({"region": category(region, "r"), "store": category(store, "s")})
-    assert nested_levels(rows(frame)) == {}
+    assert known_from_levels(rows(frame)) == {}
     weights[5] = 0.0
-    assert len(nested_levels(rows(frame, weights))) == 2
+    assert len(known_from_levels(rows(frame, weights))) == 2
 
 
 def test_a_category_with_too_many_levels_is_left_out_alone(monkeypatch, rng):
     city = rng.permutation(np.repeat(np.arange(20), 6))
     frame = {name: category(city // k, name) for name, k in (("country", 10), ("state", 2), ("city", 1))}
-    monkeypatch.setattr("chainrule.diagnosis.nested.MOST", 5)
+    monkeypatch.setattr("chainrule.diagnosis.counted.MOST", 5)
     of = rows(pd.DataFrame(frame))
-    assert [of.feature_names[j] for j in nested_levels(of)] == ["country=country1"]
+    assert [of.feature_names[j] for j in known_from_levels(of)] == ["country=country1"]
 
 
 def test_a_level_that_is_elsewhere_far_down_is_seen(rng):
     store = np.arange(30_000) % 12
     region = store % 3
     region[-1] = (region[-1] + 1) % 3
-    assert nested_levels(rows(pd.DataFrame({"region": category(region, "r"), "store": category(store, "s")}))) == {}
+    assert known_from_levels(rows(pd.DataFrame({"region": category(region, "r"), "store": category(store, "s")}))) == {}
 
 
 def test_categories_that_are_not_nested_have_none(rng):
     frame = pd.DataFrame({name: category(rng.integers(0, k, 400), name) for name, k in (("a", 5), ("b", 4), ("c", 2))})
-    assert nested_levels(rows(frame)) == {}
-    assert nested_levels(rows(pd.DataFrame({"x": rng.normal(size=400)}))) == {}
+    assert known_from_levels(rows(frame)) == {}
+    assert known_from_levels(rows(pd.DataFrame({"x": rng.normal(size=400)}))) == {}
 
 
 @pytest.mark.parametrize(("stores", "regions"), [(120, 60), (2200, 60)])
@@ -127,7 +127,7 @@ def test_a_fit_is_that_without_the_wider_category(stores, regions, rng):
     )
     p = X.mean(axis=0)[1:]  # these rows have each store twice
     sd = np.sqrt(p * (1 - p))
-    for at, coefficients, _ in list(nested_levels(of).values())[:5]:
+    for at, coefficients, _ in list(known_from_levels(of).values())[:5]:
         along, w = coefficients * sd[at - 1], result.w[at] * sd[at - 1]
         assert abs(along @ w) <= 1e-9 * np.linalg.norm(along) * np.linalg.norm(w)
 
@@ -142,7 +142,7 @@ def test_every_nested_category_is_found_among_many(seed):
         merged = rng.integers(0, 4, 200)[columns[f"c{rng.integers(k)}"]] if k and rng.random() < 0.4 else skewed
         columns[f"c{k}"] = np.unique(merged, return_inverse=True)[1]
     of = rows(pd.DataFrame({name: category(codes, name) for name, codes in columns.items()}))
-    found = nested_levels(of)
+    found = known_from_levels(of)
     assert_all_hold(of, found)
     names = [name for name in sorted(columns, key=lambda name: -columns[name].max()) if columns[name].max()]
     within = {
@@ -211,19 +211,19 @@ def test_numbers_that_a_category_decides(dtype, coding, rng):
     ).astype(dtype)
     frame = pd.DataFrame({"number": values, "code": category(code, "c"), "x": rng.normal(size=280)})
     of = rows(frame, coding=coding)
-    found = nested_levels(of)
+    found = known_from_levels(of)
     assert [of.feature_names[j] for j in found] == ["number"]
     assert_all_hold(of, found)
     frame.loc[17, "number"] = frame["number"][0] if code[17] == 2 else frame["number"][code == 2].iloc[0]
     elsewhere = bool(frame["number"][17] != values[17])
-    assert bool(nested_levels(rows(frame))) != elsewhere
+    assert bool(known_from_levels(rows(frame))) != elsewhere
 
 
 def test_a_number_is_known_only_if_no_difference_of_its_values_rounds(rng):
     code = rng.permutation(np.repeat(np.arange(3), 40))
 
     def found(*values):
-        return nested_levels(rows(pd.DataFrame({"x": np.array(values)[code], "code": category(code, "c")})))
+        return known_from_levels(rows(pd.DataFrame({"x": np.array(values)[code], "code": category(code, "c")})))
 
     assert found(0.5, 0.25, -3.75)
     assert found(2.0**53, 2.0**53 + 2.0, 0.0)
@@ -241,7 +241,7 @@ def test_levels_of_the_same_rows(rng):
         {f"c{k}": category(np.where(without, k, rng.integers(0, k, 400)), f"c{k}_") for k in range(2, 6)}
     )
     of = rows(frame)
-    found = nested_levels(of)
+    found = known_from_levels(of)
     assert sorted(of.feature_names[j] for j in found) == [
         f"c{k}=c{k}_{k}" for k in range(2, 5)
     ]  # c5 has the most levels
@@ -249,7 +249,7 @@ def test_levels_of_the_same_rows(rng):
     codes = frame["c3"].cat.codes.to_numpy().copy()
     codes[np.flatnonzero(without)[0]] = 1
     of = rows(frame.assign(c3=category(codes, "c3_")))
-    assert sorted(of.feature_names[j] for j in nested_levels(of)) == ["c2=c2_2", "c4=c4_4"]
+    assert sorted(of.feature_names[j] for j in known_from_levels(of)) == ["c2=c2_2", "c4=c4_4"]
 
 
 def test_equal_levels_that_later_rows_or_a_reference_level_part(rng):
@@ -257,11 +257,11 @@ def test_equal_levels_that_later_rows_or_a_reference_level_part(rng):
     shifted = np.where(code == 3, 3, rng.integers(0, 3, 50_000))
     frame = pd.DataFrame({"a": category(code, "a"), "b": category(shifted, "b")})
     of = rows(frame)
-    assert [of.feature_names[j] for j in nested_levels(of)] == ["b=b3"]
-    assert [of.feature_names[j] for j in nested_levels(rows(frame.iloc[::-1].reset_index(drop=True)))] == ["b=b3"]
+    assert [of.feature_names[j] for j in known_from_levels(of)] == ["b=b3"]
+    assert [of.feature_names[j] for j in known_from_levels(rows(frame.iloc[::-1].reset_index(drop=True)))] == ["b=b3"]
     shifted[-1] = 3
     assert code[-1] != 3
-    assert nested_levels(rows(pd.DataFrame({"a": category(code, "a"), "b": category(shifted, "b")}))) == {}
+    assert known_from_levels(rows(pd.DataFrame({"a": category(code, "a"), "b": category(shifted, "b")}))) == {}
 
 
 @pytest.mark.parametrize("coding", ["reference", "all"])
@@ -294,7 +294,7 @@ def test_many_levels_of_the_same_rows_but_for_a_few_rows(rng):
     corrected = code.copy()
     corrected[np.flatnonzero(code == 7)[-1]] = 8
     of = rows(pd.DataFrame({"code": category(code, "c"), "corrected": category(corrected, "d")}))
-    found = nested_levels(of)
+    found = known_from_levels(of)
     assert len(found) == 98  # those of 7 and 8 are left; that of the reference level gives a column of these two
     assert_all_hold(of, found)
 
